@@ -1,0 +1,95 @@
+"""Where the cluster's time comes from.
+
+The cluster never reads the wall clock and never sleeps: it asks the ``Clock`` it was given. ``VirtualClock`` stands still
+until it is advanced; the real one lives beside the actor that owns an event loop (``actor.py``).
+
+All times are in seconds; ``time()`` counts from the Unix epoch, ``monotonic()`` from an arbitrary moment.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+#: Where virtual time begins unless told otherwise: 2020-01-01T00:00:00Z.
+VIRTUAL_EPOCH = 1577836800.0
+
+
+class Timer(Protocol):
+    """A callback that is due later."""
+
+    def cancel(self) -> None:
+        """Makes sure that the callback will not run (again); harmless when it has run."""
+
+
+class Clock(Protocol):
+    """The time, and callbacks at later times."""
+
+    def time(self) -> float:
+        """Seconds since the Unix epoch."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow; unlike ``time()`` they are not set back."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Runs ``callback(*args)`` in the actor's thread after ``delay`` seconds (at once, but later, if <= 0)."""
+
+
+class VirtualTimer:
+    """A timer of a ``VirtualClock``."""
+
+    __slots__ = ("args", "callback", "due")
+
+    def __init__(self, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.due = due
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+
+    def cancel(self) -> None:
+        self.callback = None
+        self.args = ()
+
+
+class VirtualClock:
+    """Time that moves only when told to.
+
+    It holds the timers but does not run them: whoever owns the cluster's turn (``SimulatedActor``) takes the due ones with
+    ``pop_due`` and runs them in order of time, those of one moment in the order in which they were set.
+    """
+
+    def __init__(self, start: float = VIRTUAL_EPOCH) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._timers: list[tuple[float, int, VirtualTimer]] = []
+        self._count = itertools.count()
+
+    def time(self) -> float:
+        return self._start + self._elapsed
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> VirtualTimer:
+        timer = VirtualTimer(self._elapsed + max(0.0, delay), callback, args)
+        heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        return timer
+
+    def next_due(self) -> float | None:
+        """When (on ``monotonic()``) the next timer is due, or None if there is none."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def pop_due(self, until: float) -> VirtualTimer | None:
+        """Moves time to the next timer due at or before ``until`` (on ``monotonic()``) and takes it off.
+
+        Without such a timer time moves to ``until`` itself and None is returned.
+        """
+        due = self.next_due()
+        if due is None or due > until:
+            self._elapsed = max(self._elapsed, until)
+            return None
+        self._elapsed = max(self._elapsed, due)
+        return heapq.heappop(self._timers)[2]

@@ -1,0 +1,100 @@
+"""HTTP as master and agents see it: no sockets, no bytes on a wire.
+
+The front end (``server/``) and the in-process transport turn what they get into a ``Request`` and hand it to a ``Handler`` in the
+actor's turn, with a ``Responder`` for the answer. A handler answers exactly once: at once or later (long polls), whole or as a
+stream. The front end adds ``Date``, ``Content-Length``, chunking and gzip, and keeps the order of answers on a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from attrs import field, frozen
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@frozen
+class Request:
+    """A request whose body has arrived in full, or (``body_stream``) goes on arriving."""
+
+    method: str
+    target: str  # path and query, as sent
+    headers: Headers = ()  # names in lower case, in order
+    body: bytes = b""
+    body_stream: BodyStream | None = None  # only for Content-Type application/recordio; ``body`` is empty then
+    path: str = field(init=False)  # without the query, not unquoted
+
+    @path.default
+    def _path(self) -> str:
+        return self.target.partition("?")[0]
+
+    def header(self, name: str) -> str | None:
+        """The value of the first header of that (lower-case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def query(self) -> dict[str, str]:
+        """The query's parameters, unquoted; of several of one name the last."""
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
+
+
+@frozen
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+
+    @classmethod
+    def text(cls, status: int, text: str, headers: Headers = ()) -> Response:
+        """An answer in plain text: how Mesos tells of errors."""
+        return cls(status, text.encode(), (("Content-Type", "text/plain; charset=utf-8"), *headers))
+
+    @classmethod
+    def json(cls, text: str | bytes, status: int = 200) -> Response:
+        """An answer whose body is a JSON document, already written."""
+        return cls(status, text.encode() if isinstance(text, str) else text, (("Content-Type", "application/json"),))
+
+
+class BodyStream(Protocol):
+    """A request body that goes on arriving."""
+
+    def listen(self, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        """``on_data`` gets each piece, ``on_end`` is called once when the body or the connection ends."""
+
+
+class Stream(Protocol):
+    """A streaming answer, as the one who writes it holds it. All in the actor's turn."""
+
+    def write(self, data: bytes | Iterable[bytes]) -> None:
+        """Sends the bytes (each of several as they are, in one go). Ignored when the stream has ended."""
+
+    def end(self) -> None:
+        """Ends the answer in good order."""
+
+    def abort(self) -> None:
+        """Breaks the connection without a word."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, by either side."""
+
+
+class Responder(Protocol):
+    """Where the answer to one request goes."""
+
+    def respond(self, response: Response) -> None:
+        """Answers in full."""
+
+    def stream(self, status: int, headers: Headers, on_close: Callable[[], None]) -> Stream:
+        """Begins a streaming answer. ``on_close`` is called once if the *other* side ends it."""
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """``callback`` is called once if the client goes away before a late answer was given."""
+
+
+#: What serves an address: ``handler(request, responder)``, in the actor's turn.
+Handler = Callable[[Request, Responder], None]
