@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11+ and nothing else: they set everything up in .venv first.
 # PYTHON is the interpreter to build it with (default: the oldest supported one on this machine).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports wire bench clean
+.PHONY: help setup foreign demo test lint types imports examples wire bench clean
 
 PYTHON ?= $(shell sh tools/find-python oldest)
 VENV := .venv
@@ -19,10 +19,24 @@ $(READY): pyproject.toml tools/find-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
+# Other people's clients want an older Python and, for pymesos, a C compiler; without them their tests are skipped, by name.
+FOREIGN := .venv-foreign/.ready
+
+foreign: ## makes .venv-foreign with other people's Mesos clients, if there is a Python 3.8 to 3.10
+	@if test -n "$$(sh tools/find-python foreign)"; then $(MAKE) --no-print-directory $(FOREIGN); \
+	else echo "no Python 3.8 to 3.10 found: the tests with foreign clients will be skipped"; fi
+
+$(FOREIGN): tests/foreign/requirements.txt
+	rm -rf .venv-foreign
+	"$$(sh tools/find-python foreign)" -m venv .venv-foreign
+	.venv-foreign/bin/python -m pip install --quiet --disable-pip-version-check wheel setuptools
+	.venv-foreign/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -r tests/foreign/requirements.txt
+	@touch $@
+
 demo: setup ## a 3-agent cluster runs 30 real tasks of a framework
 	$(BIN)/python examples/demo.py
 
-test: setup ## all tests
+test: setup foreign ## all tests, and the examples
 	$(BIN)/python -m pytest -n auto
 
 lint: setup ## ruff

@@ -1,0 +1,61 @@
+"""A cluster as its own process, and the interpreter that has the foreign clients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+
+
+@pytest.fixture(scope="session")
+def foreign_python() -> str:
+    """The Python that `make foreign` has set up."""
+    python = ROOT / ".venv-foreign" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("foreign clients: no .venv-foreign (it needs a Python 3.8 to 3.10)")
+    return str(python)
+
+
+@pytest.fixture
+def cluster_address(tmp_path: Path) -> Iterator[str]:
+    """HOST:PORT of a master with two agents, as any program would start it."""
+    command = [sys.executable, "-m", "pymesoskit", "cluster", "--port", "0", "--work-dir", str(tmp_path / "work")]
+    command += ["--agent", "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"] * 2
+    command += ["--master-flag", "allocation_interval=100ms"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("listening on http://"), (line, (tmp_path / "log").read_text())
+        yield line.removeprefix("listening on http://").strip()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+    assert code == 0, (tmp_path / "log").read_text()
+
+
+@pytest.fixture
+def run_foreign(foreign_python: str) -> Callable[..., str]:
+    """Runs a program of programs/ and returns its output; fails with it unless it exits with 0."""
+
+    def run(program: str, *arguments: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MESOS"))}
+        done = subprocess.run(
+            [foreign_python, str(PROGRAMS / program), *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=environment, check=False,
+        )
+        assert done.returncode == 0, f"{program} exited with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    return run
