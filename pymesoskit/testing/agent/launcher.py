@@ -1,0 +1,112 @@
+"""The seam between executors and what really runs: processes or simulations.
+
+A ``Launcher`` starts commands and tells how they ended. ``process.py`` has real processes, ``simulated.py`` scripted ones. The
+statuses that frameworks see are made by executors, never here.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from attrs import field, frozen
+
+from pymesoskit.wire.v1 import mesos
+
+
+@frozen
+class Command:
+    """What to run, and as whom."""
+
+    argv: tuple[str, ...]  # argv[0] is looked up in the environment's PATH unless it holds a slash
+    environment: Mapping[str, str]
+    directory: Path | None  # working directory; stdout and stderr are files there. None: the launcher needs none
+    executable: str | None = None  # what is executed if not argv[0]
+    user: str | None = None  # None: as the cluster
+    rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
+    task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
+    tty: bool = False  # give it a pseudo-terminal as stdin, stdout and stderr
+    piped: bool = False  # stdin, stdout and stderr go through the process's ``io`` instead of files
+
+
+@frozen
+class Usage:
+    """What a process tree has used so far."""
+
+    cpus_user_time_secs: float = 0.0
+    cpus_system_time_secs: float = 0.0
+    mem_rss_bytes: int = 0
+    processes: int = 0
+    threads: int = 0
+
+
+@frozen
+class Exit:
+    """How a process ended: its wait status, as wait(2) gives it."""
+
+    status: int
+    usage: Usage = field(factory=Usage)
+
+    @classmethod
+    def of_signal(cls, number: int) -> Exit:
+        """Ended by that signal."""
+        return cls(number)
+
+    @classmethod
+    def of_code(cls, code: int) -> Exit:
+        """Exited with that code."""
+        return cls((code & 0xFF) << 8)
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, None if a signal ended it."""
+        return (self.status >> 8) & 0xFF if self.status & 0x7F == 0 else None
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, None if it exited."""
+        return self.status & 0x7F or None
+
+    def describe(self) -> str:
+        """``exited with status 3``, ``terminated with signal Killed``: Mesos's words."""
+        number = self.signal
+        if number is None:
+            return f"exited with status {self.code}"
+        text = signal.strsignal(number) or f"Unknown signal {number}"
+        return f"terminated with signal {text}" + (" (core dumped)" if self.status & 0x80 else "")
+
+
+class Process(Protocol):
+    """A command that was launched."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 until it has started."""
+
+    def kill(self, number: int) -> None:
+        """Sends the signal to the process and all its descendants; harmless when it has ended."""
+
+    def usage(self) -> Usage | None:
+        """What its tree uses now; None when that is not known (any more)."""
+
+
+class Launcher(Protocol):
+    """Starts commands."""
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether commands run in a directory that must exist."""
+
+    def launch(
+        self,
+        command: Command,
+        on_start: Callable[[], None],
+        on_exit: Callable[[Exit], None],
+        on_error: Callable[[str], None],
+    ) -> Process:
+        """Starts the command. In later turns either ``on_error(why)`` is called, or ``on_start()`` and, once, ``on_exit``."""
+
+    def close(self) -> None:
+        """Ends all that it has started, and itself."""
