@@ -1,0 +1,248 @@
+"""The master's counters, and what is counted per framework.
+
+What can be read off the master's state (gauges) is computed on demand in ``gauges.py``; what must be counted as it
+happens is counted here, under Mesos's names, by whoever makes it happen: ``metrics.increment("master/tasks_lost")``.
+Source: docs/reference/operator-api.md 5, scheduler-api.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_MESSAGES = _words(
+    """
+    authenticate deactivate_framework decline_offers executor_to_framework exited_executor framework_to_executor
+    kill_task launch_tasks operation_status_update operation_status_update_acknowledgement reconcile_operations
+    reconcile_tasks register_framework register_slave reregister_framework reregister_slave resource_request
+    revive_offers status_update status_update_acknowledgement suppress_offers unregister_framework unregister_slave
+    update_slave
+    """
+)
+_CHECKED = _words(
+    """
+    executor_to_framework_messages framework_to_executor_messages operation_status_update_acknowledgements
+    operation_status_updates status_update_acknowledgements status_updates
+    """
+)
+_OTHER = _words(
+    """
+    dropped_messages event_queue_dispatches event_queue_http_requests event_queue_messages http_cache_hits
+    recovery_slave_removals slave_registrations slave_reregistrations slave_removals slave_removals/reason_registered
+    slave_removals/reason_unhealthy slave_removals/reason_unregistered slave_shutdowns_canceled
+    slave_shutdowns_completed slave_shutdowns_scheduled slave_unreachable_canceled slave_unreachable_completed
+    slave_unreachable_scheduled
+    """
+)
+
+#: The states in which a task has ended.
+TERMINAL_STATES = _words("dropped error failed finished gone gone_by_operator killed lost")
+#: The states in which it has not; unreachable tasks count here.
+ACTIVE_STATES = _words("killing running staging starting unknown unreachable")
+#: Operations that the master keeps track of on agents; LAUNCH and LAUNCH_GROUP are not.
+TRACKED_OPERATIONS = _words("create create_disk destroy destroy_disk grow_volume reserve shrink_volume unreserve")
+OPERATION_STATES = _words("dropped error failed finished gone_by_operator pending recovering unreachable")
+
+
+def _lower(names: Iterable[str]) -> list[str]:
+    return sorted(name.lower() for name in names if name != "UNKNOWN")
+
+
+CALLS = _lower(scheduler.Call.Type.keys())
+EVENTS = _lower(scheduler.Event.Type.keys())
+OPERATIONS = _lower(mesos.Offer.Operation.Type.keys())
+
+#: Every counter of the master that is there from the beginning.
+COUNTERS = (
+    *(f"master/messages_{name}" for name in _MESSAGES),
+    *(f"master/{verdict}_{name}" for verdict in ("valid", "invalid") for name in _CHECKED),
+    *(f"master/{name}" for name in _OTHER),
+    *(f"master/tasks_{state}" for state in TERMINAL_STATES),
+    *(f"master/operations/{kind}/{state}" for kind in TRACKED_OPERATIONS for state in OPERATION_STATES),
+)
+
+#: A timing keeps that many of its latest values, as a libprocess time series does.
+TIMING_CAPACITY = 1000
+
+_PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999))
+
+
+class Timing:
+    """The latest durations of something, in milliseconds, with extremes and percentiles."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=TIMING_CAPACITY)
+        self._count = 0
+
+    def record(self, milliseconds: float) -> None:
+        """Adds a duration."""
+        self._values.append(milliseconds)
+        self._count += 1
+
+    def read(self, name: str) -> Iterator[tuple[str, float]]:
+        """The metrics called ``name`` and ``name/…``; none before the first value."""
+        if not self._values:
+            return
+        ordered = sorted(self._values)
+        yield name, self._values[-1]
+        yield f"{name}/count", float(self._count)
+        yield f"{name}/max", ordered[-1]
+        yield f"{name}/min", ordered[0]
+        for suffix, share in _PERCENTILES:
+            yield f"{name}/{suffix}", _percentile(ordered, share)
+
+
+def _percentile(ordered: list[float], share: float) -> float:
+    position = share * (len(ordered) - 1)
+    below = int(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+
+
+def encode_name(name: str) -> str:
+    """A framework's name as part of a metric's: percent-encoded as libprocess does it."""
+    return "".join(chr(c) if 0x20 < c <= 0x7F and chr(c) not in _ENCODED else f"%{c:02X}" for c in name.encode())
+
+
+_ENCODED = frozenset('$&+,/:;=?@ "<>#%{}|\\^~[]`')
+
+
+class FrameworkMetrics:
+    """What is counted for one framework.
+
+    These are ``calls/<type>``, ``events/<type>``, ``offers/<what>``, ``operations/<type>`` and
+    ``tasks/terminal/<state>``, all without the prefix ``master/frameworks/<name>/<id>/``.
+    """
+
+    __slots__ = ("_counts", "name", "principal")
+
+    def __init__(self, name: str, principal: str) -> None:
+        self.name = name
+        self.principal = principal
+        self._counts: dict[str, int] = dict.fromkeys(FRAMEWORK_COUNTERS, 0)
+
+    def increment(self, name: str, by: int = 1) -> None:
+        """Adds to a counter: ``increment("calls/accept")``, ``increment("offers/sent", 3)``."""
+        self._counts[name] += by
+
+    def value(self, name: str) -> int:
+        """A counter's value."""
+        return self._counts[name]
+
+    def read(self) -> Iterator[tuple[str, float]]:
+        """All counters and their sums, without the prefix."""
+        sums = dict.fromkeys(_SUMMED, 0)
+        for name, count in self._counts.items():
+            group = name.partition("/")[0]
+            if group in sums:
+                sums[group] += count
+            yield name, float(count)
+        for group, count in sums.items():
+            yield group, float(count)
+
+
+_SUMMED = ("calls", "events", "operations")
+
+#: The counters of a framework, without their prefix.
+FRAMEWORK_COUNTERS = (
+    *(f"calls/{name}" for name in CALLS),
+    *(f"events/{name}" for name in EVENTS),
+    *(f"offers/{name}" for name in ("accepted", "declined", "rescinded", "sent")),
+    *(f"operations/{name}" for name in OPERATIONS),
+    *(f"tasks/terminal/task_{state}" for state in TERMINAL_STATES),
+)
+
+
+class Metrics:
+    """The counters of one master."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._timings: dict[str, Timing] = {}
+        self._frameworks: dict[str, FrameworkMetrics] = {}
+
+    def increment(self, name: str, by: int = 1) -> None:
+        """Adds to a counter under its full name; one that is not there yet begins at 0."""
+        self._counters[name] = self._counters.get(name, 0) + by
+
+    def value(self, name: str) -> int:
+        """A counter's value."""
+        return self._counters[name]
+
+    def timing(self, name: str) -> Timing:
+        """The timing of that name; it begins empty."""
+        return self._timings.setdefault(name, Timing())
+
+    def task_ended(self, status: mesos.TaskStatus) -> None:
+        """Counts a task that has come to a terminal state, with source and reason as Mesos names them internally."""
+        state = mesos.TaskState.Name(status.state).lower()
+        self.increment(f"master/{state.replace('task_', 'tasks_', 1)}")
+        if status.HasField("reason"):
+            source = _internal(mesos.TaskStatus.Source.Name(status.source))
+            self.increment(f"master/{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}")
+
+    def operation_moved(self, kind: Any, before: Any | None, now: Any | None) -> None:
+        """An operation of that ``Offer.Operation.Type`` goes from one ``OperationState`` to another.
+
+        None before: it is new; None now: it is forgotten before it ended.
+        """
+        prefix = f"master/operations/{mesos.Offer.Operation.Type.Name(kind).lower()}"
+        for state, step in ((before, -1), (now, 1)):
+            if state is not None:
+                self.increment(f"{prefix}/{mesos.OperationState.Name(state).removeprefix('OPERATION_').lower()}", step)
+
+    def add_framework(self, framework_id: str, name: str, principal: str = "") -> FrameworkMetrics:
+        """Begins to count for a framework; what was counted under its id before goes on."""
+        found = self._frameworks.get(framework_id)
+        if found is None:
+            found = self._frameworks[framework_id] = FrameworkMetrics(name, principal)
+        found.name, found.principal = name, principal
+        return found
+
+    def framework(self, framework_id: str) -> FrameworkMetrics:
+        """What is counted for a framework. Raises KeyError if it was not added."""
+        return self._frameworks[framework_id]
+
+    def remove_framework(self, framework_id: str) -> None:
+        """Forgets a framework that is completed; its metrics are gone from then on."""
+        self._frameworks.pop(framework_id, None)
+
+    def read(self) -> Iterator[tuple[str, float]]:
+        """All counters and timings under their full names (those of frameworks apart)."""
+        totals = dict.fromkeys(OPERATION_STATES, 0)
+        for name, count in self._counters.items():
+            yield name, float(count)
+        for kind in TRACKED_OPERATIONS:
+            counts = {state: self._counters[f"master/operations/{kind}/{state}"] for state in OPERATION_STATES}
+            yield f"master/operations/{kind}/total", float(sum(counts.values()))
+            for state, count in counts.items():
+                totals[state] += count
+        yield from ((f"master/operations/{state}", float(count)) for state, count in totals.items())
+        yield "master/operations/total", float(sum(totals.values()))
+        for name, timing in self._timings.items():
+            yield from timing.read(name)
+
+    def read_frameworks(self) -> Iterator[tuple[str, float]]:
+        """What is counted per framework and per principal, under the full names."""
+        for framework_id, metrics in self._frameworks.items():
+            prefix = f"master/frameworks/{encode_name(metrics.name)}/{framework_id}"
+            yield from ((f"{prefix}/{name}", value) for name, value in metrics.read())
+        for principal in {metrics.principal for metrics in self._frameworks.values() if metrics.principal}:
+            # Messages of libprocess schedulers only: those that come over HTTP are not counted.
+            yield f"frameworks/{principal}/messages_processed", 0.0
+            yield f"frameworks/{principal}/messages_received", 0.0
+
+
+def _internal(name: str) -> str:
+    """``REASON_AGENT_REMOVED`` → ``reason_slave_removed``: inside, Mesos still says slave."""
+    return name.lower().replace("agent", "slave")
