@@ -1,0 +1,64 @@
+"""What outlives a master: the registry.
+
+A value object that the cluster keeps and hands to each master in turn. It holds the agents that were admitted, those that are
+unreachable or gone, draining and deactivation, quota, weights, and the maintenance schedule. Nothing else survives a
+failover: tasks, frameworks and reservations are told again by the agents and the frameworks. Source:
+docs/reference/failover.md, allocator.md 1, operator-api.md 2.3 and 2.4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    from pymesoskit.wire.v1 import maintenance, mesos, quota
+
+
+@define
+class AgentRecord:
+    """An admitted agent, and what operators decided about it."""
+
+    info: mesos.AgentInfo
+    deactivated: bool = False  # by DEACTIVATE_AGENT, or because it drains
+    drain_config: mesos.DrainConfig | None = None
+    drain_state: mesos.DrainState | None = None
+    drain_start_time: float | None = None  # seconds since the epoch
+
+
+@define
+class Unreachable:
+    """An agent that does not answer; it may come back."""
+
+    since: float  # seconds since the epoch
+    record: AgentRecord
+
+
+@define
+class Machine:
+    """A machine under maintenance. Machines without an entry are UP."""
+
+    id: mesos.MachineID
+    mode: mesos.MachineInfo.Mode
+    unavailability: mesos.Unavailability | None = None
+
+
+@define
+class Registry:
+    """See the module's text. Agents are keyed by id."""
+
+    admitted: dict[str, AgentRecord] = field(factory=dict)  # registered, or to be expected back after a failover
+    unreachable: dict[str, Unreachable] = field(factory=dict)  # oldest first
+    gone: dict[str, float] = field(factory=dict)  # since when (seconds since the epoch), oldest first
+    quotas: dict[str, quota.QuotaConfig] = field(factory=dict)  # by role
+    weights: dict[str, float] = field(factory=dict)  # by role; only those that were set
+    schedule: maintenance.Schedule | None = None
+    machines: dict[tuple[str, str], Machine] = field(factory=dict)  # (hostname in lower case, IP) -> machine
+
+    def record(self, agent_id: str) -> AgentRecord | None:
+        """The record of an agent that is admitted or unreachable."""
+        if agent_id in self.admitted:
+            return self.admitted[agent_id]
+        unreachable = self.unreachable.get(agent_id)
+        return unreachable.record if unreachable is not None else None

@@ -1,0 +1,472 @@
+"""What the master knows: frameworks, agents, tasks, offers and operations, and what each of them uses.
+
+Data and its bookkeeping only. All amounts are kept up to date as things come and go, so that whoever shows them (``operator/``,
+``legacy/``) adds nothing up. Who changes what, and whom that is told, is in the modules beside this one; what outlives the
+master is in ``registry.py``. The resources of an agent's and a framework's tasks and executors are *used*, those of outstanding
+offers are *offered*; both carry their allocation info.
+
+Times are seconds since the epoch; 0.0 or None where something has not happened yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from typing import TYPE_CHECKING
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.master.transitions import (
+    AGENT,
+    FRAMEWORK,
+    RELEASED_TASK_STATES,
+    AgentCause,
+    AgentState,
+    FrameworkCause,
+    FrameworkState,
+    step,
+)
+from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pymesoskit.testing.api import EventStream
+    from pymesoskit.testing.clock import Timer
+    from pymesoskit.testing.master.registry import AgentRecord, Registry, Unreachable
+
+EMPTY = Resources()
+
+Capability = mesos.FrameworkInfo.Capability
+AgentCapability = mesos.AgentInfo.Capability
+
+
+class Task:
+    """A task and what is known of it. ``message`` is what operators are shown; only the master's status keeping changes it."""
+
+    __slots__ = ("agent_id", "framework_id", "id", "message", "resources")
+
+    def __init__(self, message: mesos.Task, resources: Resources) -> None:
+        self.message = message
+        self.id = message.task_id.value
+        self.framework_id = message.framework_id.value
+        self.agent_id = message.agent_id.value
+        self.resources = resources
+
+    @property
+    def state(self) -> mesos.TaskState:
+        return self.message.state
+
+    @property
+    def executor_id(self) -> str:
+        """The executor's id, "" for a command task."""
+        return self.message.executor_id.value
+
+    @property
+    def holds_resources(self) -> bool:
+        """Whether its resources are in use: the agent has not reported a terminal state, and is not unreachable."""
+        return self.message.state not in RELEASED_TASK_STATES
+
+
+class Executor:
+    """A custom or default executor on an agent. Those of command tasks are the agent's own affair."""
+
+    __slots__ = ("agent_id", "framework_id", "id", "info", "resources")
+
+    def __init__(self, framework_id: str, agent_id: str, info: mesos.ExecutorInfo, resources: Resources) -> None:
+        self.id = info.executor_id.value
+        self.framework_id = framework_id
+        self.agent_id = agent_id
+        self.info = info
+        self.resources = resources
+
+
+class Offer:
+    """An outstanding offer. ``message`` is the offer as the master keeps it; what is sent may be in an older format."""
+
+    __slots__ = ("agent_id", "framework_id", "id", "message", "resources", "role", "timer")
+
+    def __init__(self, message: mesos.Offer, resources: Resources) -> None:
+        self.message = message
+        self.id = message.id.value
+        self.framework_id = message.framework_id.value
+        self.agent_id = message.agent_id.value
+        self.role = message.allocation_info.role
+        self.resources = resources
+        self.timer: Timer | None = None  # of --offer_timeout
+
+
+class InverseOffer:
+    """An outstanding request to give resources back."""
+
+    __slots__ = ("agent_id", "framework_id", "id", "message", "timer")
+
+    def __init__(self, message: mesos.InverseOffer) -> None:
+        self.message = message
+        self.id = message.id.value
+        self.framework_id = message.framework_id.value
+        self.agent_id = message.agent_id.value
+        self.timer: Timer | None = None
+
+
+class Operation:
+    """An offer operation that an agent was asked to apply. ``message`` is what operators are shown."""
+
+    __slots__ = ("agent_id", "consumed", "framework_id", "id", "message", "uuid")
+
+    def __init__(self, message: mesos.Operation, consumed: Resources) -> None:
+        self.message = message
+        self.uuid = message.uuid.value
+        self.framework_id = message.framework_id.value  # "" for an operator's
+        self.agent_id = message.agent_id.value
+        self.id = message.info.id.value  # the framework's name for it, "" if it wants no feedback
+        self.consumed = consumed
+
+    @property
+    def state(self) -> mesos.OperationState:
+        return self.message.latest_status.state
+
+
+class Holdings:
+    """Resources by key (a framework's by agent, an agent's by framework) and their sum, which is added up when asked for."""
+
+    __slots__ = ("_sum", "by")
+
+    def __init__(self) -> None:
+        self.by: dict[str, Resources] = {}
+        self._sum: Resources | None = EMPTY
+
+    def add(self, key: str, resources: Resources) -> None:
+        self.by[key] = self.by.get(key, EMPTY) + resources
+        self._sum = None
+
+    def subtract(self, key: str, resources: Resources) -> None:
+        left = self.by.get(key, EMPTY) - resources
+        if left:
+            self.by[key] = left
+        else:
+            self.by.pop(key, None)
+        self._sum = None
+
+    @property
+    def total(self) -> Resources:
+        """The sum over all keys."""
+        if self._sum is None:
+            self._sum = sum(self.by.values(), EMPTY)
+        return self._sum
+
+
+class Framework:
+    """A framework that is, or was, registered."""
+
+    def __init__(
+        self, info: mesos.FrameworkInfo, state: FrameworkState, max_completed: int, max_unreachable: int
+    ) -> None:
+        self.id = info.id.value
+        self.state = state
+        self.info = info
+        self.roles: frozenset[str] = frozenset()
+        self.capabilities: frozenset[int] = frozenset()
+        self.suppressed_roles: frozenset[str] = frozenset()
+        self.offer_constraints: scheduler.OfferConstraints | None = None
+        self.set_info(info)
+
+        self.stream: EventStream | None = None
+        self.stream_id: str | None = None
+        self.epoch = 0  # counts subscriptions: what belongs to an older one is void
+        self.failover_timer: Timer | None = None
+        self.heartbeat_timer: Timer | None = None
+        self.registered_time = 0.0
+        self.reregistered_time = 0.0
+        self.unregistered_time = 0.0
+
+        self.tasks: dict[str, Task] = {}
+        self.unreachable_tasks: OrderedDict[str, Task] = OrderedDict()
+        self.completed_tasks: deque[Task] = deque(maxlen=max_completed)
+        self._max_unreachable = max_unreachable
+        self.executors: dict[str, dict[str, Executor]] = {}  # agent id -> executor id -> executor
+        self.offers: dict[str, Offer] = {}
+        self.inverse_offers: dict[str, InverseOffer] = {}
+        self.operations: dict[bytes, Operation] = {}  # by uuid
+        self.operation_uuids: dict[str, bytes] = {}  # by the framework's own id
+        self.used = Holdings()  # by agent
+        self.offered = Holdings()  # by agent
+        self.counters: Counter[str] = Counter()  # below master/frameworks/<name>/<id>/
+
+    def set_info(self, info: mesos.FrameworkInfo) -> None:
+        """Replaces the info and what follows from it."""
+        self.info = info
+        self.capabilities = frozenset(capability.type for capability in info.capabilities)
+        self.roles = frozenset(roles_of(info))
+
+    def step(self, cause: FrameworkCause) -> None:
+        """Moves on in the table ``FRAMEWORK``."""
+        self.state = step(FRAMEWORK, self.state, cause)
+
+    def has(self, capability: Capability.Type) -> bool:
+        """Whether the framework has the capability."""
+        return capability in self.capabilities
+
+    @property
+    def partition_aware(self) -> bool:
+        return Capability.PARTITION_AWARE in self.capabilities
+
+    @property
+    def principal(self) -> str | None:
+        return self.info.principal if self.info.HasField("principal") else None
+
+    @property
+    def connected(self) -> bool:
+        return self.state is FrameworkState.ACTIVE
+
+    @property
+    def active(self) -> bool:
+        """Whether it gets offers. (Over HTTP that is the same as being connected.)"""
+        return self.state is FrameworkState.ACTIVE
+
+    @property
+    def recovered(self) -> bool:
+        return self.state is FrameworkState.RECOVERED
+
+    def add_unreachable_task(self, task: Task) -> None:
+        """Remembers the task as unreachable; the oldest is forgotten beyond --max_unreachable_tasks_per_framework."""
+        self.unreachable_tasks[task.id] = task
+        while len(self.unreachable_tasks) > self._max_unreachable:
+            self.unreachable_tasks.popitem(last=False)
+
+    def executor(self, agent_id: str, executor_id: str) -> Executor | None:
+        return self.executors.get(agent_id, {}).get(executor_id)
+
+
+class Agent:
+    """A registered agent."""
+
+    def __init__(
+        self, info: mesos.AgentInfo, address: str, version: str, capabilities: Iterable[str], record: AgentRecord
+    ) -> None:
+        self.id = info.id.value
+        self.state = AgentState.UNKNOWN
+        self.info = info
+        self.record = record  # its entry in the registry
+        self.address = address  # slave(1)@ip:port, shown as pid
+        self.version = version
+        self.capabilities: tuple[str, ...] = tuple(capabilities)
+        self.registered_time = 0.0
+        self.reregistered_time: float | None = None
+
+        self.checkpointed_resources = EMPTY  # dynamic reservations and persistent volumes
+        self.total_resources = EMPTY
+        self.oversubscribed_resources = EMPTY
+        self.tasks: dict[str, dict[str, Task]] = {}  # framework id -> task id -> task
+        self.killed_tasks: dict[str, set[str]] = {}  # framework id -> tasks to kill again when it is back
+        self.executors: dict[str, dict[str, Executor]] = {}  # framework id -> executor id -> executor
+        self.offers: dict[str, Offer] = {}
+        self.inverse_offers: dict[str, InverseOffer] = {}
+        self.operations: dict[bytes, Operation] = {}  # by uuid
+        self.used = Holdings()  # by framework
+        self.offered = Holdings()  # by framework
+
+        self.ping_timer: Timer | None = None
+        self.missed_pings = 0
+        self.reregister_timer: Timer | None = None  # runs while it is disconnected
+        self.link_epoch = 0
+
+    def step(self, cause: AgentCause) -> None:
+        """Moves on in the table ``AGENT``."""
+        self.state = step(AGENT, self.state, cause)
+
+    @property
+    def connected(self) -> bool:
+        return self.state is AgentState.CONNECTED
+
+    @property
+    def deactivated(self) -> bool:
+        """Whether an operator has taken it out of service, or it drains."""
+        return self.record.deactivated
+
+    @property
+    def active(self) -> bool:
+        """Whether it is offered."""
+        return self.connected and not self.record.deactivated
+
+    @property
+    def hostname(self) -> str:
+        return self.info.hostname
+
+    @property
+    def ip(self) -> str:
+        """Its IP address, out of its libprocess address."""
+        return self.address.partition("@")[2].rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """Its port, out of its libprocess address."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def machine(self) -> tuple[str, str]:
+        """Its machine for maintenance: (hostname in lower case, IP)."""
+        return (self.info.hostname.lower(), self.ip)
+
+    @property
+    def description(self) -> str:
+        """How error texts name it: ``<id> at <pid> (<hostname>)``."""
+        return f"{self.id} at {self.address} ({self.info.hostname})"
+
+    def task(self, framework_id: str, task_id: str) -> Task | None:
+        return self.tasks.get(framework_id, {}).get(task_id)
+
+    def all_tasks(self) -> Iterator[Task]:
+        for tasks in self.tasks.values():
+            yield from tasks.values()
+
+    def executor(self, framework_id: str, executor_id: str) -> Executor | None:
+        return self.executors.get(framework_id, {}).get(executor_id)
+
+
+class MasterState:
+    """All that one master knows. What is kept longer is in its registry."""
+
+    def __init__(self, master_id: str, start_time: float, registry: Registry, max_completed_frameworks: int) -> None:
+        self.master_id = master_id
+        self.registry = registry
+        self.start_time = start_time
+        self.elected_time = start_time
+        self.frameworks: dict[str, Framework] = {}  # registered and recovered ones
+        self.completed_frameworks: OrderedDict[str, Framework] = OrderedDict()
+        self._max_completed_frameworks = max_completed_frameworks
+        self.agents: dict[str, Agent] = {}  # registered ones
+        self.agents_by_address: dict[str, Agent] = {}
+        self.recovered_agents: dict[str, AgentRecord] = {}  # in the registry, not back yet
+        self.removed: set[str] = set()  # agents removed by this master
+        self.offers: dict[str, Offer] = {}
+        self.inverse_offers: dict[str, InverseOffer] = {}
+        self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
+        self._next_framework = 0
+        self._next_agent = 0
+        self._next_offer = 0
+
+    @property
+    def unreachable(self) -> dict[str, Unreachable]:
+        return self.registry.unreachable
+
+    @property
+    def gone(self) -> dict[str, float]:
+        """Agents marked gone, by id: since when."""
+        return self.registry.gone
+
+    def new_framework_id(self) -> str:
+        self._next_framework += 1
+        return f"{self.master_id}-{self._next_framework - 1:04d}"
+
+    def new_agent_id(self) -> str:
+        self._next_agent += 1
+        return f"{self.master_id}-S{self._next_agent - 1}"
+
+    def new_offer_id(self) -> str:
+        """Offers and inverse offers share one counter."""
+        self._next_offer += 1
+        return f"{self.master_id}-O{self._next_offer - 1}"
+
+    def add_completed_framework(self, framework: Framework) -> None:
+        """Remembers it as completed; the oldest is forgotten beyond --max_completed_frameworks."""
+        self.completed_frameworks[framework.id] = framework
+        while len(self.completed_frameworks) > self._max_completed_frameworks:
+            self.completed_frameworks.popitem(last=False)
+
+    # Bookkeeping of what hangs on both a framework and an agent
+
+    def add_task(self, task: Task, framework: Framework | None, agent: Agent) -> None:
+        agent.tasks.setdefault(task.framework_id, {})[task.id] = task
+        if framework is not None:
+            framework.tasks[task.id] = task
+        if task.holds_resources:
+            agent.used.add(task.framework_id, task.resources)
+            if framework is not None:
+                framework.used.add(agent.id, task.resources)
+
+    def release_task(self, task: Task) -> None:
+        """Its resources are in use no longer; the task itself stays. To be called once, when it becomes so."""
+        self.agents[task.agent_id].used.subtract(task.framework_id, task.resources)
+        framework = self.frameworks.get(task.framework_id)
+        if framework is not None:
+            framework.used.subtract(task.agent_id, task.resources)
+
+    def forget_task(self, task: Task) -> None:
+        """Takes the task off its framework and its agent. Its resources must have been released."""
+        framework = self.frameworks.get(task.framework_id)
+        if framework is not None:
+            framework.tasks.pop(task.id, None)
+        tasks = self.agents[task.agent_id].tasks
+        of_framework = tasks[task.framework_id]
+        del of_framework[task.id]
+        if not of_framework:
+            del tasks[task.framework_id]
+
+    def add_executor(self, executor: Executor, framework: Framework | None, agent: Agent) -> None:
+        agent.executors.setdefault(executor.framework_id, {})[executor.id] = executor
+        agent.used.add(executor.framework_id, executor.resources)
+        if framework is not None:
+            framework.executors.setdefault(agent.id, {})[executor.id] = executor
+            framework.used.add(agent.id, executor.resources)
+
+    def forget_executor(self, executor: Executor) -> None:
+        """Takes the executor and its resources off its framework and its agent."""
+        agent = self.agents[executor.agent_id]
+        del agent.executors[executor.framework_id][executor.id]
+        if not agent.executors[executor.framework_id]:
+            del agent.executors[executor.framework_id]
+        agent.used.subtract(executor.framework_id, executor.resources)
+        framework = self.frameworks.get(executor.framework_id)
+        if framework is not None and executor.id in framework.executors.get(agent.id, {}):
+            del framework.executors[agent.id][executor.id]
+            if not framework.executors[agent.id]:
+                del framework.executors[agent.id]
+            framework.used.subtract(agent.id, executor.resources)
+
+    def add_offer(self, offer: Offer) -> None:
+        self.offers[offer.id] = offer
+        framework, agent = self.frameworks[offer.framework_id], self.agents[offer.agent_id]
+        framework.offers[offer.id] = offer
+        framework.offered.add(agent.id, offer.resources)
+        agent.offers[offer.id] = offer
+        agent.offered.add(framework.id, offer.resources)
+
+    def forget_offer(self, offer: Offer) -> None:
+        del self.offers[offer.id]
+        framework, agent = self.frameworks[offer.framework_id], self.agents[offer.agent_id]
+        del framework.offers[offer.id]
+        framework.offered.subtract(agent.id, offer.resources)
+        del agent.offers[offer.id]
+        agent.offered.subtract(framework.id, offer.resources)
+
+    def add_inverse_offer(self, offer: InverseOffer) -> None:
+        self.inverse_offers[offer.id] = offer
+        self.frameworks[offer.framework_id].inverse_offers[offer.id] = offer
+        self.agents[offer.agent_id].inverse_offers[offer.id] = offer
+
+    def forget_inverse_offer(self, offer: InverseOffer) -> None:
+        del self.inverse_offers[offer.id]
+        del self.frameworks[offer.framework_id].inverse_offers[offer.id]
+        del self.agents[offer.agent_id].inverse_offers[offer.id]
+
+    def add_operation(self, operation: Operation) -> None:
+        self.agents[operation.agent_id].operations[operation.uuid] = operation
+        framework = self.frameworks.get(operation.framework_id)
+        if framework is not None:
+            framework.operations[operation.uuid] = operation
+            if operation.id:
+                framework.operation_uuids[operation.id] = operation.uuid
+
+    def forget_operation(self, operation: Operation) -> None:
+        self.agents[operation.agent_id].operations.pop(operation.uuid, None)
+        framework = self.frameworks.get(operation.framework_id)
+        if framework is not None:
+            framework.operations.pop(operation.uuid, None)
+            if framework.operation_uuids.get(operation.id) == operation.uuid:
+                del framework.operation_uuids[operation.id]
+
+
+def roles_of(info: mesos.FrameworkInfo) -> list[str]:
+    """The roles of a framework: ``roles`` with MULTI_ROLE, else ``role`` (default ``*``)."""
+    if any(capability.type == Capability.MULTI_ROLE for capability in info.capabilities):
+        return list(info.roles)
+    return [info.role]

@@ -1,0 +1,182 @@
+"""The life of frameworks, agents, tasks, operations and offers, as tables.
+
+``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so. Nothing else lives here:
+what has to be done on each step is written where it is done. Source: docs/reference/scheduler-api.md 3, 4.6, 6 and 7,
+agent-executor.md 2, failover.md.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class FrameworkState(Enum):
+    """What a framework is to the master."""
+
+    RECOVERED = "recovered"  # known from agents after a failover of the master; has not subscribed yet
+    ACTIVE = "active"  # subscribed
+    DISCONNECTED = "disconnected"  # its stream has ended; it has ``failover_timeout`` to come back
+    COMPLETED = "completed"  # torn down, or did not come back; its id cannot subscribe again
+
+
+class FrameworkCause(Enum):
+    """What happens to a framework."""
+
+    SUBSCRIBE = "subscribe"
+    DISCONNECT = "disconnect"
+    REMOVE = "remove"
+
+
+FRAMEWORK: Mapping[FrameworkState, Mapping[FrameworkCause, FrameworkState]] = {
+    FrameworkState.RECOVERED: {
+        FrameworkCause.SUBSCRIBE: FrameworkState.ACTIVE,
+        FrameworkCause.REMOVE: FrameworkState.COMPLETED,
+    },
+    FrameworkState.ACTIVE: {
+        FrameworkCause.SUBSCRIBE: FrameworkState.ACTIVE,  # fails over to a new stream
+        FrameworkCause.DISCONNECT: FrameworkState.DISCONNECTED,
+        FrameworkCause.REMOVE: FrameworkState.COMPLETED,
+    },
+    FrameworkState.DISCONNECTED: {
+        FrameworkCause.SUBSCRIBE: FrameworkState.ACTIVE,
+        FrameworkCause.REMOVE: FrameworkState.COMPLETED,
+    },
+    FrameworkState.COMPLETED: {},
+}
+
+
+class AgentState(Enum):
+    """What an agent is to the master."""
+
+    UNKNOWN = "unknown"
+    RECOVERED = "recovered"  # in the registry of a master that has just started; has not come back yet
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"  # its link broke; pings go on
+    UNREACHABLE = "unreachable"  # does not answer; may come back
+    GONE = "gone"  # an operator says that it never will
+    REMOVED = "removed"  # unregistered, replaced at its address, or its machine is down
+
+
+class AgentCause(Enum):
+    """What happens to an agent."""
+
+    REGISTER = "register"
+    REREGISTER = "reregister"
+    LINK_BROKEN = "link broken"
+    UNREACHABLE = "unreachable"  # pings unanswered, or not back in agent_reregister_timeout
+    GONE = "gone"
+    REMOVE = "remove"
+
+
+AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
+    AgentState.UNKNOWN: {
+        AgentCause.REGISTER: AgentState.CONNECTED,
+        AgentCause.REREGISTER: AgentState.CONNECTED,
+    },
+    AgentState.RECOVERED: {
+        AgentCause.REREGISTER: AgentState.CONNECTED,
+        AgentCause.UNREACHABLE: AgentState.UNREACHABLE,
+        AgentCause.GONE: AgentState.GONE,
+    },
+    AgentState.CONNECTED: {
+        AgentCause.REGISTER: AgentState.CONNECTED,  # it did not hear the first answer
+        AgentCause.REREGISTER: AgentState.CONNECTED,
+        AgentCause.LINK_BROKEN: AgentState.DISCONNECTED,
+        AgentCause.UNREACHABLE: AgentState.UNREACHABLE,
+        AgentCause.GONE: AgentState.GONE,
+        AgentCause.REMOVE: AgentState.REMOVED,
+    },
+    AgentState.DISCONNECTED: {
+        AgentCause.REREGISTER: AgentState.CONNECTED,
+        AgentCause.UNREACHABLE: AgentState.UNREACHABLE,
+        AgentCause.GONE: AgentState.GONE,
+        AgentCause.REMOVE: AgentState.REMOVED,
+    },
+    AgentState.UNREACHABLE: {
+        AgentCause.REREGISTER: AgentState.CONNECTED,
+        AgentCause.GONE: AgentState.GONE,
+    },
+    AgentState.GONE: {},
+    AgentState.REMOVED: {AgentCause.REREGISTER: AgentState.CONNECTED},
+}
+
+
+class OfferState(Enum):
+    """What becomes of an offer or an inverse offer."""
+
+    OUTSTANDING = "outstanding"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    RESCINDED = "rescinded"
+    DISCARDED = "discarded"  # its framework is gone or has failed over: nobody to tell
+
+
+OFFER: Mapping[OfferState, frozenset[OfferState]] = {
+    OfferState.OUTSTANDING: frozenset(
+        {OfferState.ACCEPTED, OfferState.DECLINED, OfferState.RESCINDED, OfferState.DISCARDED}
+    ),
+    OfferState.ACCEPTED: frozenset(),
+    OfferState.DECLINED: frozenset(),
+    OfferState.RESCINDED: frozenset(),
+    OfferState.DISCARDED: frozenset(),
+}
+
+#: A task in one of these states never changes again, and its resources are free.
+TERMINAL_TASK_STATES: frozenset[mesos.TaskState] = frozenset(
+    {
+        mesos.TASK_FINISHED,
+        mesos.TASK_FAILED,
+        mesos.TASK_KILLED,
+        mesos.TASK_LOST,
+        mesos.TASK_ERROR,
+        mesos.TASK_DROPPED,
+        mesos.TASK_GONE,
+        mesos.TASK_GONE_BY_OPERATOR,
+    }
+)
+
+#: Its resources are not (or no longer) held: what a task in one of these states had is free.
+RELEASED_TASK_STATES: frozenset[mesos.TaskState] = TERMINAL_TASK_STATES | {mesos.TASK_UNREACHABLE}
+
+#: An operation in one of these states never changes again.
+TERMINAL_OPERATION_STATES: frozenset[mesos.OperationState] = frozenset(
+    {
+        mesos.OPERATION_FINISHED,
+        mesos.OPERATION_FAILED,
+        mesos.OPERATION_ERROR,
+        mesos.OPERATION_DROPPED,
+        mesos.OPERATION_GONE_BY_OPERATOR,
+    }
+)
+
+
+class ImpossibleTransition(Exception):
+    """A mistake in the master: this cannot happen to something in that state."""
+
+
+State = TypeVar("State", bound=Enum)
+Cause = TypeVar("Cause", bound=Enum)
+
+
+def step(table: Mapping[State, Mapping[Cause, State]], state: State, cause: Cause) -> State:
+    """The next state. Raises ``ImpossibleTransition`` if the table has none."""
+    following = table[state].get(cause)
+    if following is None:
+        raise ImpossibleTransition(f"{type(state).__name__} {state.value}: {cause.value} cannot happen")
+    return following
+
+
+def task_state_after(current: mesos.TaskState, reported: mesos.TaskState) -> mesos.TaskState:
+    """The state of a task in state ``current`` after a status that reports ``reported``: terminal states stay."""
+    return current if current in TERMINAL_TASK_STATES else reported
+
+
+def operation_state_after(current: mesos.OperationState, reported: mesos.OperationState) -> mesos.OperationState:
+    """The state of an operation after a status that reports ``reported``: terminal states stay."""
+    return current if current in TERMINAL_OPERATION_STATES else reported
