@@ -1,14 +1,16 @@
 """The master's counters, and what is counted per framework.
 
 What can be read off the master's state (gauges) is computed on demand in ``gauges.py``; what must be counted as it
-happens is counted here, under Mesos's names, by whoever makes it happen: ``metrics.increment("master/tasks_lost")``.
+happens is counted by whoever makes it happen, in ``MasterState.counters`` under the metric's full name and in
+``Framework.counters`` under what follows ``master/frameworks/<name>/<id>/`` (``calls/accept``, ``offers/sent``). Here
+live the names, the counting that takes more than one name, and how they are read.
 Source: docs/reference/operator-api.md 5, scheduler-api.md.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections import Counter, deque
+from typing import TYPE_CHECKING
 
 from pymesoskit.wire.v1 import mesos, scheduler
 
@@ -117,42 +119,6 @@ def encode_name(name: str) -> str:
 _ENCODED = frozenset('$&+,/:;=?@ "<>#%{}|\\^~[]`')
 
 
-class FrameworkMetrics:
-    """What is counted for one framework.
-
-    These are ``calls/<type>``, ``events/<type>``, ``offers/<what>``, ``operations/<type>`` and
-    ``tasks/terminal/<state>``, all without the prefix ``master/frameworks/<name>/<id>/``.
-    """
-
-    __slots__ = ("_counts", "name", "principal")
-
-    def __init__(self, name: str, principal: str) -> None:
-        self.name = name
-        self.principal = principal
-        self._counts: dict[str, int] = dict.fromkeys(FRAMEWORK_COUNTERS, 0)
-
-    def increment(self, name: str, by: int = 1) -> None:
-        """Adds to a counter: ``increment("calls/accept")``, ``increment("offers/sent", 3)``."""
-        self._counts[name] += by
-
-    def value(self, name: str) -> int:
-        """A counter's value."""
-        return self._counts[name]
-
-    def read(self) -> Iterator[tuple[str, float]]:
-        """All counters and their sums, without the prefix."""
-        sums = dict.fromkeys(_SUMMED, 0)
-        for name, count in self._counts.items():
-            group = name.partition("/")[0]
-            if group in sums:
-                sums[group] += count
-            yield name, float(count)
-        for group, count in sums.items():
-            yield group, float(count)
-
-
-_SUMMED = ("calls", "events", "operations")
-
 #: The counters of a framework, without their prefix.
 FRAMEWORK_COUNTERS = (
     *(f"calls/{name}" for name in CALLS),
@@ -161,88 +127,59 @@ FRAMEWORK_COUNTERS = (
     *(f"operations/{name}" for name in OPERATIONS),
     *(f"tasks/terminal/task_{state}" for state in TERMINAL_STATES),
 )
+_SUMMED = ("calls", "events", "operations")
 
 
-class Metrics:
-    """The counters of one master."""
+def count_task_end(counters: Counter[str], status: mesos.TaskStatus) -> None:
+    """Counts a task that has come to a terminal state, with source and reason as Mesos names them internally."""
+    state = mesos.TaskState.Name(status.state).lower()
+    counters[f"master/{state.replace('task_', 'tasks_', 1)}"] += 1
+    if status.HasField("reason"):
+        source = _internal(mesos.TaskStatus.Source.Name(status.source))
+        counters[f"master/{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}"] += 1
 
-    def __init__(self) -> None:
-        self._counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
-        self._timings: dict[str, Timing] = {}
-        self._frameworks: dict[str, FrameworkMetrics] = {}
 
-    def increment(self, name: str, by: int = 1) -> None:
-        """Adds to a counter under its full name; one that is not there yet begins at 0."""
-        self._counters[name] = self._counters.get(name, 0) + by
-
-    def value(self, name: str) -> int:
-        """A counter's value."""
-        return self._counters[name]
-
-    def timing(self, name: str) -> Timing:
-        """The timing of that name; it begins empty."""
-        return self._timings.setdefault(name, Timing())
-
-    def task_ended(self, status: mesos.TaskStatus) -> None:
-        """Counts a task that has come to a terminal state, with source and reason as Mesos names them internally."""
-        state = mesos.TaskState.Name(status.state).lower()
-        self.increment(f"master/{state.replace('task_', 'tasks_', 1)}")
-        if status.HasField("reason"):
-            source = _internal(mesos.TaskStatus.Source.Name(status.source))
-            self.increment(f"master/{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}")
-
-    def operation_moved(self, kind: Any, before: Any | None, now: Any | None) -> None:
-        """An operation of that ``Offer.Operation.Type`` goes from one ``OperationState`` to another.
-
-        None before: it is new; None now: it is forgotten before it ended.
-        """
-        prefix = f"master/operations/{mesos.Offer.Operation.Type.Name(kind).lower()}"
-        for state, step in ((before, -1), (now, 1)):
-            if state is not None:
-                self.increment(f"{prefix}/{mesos.OperationState.Name(state).removeprefix('OPERATION_').lower()}", step)
-
-    def add_framework(self, framework_id: str, name: str, principal: str = "") -> FrameworkMetrics:
-        """Begins to count for a framework; what was counted under its id before goes on."""
-        found = self._frameworks.get(framework_id)
-        if found is None:
-            found = self._frameworks[framework_id] = FrameworkMetrics(name, principal)
-        found.name, found.principal = name, principal
-        return found
-
-    def framework(self, framework_id: str) -> FrameworkMetrics:
-        """What is counted for a framework. Raises KeyError if it was not added."""
-        return self._frameworks[framework_id]
-
-    def remove_framework(self, framework_id: str) -> None:
-        """Forgets a framework that is completed; its metrics are gone from then on."""
-        self._frameworks.pop(framework_id, None)
-
-    def read(self) -> Iterator[tuple[str, float]]:
-        """All counters and timings under their full names (those of frameworks apart)."""
-        totals = dict.fromkeys(OPERATION_STATES, 0)
-        for name, count in self._counters.items():
-            yield name, float(count)
-        for kind in TRACKED_OPERATIONS:
-            counts = {state: self._counters[f"master/operations/{kind}/{state}"] for state in OPERATION_STATES}
-            yield f"master/operations/{kind}/total", float(sum(counts.values()))
-            for state, count in counts.items():
-                totals[state] += count
-        yield from ((f"master/operations/{state}", float(count)) for state, count in totals.items())
-        yield "master/operations/total", float(sum(totals.values()))
-        for name, timing in self._timings.items():
-            yield from timing.read(name)
-
-    def read_frameworks(self) -> Iterator[tuple[str, float]]:
-        """What is counted per framework and per principal, under the full names."""
-        for framework_id, metrics in self._frameworks.items():
-            prefix = f"master/frameworks/{encode_name(metrics.name)}/{framework_id}"
-            yield from ((f"{prefix}/{name}", value) for name, value in metrics.read())
-        for principal in {metrics.principal for metrics in self._frameworks.values() if metrics.principal}:
-            # Messages of libprocess schedulers only: those that come over HTTP are not counted.
-            yield f"frameworks/{principal}/messages_processed", 0.0
-            yield f"frameworks/{principal}/messages_received", 0.0
+def count_operation(
+    counters: Counter[str],
+    kind: mesos.Offer.Operation.Type,
+    *,
+    before: mesos.OperationState | None,
+    now: mesos.OperationState | None,
+) -> None:
+    """An operation goes from one state to another; None before: it is new; None now: it is forgotten unfinished."""
+    prefix = f"master/operations/{mesos.Offer.Operation.Type.Name(kind).lower()}"
+    for state, change in ((before, -1), (now, 1)):
+        if state is not None:
+            counters[f"{prefix}/{mesos.OperationState.Name(state).removeprefix('OPERATION_').lower()}"] += change
 
 
 def _internal(name: str) -> str:
     """``REASON_AGENT_REMOVED`` → ``reason_slave_removed``: inside, Mesos still says slave."""
     return name.lower().replace("agent", "slave")
+
+
+def read_counters(counters: Counter[str]) -> dict[str, float]:
+    """The master's counters under their full names, those that are still 0 too, and the sums over operations."""
+    values = dict.fromkeys(COUNTERS, 0.0)
+    values.update(counters)
+    sums = {"total": 0.0, **dict.fromkeys(OPERATION_STATES, 0.0)}
+    for kind in TRACKED_OPERATIONS:
+        counts = {state: values[f"master/operations/{kind}/{state}"] for state in OPERATION_STATES}
+        total = values[f"master/operations/{kind}/total"] = sum(counts.values())
+        sums["total"] += total
+        for state, count in counts.items():
+            sums[state] += count
+    values.update((f"master/operations/{state}", count) for state, count in sums.items())
+    return values
+
+
+def read_framework_counters(counters: Counter[str]) -> dict[str, float]:
+    """A framework's counters without their prefix, those that are still 0 too, and their sums."""
+    values = dict.fromkeys(FRAMEWORK_COUNTERS, 0.0)
+    values.update(counters)
+    sums = dict.fromkeys(_SUMMED, 0.0)
+    for name, count in values.items():
+        group = name.partition("/")[0]
+        if group in sums:
+            sums[group] += count
+    return values | sums
