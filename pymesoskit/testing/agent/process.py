@@ -1,0 +1,249 @@
+"""Tasks as real processes.
+
+``ProcessLauncher`` hands commands to the supervisor (``supervisor.py``), a small process that forks, waits and, when this one ends
+by whatever means, kills all that is left. It is started with the first command. A thread reads its answers and posts them to the
+actor; nothing else here runs outside the actor's turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pwd
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from pymesoskit.testing.actor import Actor
+from pymesoskit.testing.agent import supervisor
+from pymesoskit.testing.agent.launcher import Command, Exit, Usage
+
+_HEADER = struct.Struct("!I")
+#: How long the supervisor may take to end everything, in seconds (its own limit is a little less).
+_PATIENCE = 5.0
+
+
+@define
+class RealProcess:
+    """A process that the supervisor was asked for."""
+
+    number: int
+    launcher: ProcessLauncher
+    on_start: Callable[[], None]
+    on_exit: Callable[[Exit], None]
+    on_error: Callable[[str], None]
+    pid: int = 0
+
+    def kill(self, number: int) -> None:
+        self.launcher.kill(self, number)
+
+    def usage(self) -> Usage | None:
+        return tree_usage(self.pid) if self.pid else None
+
+
+@define
+class _Connection:
+    """One supervisor: the process, our end of the socket, and the thread that reads it."""
+
+    program: subprocess.Popen[bytes]
+    socket: socket.socket
+    reader: threading.Thread
+    processes: dict[int, RealProcess] = field(factory=dict)
+
+
+class ProcessLauncher:
+    """Runs commands as processes, by way of one supervisor for the whole cluster."""
+
+    needs_sandbox = True
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._numbers = itertools.count(1)
+        self._connection: _Connection | None = None
+        self._closed = False
+
+    def launch(
+        self,
+        command: Command,
+        on_start: Callable[[], None],
+        on_exit: Callable[[Exit], None],
+        on_error: Callable[[str], None],
+        stdio: Sequence[int] = (),
+    ) -> RealProcess:
+        """See ``Launcher``. ``stdio``: descriptors for stdin, stdout and stderr in place of files; they are not closed here."""
+        process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error)
+        try:
+            order = self._order(process.number, command, len(stdio))
+            connection = self._connect()
+            connection.processes[process.number] = process
+            self._send(connection, order, stdio)
+        except (OSError, KeyError) as error:
+            why = str(error.args[0]) if isinstance(error, KeyError) else (error.strerror or str(error))
+            self._actor.post(on_error, why)
+        return process
+
+    def kill(self, process: RealProcess, number: int) -> None:
+        """Sends the signal to the process's whole tree."""
+        connection = self._connection
+        if connection is not None and process.number in connection.processes:
+            with contextlib.suppress(OSError):  # the supervisor is gone, and its processes with it: the reader tells
+                self._send(connection, {"op": "kill", "id": process.number, "signal": number}, ())
+
+    def close(self) -> None:
+        """Ends all processes and the supervisor; returns when they are gone."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with contextlib.suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_RDWR)
+        try:
+            connection.program.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            connection.program.kill()
+            connection.program.wait()
+        connection.reader.join()
+        connection.socket.close()
+
+    def _order(self, number: int, command: Command, files: int) -> dict[str, Any]:
+        return {
+            "op": "spawn",
+            "id": number,
+            "argv": command.argv,
+            "exe": command.executable,
+            "env": dict(command.environment),
+            "cwd": None if command.directory is None else str(command.directory),
+            "rlimits": command.rlimits,
+            "ids": switch_to(command.user),
+            "tty": command.tty,
+            "fds": files,
+        }
+
+    def _connect(self) -> _Connection:
+        if self._closed:
+            raise OSError(0, "the launcher is closed")
+        if self._connection is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                program = subprocess.Popen(
+                    [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                )
+            reader = threading.Thread(target=self._read, name="pymesoskit-supervisor", daemon=True)
+            self._connection = _Connection(program, ours, reader)
+            reader.start()
+        return self._connection
+
+    def _send(self, connection: _Connection, order: dict[str, Any], files: Sequence[int]) -> None:
+        body = json.dumps(order).encode()
+        data = _HEADER.pack(len(body)) + body
+        if files:
+            sent = socket.send_fds(connection.socket, [data], list(files))
+            data = data[sent:]
+        if data:
+            connection.socket.sendall(data)
+
+    # The reader's thread
+
+    def _read(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        pending = bytearray()
+        while True:
+            try:
+                data = connection.socket.recv(1 << 18)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            pending += data
+            answers = []
+            while len(pending) >= _HEADER.size:
+                end = _HEADER.size + _HEADER.unpack_from(pending)[0]
+                if len(pending) < end:
+                    break
+                answers.append(json.loads(pending[_HEADER.size : end]))
+                del pending[:end]
+            if answers:
+                self._actor.post(self._received, connection, answers)
+        self._actor.post(self._lost, connection)
+
+    # In the actor's turn
+
+    def _received(self, connection: _Connection, answers: list[dict[str, Any]]) -> None:
+        for answer in answers:
+            number = answer["id"]
+            process = connection.processes[number]
+            if "pid" in answer:
+                process.pid = answer["pid"]
+                process.on_start()
+            elif "error" in answer:
+                del connection.processes[number]
+                process.on_error(answer["error"])
+            else:
+                del connection.processes[number]
+                used = Usage(cpus_user_time_secs=answer["user"], cpus_system_time_secs=answer["system"])
+                process.on_exit(Exit(answer["status"], used))
+
+    def _lost(self, connection: _Connection) -> None:
+        """The supervisor is gone. Unless this is our own doing, its processes are ended here, as it would have done."""
+        if self._connection is not connection:
+            return
+        self._connection = None
+        connection.socket.close()
+        connection.program.wait()
+        for process in list(connection.processes.values()):
+            if process.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.on_exit(Exit.of_signal(signal.SIGKILL))
+            else:
+                process.on_error("the process that starts processes was killed")
+
+
+def switch_to(user: str | None) -> tuple[str, int, int] | None:
+    """Name, uid and gid to switch to; None where no switch is needed or (not being root) possible.
+
+    Raises KeyError if there is no such user.
+    """
+    if user is None or os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise KeyError(f"Failed to get user information for '{user}'") from None
+    return None if entry.pw_uid == 0 else (entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def tree_usage(root: int) -> Usage | None:
+    """What the process and its descendants use now, from /proc; None if it is gone or there is no /proc."""
+    tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    user = system = 0
+    memory = processes = threads = 0
+    todo = [root]
+    while todo:
+        pid = todo.pop()
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        user += int(fields[11])
+        system += int(fields[12])
+        threads += int(fields[17])
+        memory += int(fields[21]) * page
+        processes += 1
+        todo += supervisor.children(pid)
+    return Usage(user / tick, system / tick, memory, processes, threads) if processes else None

@@ -1,0 +1,422 @@
+"""The process that starts tasks' processes, waits for them, and lets none of them outlive the cluster.
+
+It runs as a program of its own (``python -I -S supervisor.py FD``), because forking a small single-threaded process is fast and
+safe where forking the cluster's own is neither, and because it can outlive the cluster by the moment it takes to end what was left.
+It imports nothing but the standard library.
+
+It talks frames (four bytes of length, then JSON) over a socket pair, in both directions:
+
+====================================================================  ==========================================
+``{"op": "spawn", "id", "argv", "env", "cwd", …}``                    ``{"id", "pid"}`` or ``{"id", "error"}``
+``{"op": "kill", "id", "signal"}``
+                                                                      ``{"id", "status", "user", "system"}`` at its end
+====================================================================  ==========================================
+
+Rules:
+
+- Each task is the leader of a session and of a process group. Its tree is what descends from it. A child that outlives its
+  parent is handed to this process (a *subreaper*), which finds out whose it was by its session, environment or directory.
+- When a task's first process ends, the rest of its tree is killed.
+- An orphan that hides whose it is lives no longer than the last task that may have started it.
+- When the socket is closed (the cluster has ended, however) or the parent has changed, everything is killed.
+
+Without Linux's /proc and subreapers the process group stands for the tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+from typing import Any, NoReturn
+
+PR_SET_CHILD_SUBREAPER = 36
+HEADER = struct.Struct("!I")
+#: How long the end of everything may take, in seconds, before this process gives up and ends itself.
+LAST_CALL = 4.0
+#: Rounds of stopping a tree that grows while it is being stopped.
+STOP_ROUNDS = 100
+#: Signals that Python ignores or that this process handles: children get the default back.
+RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+
+
+class Task:
+    """A process that was asked for."""
+
+    __slots__ = ("directory", "id", "pid", "sandbox")
+
+    def __init__(self, number: int, pid: int, directory: str | None, sandbox: str | None) -> None:
+        self.id = number
+        self.pid = pid
+        self.directory = directory
+        self.sandbox = sandbox
+
+
+# Starting processes
+
+
+def find_program(name: str, path: str) -> str:
+    """The file that ``execvp`` would take: the first executable one of that name on the path."""
+    if "/" in name:
+        return name
+    for directory in path.split(":"):
+        candidate = os.path.join(directory or ".", name)
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+            return candidate
+    return name
+
+
+def spawn(order: dict[str, Any], stdio: list[int]) -> int:
+    """Starts the process and returns its id.
+
+    The quick way is posix_spawn. What it cannot do, and what it fails at, is done in a forked child, which tells of a failure as a
+    command that cannot be executed does: on its stderr, exiting with status 1. Raises OSError if there can be no child.
+    """
+    directory = order["cwd"] or "/"
+    program = order["exe"] or find_program(order["argv"][0], order["env"].get("PATH", os.defpath))
+    if not (order["rlimits"] or order["ids"] or order["tty"] or sys.platform == "darwin"):
+        with contextlib.suppress(OSError):
+            os.chdir(directory)
+            return os.posix_spawn(
+                program,
+                order["argv"],
+                order["env"],
+                file_actions=[
+                    *(stdio_actions(stdio) if stdio else file_actions(order["cwd"] is not None)),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=RESET_SIGNALS,
+            )
+    pid = os.fork()
+    if pid == 0:
+        child(program, directory, order, stdio)
+    return pid
+
+
+def file_actions(files: bool) -> list[tuple[Any, ...]]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    out, err = ("stdout", "stderr") if files else ("/dev/null", "/dev/null")
+    return [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, out, flags, 0o644),
+        (os.POSIX_SPAWN_OPEN, 2, err, flags, 0o644),
+    ]
+
+
+def stdio_actions(stdio: list[int]) -> list[tuple[Any, ...]]:
+    return [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(stdio)]
+
+
+def child(program: str, directory: str, order: dict[str, Any], stdio: list[int]) -> NoReturn:
+    """In the forked child: becomes the command, or says why not and exits with 1."""
+    try:
+        os.setsid()
+        for number in RESET_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        for number, fd in enumerate(stdio):
+            os.dup2(fd, number)
+        if not stdio:
+            os.dup2(os.open("/dev/null", os.O_RDWR), 0)
+            with contextlib.suppress(OSError):
+                os.chdir(directory)
+            for number, path, flags, mode in (action[1:] for action in file_actions(order["cwd"] is not None)[1:]):
+                os.dup2(os.open(path, flags, mode), number)
+        if order["tty"]:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.chdir(directory)
+        for name, soft, hard in order["rlimits"]:
+            limits = (resource.RLIM_INFINITY if limit is None else limit for limit in (soft, hard))
+            resource.setrlimit(getattr(resource, name), tuple(limits))
+        if order["ids"]:
+            name, uid, gid = order["ids"]
+            os.initgroups(name, gid)
+            os.setgid(gid)
+            os.setuid(uid)
+        os.execve(program, order["argv"], order["env"])
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        with contextlib.suppress(OSError):
+            os.write(2, f"Failed to execute command: {reason}\n".encode())
+    os._exit(1)
+
+
+# Looking at processes
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process; none if it is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        return found
+    return found
+
+
+def state_and_session(pid: int) -> tuple[str, int] | None:
+    """The state's letter and the session of a process, None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return fields[0].decode(), int(fields[3])
+
+
+def read_environment(pid: int) -> dict[bytes, bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            pairs = (entry.partition(b"=") for entry in file.read().split(b"\0"))
+    except OSError:
+        return {}
+    return {name: value for name, _, value in pairs}
+
+
+def read_directory(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def send_signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+class Supervisor:
+    """The program; see the module's text."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._connection.setblocking(False)
+        self._parent = os.getppid()
+        self._tasks: dict[int, Task] = {}  # by id
+        self._by_pid: dict[int, Task] = {}
+        self._owners: dict[int, Task] = {}  # orphan -> whose it is
+        self._strays: dict[int, set[int]] = {}  # orphan that hides it -> ids of the tasks that may have started it
+        self._input = bytearray()
+        self._files: list[int] = []  # descriptors that came with orders not carried out yet
+        self._wakeup, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        os.set_blocking(self._wakeup, False)
+
+    def run(self) -> None:
+        """Serves until the other side is gone, then ends everything."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._wakeup, select.POLLIN)
+        try:
+            while os.getppid() == self._parent and self._turn(poll):
+                pass
+        finally:
+            self._end_everything()
+
+    def _turn(self, poll: select.poll) -> bool:
+        ready = {fd for fd, _ in poll.poll(1000)}
+        if self._wakeup in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wakeup, 65536)
+        open_still = self._connection.fileno() not in ready or self._receive()
+        while (order := self._next_order()) is not None:
+            self._carry_out(order)
+            if open_still:
+                open_still = self._receive()  # so that the cluster never waits for this process to read
+        self._reap()
+        return open_still
+
+    # Orders
+
+    def _receive(self) -> bool:
+        """Takes in what has been sent; False when the other side is gone."""
+        while True:
+            try:
+                data, files, _, _ = socket.recv_fds(self._connection, 1 << 18, 16)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not data:
+                return False
+            self._input += data
+            self._files += files
+
+    def _next_order(self) -> dict[str, Any] | None:
+        if len(self._input) < HEADER.size:
+            return None
+        (length,) = HEADER.unpack_from(self._input)
+        end = HEADER.size + length
+        if len(self._input) < end:
+            return None
+        order: dict[str, Any] = json.loads(self._input[HEADER.size : end])
+        del self._input[:end]
+        return order
+
+    def _carry_out(self, order: dict[str, Any]) -> None:
+        if order["op"] == "spawn":
+            self._spawn(order)
+        elif (task := self._tasks.get(order["id"])) is not None:
+            self._kill(task, order["signal"])
+
+    def _spawn(self, order: dict[str, Any]) -> None:
+        stdio, self._files = self._files[: order["fds"]], self._files[order["fds"] :]
+        try:
+            pid = spawn(order, stdio)
+        except OSError as error:
+            self._send({"id": order["id"], "error": os.strerror(error.errno or errno.EIO)})
+        else:
+            task = Task(order["id"], pid, order["cwd"], order["env"].get("MESOS_SANDBOX"))
+            self._tasks[task.id] = self._by_pid[pid] = task
+            self._send({"id": task.id, "pid": pid})
+        for fd in stdio:
+            os.close(fd)
+
+    def _send(self, answer: dict[str, Any]) -> None:
+        data = json.dumps(answer).encode()
+        self._connection.setblocking(True)
+        with contextlib.suppress(OSError):  # the other side is gone: the next look at the socket tells
+            self._connection.sendall(HEADER.pack(len(data)) + data)
+        self._connection.setblocking(False)
+
+    # Ends
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            task = self._by_pid.get(ended.si_pid)
+            if task is not None:
+                self._end_tree(task)
+            _, status, used = os.wait4(ended.si_pid, 0)
+            self._owners.pop(ended.si_pid, None)
+            self._strays.pop(ended.si_pid, None)
+            if task is not None:
+                del self._by_pid[task.pid], self._tasks[task.id]
+                self._send({"id": task.id, "status": status, "user": used.ru_utime, "system": used.ru_stime})
+
+    def _end_tree(self, task: Task) -> None:
+        """The task's first process has ended (but is not reaped, so its id still names its group): kills the rest."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(task.pid, signal.SIGKILL)
+        if len(children(os.getpid())) > len(self._by_pid) or self._strays:
+            self._stop_and_kill(task)
+            for orphan, suspects in list(self._strays.items()):
+                suspects.discard(task.id)
+                if not suspects:
+                    send_signal(orphan, signal.SIGKILL)
+
+    def _kill(self, task: Task, number: int) -> None:
+        if number == signal.SIGKILL:
+            self._stop_and_kill(task)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(task.pid, signal.SIGKILL)
+            return
+        members = self._members(task) or {task.pid}
+        for pid in members:
+            send_signal(pid, number)
+
+    def _stop_and_kill(self, task: Task) -> None:
+        """Kills the tree; it is stopped first, so that it cannot grow meanwhile."""
+        stopped: set[int] = set()
+        for _ in range(STOP_ROUNDS):
+            fresh = self._members(task) - stopped
+            if not fresh:
+                break
+            for pid in fresh:
+                send_signal(pid, signal.SIGSTOP)
+            stopped |= fresh
+        for pid in stopped:
+            send_signal(pid, signal.SIGKILL)
+
+    def _members(self, task: Task) -> set[int]:
+        """The processes of the task's tree, those included that have left its session and lost their parent."""
+        self._adopt()
+        found: set[int] = set()
+        todo = [task.pid, *(pid for pid, owner in self._owners.items() if owner is task)]
+        while todo:
+            pid = todo.pop()
+            if pid not in found:
+                found.add(pid)
+                todo += children(pid)
+        return found
+
+    def _adopt(self) -> None:
+        """Finds out whose the orphans are that were handed to this process."""
+        for pid in children(os.getpid()):
+            if pid in self._by_pid or pid in self._owners or pid in self._strays:
+                continue
+            found = state_and_session(pid)
+            if found is None or found[0] == "Z":
+                continue
+            owner = self._owner(pid, found[1])
+            if owner is not None:
+                self._owners[pid] = owner
+            else:
+                self._strays[pid] = set(self._tasks)
+
+    def _owner(self, pid: int, session: int) -> Task | None:
+        if session in self._by_pid:
+            return self._by_pid[session]
+        sandbox = os.fsdecode(read_environment(pid).get(b"MESOS_SANDBOX", b""))
+        directory = read_directory(pid)
+        for task in self._tasks.values():
+            if task.sandbox is not None and sandbox == task.sandbox:
+                return task
+            if task.directory is not None and directory.startswith(task.directory):
+                return task
+        return None
+
+    def _end_everything(self) -> None:
+        deadline = time.monotonic() + LAST_CALL
+        while time.monotonic() < deadline:
+            for task in list(self._by_pid.values()):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(task.pid, signal.SIGKILL)
+            todo, found = [os.getpid()], set()
+            while todo:
+                offspring = set(children(todo.pop())) - found
+                found |= offspring
+                todo += offspring
+            for pid in found:
+                send_signal(pid, signal.SIGKILL)
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            time.sleep(0.002)
+
+
+def main() -> None:
+    """Runs the program: its one argument is the socket's descriptor."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.umask(0o022)
+    Supervisor(socket.socket(fileno=int(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()
