@@ -1,0 +1,46 @@
+"""Who gets which resources: Mesos's hierarchical DRF allocator as a library of its own.
+
+It needs no master: plain values go in (`Resources`, the options of frameworks and agents), a clock and a seeded generator are handed
+in, and a `Listener` receives the offers. Any other policy that keeps the `Allocator` protocol can stand in its place
+(`contract` has the tests that it must pass). Source: docs/reference/allocator.md; how to use it: docs/allocator.md.
+"""
+
+from __future__ import annotations
+
+from .api import (
+    AGENT_CAPABILITIES,
+    AgentOptions,
+    Allocator,
+    AllocatorOptions,
+    Conversion,
+    FaultDomain,
+    Filters,
+    FrameworkOptions,
+    Holdings,
+    InverseOfferResponse,
+    Listener,
+    OfferConstraints,
+    Operation,
+    Quantities,
+    Quota,
+    Unavailability,
+)
+
+__all__ = [
+    "AGENT_CAPABILITIES",
+    "AgentOptions",
+    "Allocator",
+    "AllocatorOptions",
+    "Conversion",
+    "FaultDomain",
+    "Filters",
+    "FrameworkOptions",
+    "Holdings",
+    "InverseOfferResponse",
+    "Listener",
+    "OfferConstraints",
+    "Operation",
+    "Quantities",
+    "Quota",
+    "Unavailability",
+]
