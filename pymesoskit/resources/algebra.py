@@ -1,0 +1,494 @@
+"""Collections of resources: add, subtract, contain, find, and the views by role, sharing, revocability.
+
+Immutable values; what is derived from one is computed once. Within a collection, resources of one kind are merged into one,
+and nothing is held in the amount of nothing. Operations take time linear in the sizes of both sides, found by key. The order
+of the resources is that of Mesos (it shows in messages): sums keep places and append, and where a difference leaves nothing of
+a resource, the last one takes its place.
+
+Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
+
+from . import messages, values
+from .kind import Reservation
+from .quantities import Quantities
+from .resource import Resource, make_resource
+from .values import Items, Ranges, ValueType
+
+if TYPE_CHECKING:
+    from ..wire.v1 import mesos_pb2 as pb
+
+
+@attrs.frozen(eq=False, repr=False, init=False)
+class Resources:
+    """A collection of resources, as held by an agent, an offer or a task.
+
+    Iteration gives each distinct resource once; a shared one knows its `copies`. `len` counts the same way.
+    """
+
+    _items: tuple[Resource, ...]
+    _positions: dict[str, int] | None  # key → place of the first resource with it; None: not needed so far
+    _hash: int | None
+    _quantities: Quantities | None
+    _scalar_quantities: Quantities | None
+
+    def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        items: list[Resource] = []
+        positions: dict[str, int] = {}
+        for resource in resources:
+            _add(items, positions, resource)
+        _fill(self, tuple(items), positions)
+
+    # --- in and out ---
+
+    @classmethod
+    def parse(cls, text: str, default_role: str = "*") -> Resources:
+        """Read the syntax of an agent's ``--resources``, plain or JSON.
+
+        What names no role belongs to `default_role` (statically reserved, unless that is ``*``). Raises ResourcesError with
+        Mesos's text, also for what has no place on a command line: volumes, revocable, dynamic reservations, one name with
+        two types.
+        """
+        from .text import parse_resources  # it builds on this module
+
+        return parse_resources(text, default_role)
+
+    @classmethod
+    def from_messages(cls, resources: Iterable[pb.Resource]) -> Resources:
+        """From messages in any format. Raises ResourcesError (``Resource '<r>' is invalid: …``)."""
+        return cls(messages.resources_from_messages(resources))
+
+    def to_messages(self, format: messages.Format = messages.Format.POST_REFINEMENT) -> list[pb.Resource]:  # noqa: A002
+        """New messages, one for each resource; a shared one counts once, whatever its copies.
+
+        Raises ResourcesError for refined reservations in the format that has no words for them.
+        """
+        return [messages.resource_to_message(resource, format) for resource in self._items]
+
+    # --- as a collection ---
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def __contains__(self, other: object) -> bool:
+        return isinstance(other, Resource | Resources) and self.contains(other)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Resources):
+            return NotImplemented
+        return self._items is other._items or (self.contains(other) and other.contains(self))
+
+    def __hash__(self) -> int:
+        result = self._hash
+        if result is None:
+            result = hash(frozenset(self._items))
+            _set_hash(self, result)
+        return result
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self._items)) if self._items else "{}"
+
+    def __repr__(self) -> str:
+        return f"<Resources {self}>"
+
+    def __getstate__(self) -> tuple[Resource, ...]:
+        return self._items
+
+    def __setstate__(self, items: tuple[Resource, ...]) -> None:
+        _fill(self, items, None)
+
+    # --- arithmetic ---
+
+    def __add__(self, other: Resources | Resource) -> Resources:
+        """Both together; resources of one kind merge, copies of one shared resource are counted."""
+        if isinstance(other, Resource):
+            added: tuple[Resource, ...] = (other,)
+        elif not self._items:
+            return other
+        else:
+            added = other._items
+        if not added:
+            return self
+        items = list(self._items)
+        positions = dict(self._index())
+        for resource in added:
+            _add(items, positions, resource)
+        return _of(tuple(items), positions)
+
+    def __sub__(self, other: Resources | Resource) -> Resources:
+        """What is left. Parts of `other` that are not there are ignored; nothing goes below nothing."""
+        taken = (other,) if isinstance(other, Resource) else other._items
+        if not taken or not self._items:
+            return self
+        items = list(self._items)
+        positions = self._index()
+        changed = False
+        for resource in taken:
+            place = positions.get(resource.key)
+            if place is None or resource.is_empty:
+                continue
+            left = items[place].minus(resource)
+            if left is not None:
+                items[place] = left
+                continue
+            if not changed:
+                positions, changed = dict(positions), True
+            _drop(items, positions, place)
+        return _of(tuple(items), positions)
+
+    def contains(self, other: Resources | Resource) -> bool:
+        """Whether every resource of `other` is part of one of these.
+
+        Persistent volumes have to be there as often as `other` has them; of an exclusive disk without a volume, one will do
+        for any number.
+        """
+        if isinstance(other, Resource):
+            mine = self._find_key(other.key)
+            return mine is not None and mine.covers(other)
+        positions = self._index()
+        items = self._items
+        for resource in other._items:
+            place = positions.get(resource.key)
+            if place is None or not items[place].covers(resource):
+                return False
+        # A key that occurs more than once (an exclusive disk that nobody should hold twice) is rare, but counts.
+        if len(other._index()) == len(other._items):
+            return True
+        return all(
+            _count(items, resource.key) >= _count(other._items, resource.key)
+            for resource in other._items
+            if resource.is_persistent_volume and not resource.shared
+        )
+
+    def contains_quantities(self, quantities: Quantities) -> bool:
+        """Whether there is at least as much of each name, whatever its metadata; ranges and sets count too."""
+        for name, amount in quantities.items():
+            remaining = amount
+            for resource in self._items:
+                if resource.name == name:
+                    # In doubles, as Mesos does here; everywhere else it is thousandths.
+                    remaining -= _amount(resource)
+                    if remaining <= 0:
+                        break
+            if remaining > 0:
+                return False
+        return True
+
+    def find(self, target: Resources | Resource) -> Resources | None:
+        """What of these could satisfy a request: reserved to the target's role first, then unreserved, then for any role.
+
+        None if not all of it can be found. Each target of several is looked for in all of these.
+        """
+        if isinstance(target, Resources):
+            total = Resources()
+            for single in target:
+                found = self._find(single)
+                if found is None:
+                    return None
+                total += found
+            return total
+        return self._find(target)
+
+    def _find(self, target: Resource) -> Resources | None:
+        found = Resources()
+        pool = self
+        remaining = Resources((target,)).to_unreserved()
+        stages: list[Callable[[Resource], bool]] = [lambda resource: not resource.is_reserved, lambda _: True]
+        role = target.reservation_role
+        if role is not None:
+            stages.insert(0, lambda resource: resource.reservation_role == role)
+        for stage in stages:
+            for resource in pool.filter(stage):
+                unreserved = Resources((resource,)).to_unreserved()
+                if unreserved.contains(remaining):
+                    return found + Resources(part.with_reservations(resource.reservations) for part in remaining)
+                if remaining.contains(unreserved):
+                    found += resource
+                    pool -= resource
+                    remaining -= unreserved
+                    break  # at most one part from each stage
+        return None
+
+    def apply(self, operation: pb.Offer.Operation) -> Resources:
+        """The result of an offer operation on these resources, or ResourcesError with Mesos's text.
+
+        The operation must be valid (`operations.operation_error`); LAUNCH and the operations on disks of resource providers
+        have no such result.
+        """
+        from .operations import conversions  # it builds on this module
+
+        result = self
+        for conversion in conversions(operation):
+            result = conversion.apply(result)
+        return result
+
+    # --- views ---
+
+    def filter(self, predicate: Callable[[Resource], bool]) -> Resources:
+        """Those for which the predicate holds."""
+        kept = tuple(resource for resource in self._items if predicate(resource))
+        return self if len(kept) == len(self._items) else _of(kept, None)
+
+    def reserved(self, role: str | None = None) -> Resources:
+        """Those that are reserved: to a role (by the innermost reservation), or at all."""
+        if role is None:
+            return self.filter(lambda resource: resource.is_reserved)
+        return self.filter(lambda resource: resource.reservation_role == role)
+
+    def unreserved(self) -> Resources:
+        """Those without reservations."""
+        return self.filter(lambda resource: not resource.is_reserved)
+
+    def reserved_to_subtree(self, role: str) -> Resources:
+        """Those reserved to a role or to any role below it."""
+        return self.filter(lambda resource: resource.is_reserved_to_subtree(role))
+
+    def allocatable_to(self, role: str) -> Resources:
+        """Those that may be offered to a role: unreserved, or reserved to it or to a role above it."""
+        return self.filter(lambda resource: resource.is_allocatable_to(role))
+
+    def by_reservation_role(self) -> dict[str, Resources]:
+        """The reserved ones, by the role of their innermost reservation."""
+        return self._group(lambda resource: resource.reservation_role)
+
+    def revocable(self) -> Resources:
+        """Those that the agent may take away."""
+        return self.filter(lambda resource: resource.revocable)
+
+    def non_revocable(self) -> Resources:
+        """Those that the agent may not take away."""
+        return self.filter(lambda resource: not resource.revocable)
+
+    def shared(self) -> Resources:
+        """Those that several tasks may use at once."""
+        return self.filter(lambda resource: resource.shared)
+
+    def non_shared(self) -> Resources:
+        """Those for one user at a time."""
+        return self.filter(lambda resource: not resource.shared)
+
+    def scalars(self) -> Resources:
+        """Those that are numbers."""
+        return self.filter(lambda resource: resource.type is ValueType.SCALAR)
+
+    def named(self, name: str) -> Resources:
+        """Those of a name."""
+        return self.filter(lambda resource: resource.name == name)
+
+    def persistent_volumes(self) -> Resources:
+        """The persistent volumes."""
+        return self.filter(lambda resource: resource.is_persistent_volume)
+
+    def allocations(self) -> dict[str, Resources]:
+        """By the role they are allocated to; those that are not allocated are left out."""
+        return self._group(lambda resource: resource.allocation_role)
+
+    def _group(self, key: Callable[[Resource], str | None]) -> dict[str, Resources]:
+        groups: dict[str, list[Resource]] = {}
+        for resource in self._items:
+            group = key(resource)
+            if group is not None:
+                groups.setdefault(group, []).append(resource)
+        return {group: _of(tuple(items), None) for group, items in groups.items()}
+
+    # --- the same with other metadata ---
+
+    def allocated(self, role: str) -> Resources:
+        """All of them allocated to a role."""
+        return Resources(resource.allocated(role) for resource in self._items)
+
+    def unallocated(self) -> Resources:
+        """All of them allocated to nobody."""
+        return Resources(resource.unallocated() for resource in self._items)
+
+    def push_reservation(self, reservation: Reservation) -> Resources:
+        """All of them with one more reservation on their stacks. ResourcesError if it does not refine one of them."""
+        return Resources(resource.with_pushed_reservation(reservation) for resource in self._items)
+
+    def pop_reservation(self) -> Resources:
+        """All of them without their innermost reservation. ResourcesError if one has none."""
+        return Resources(resource.with_popped_reservation() for resource in self._items)
+
+    def to_unreserved(self) -> Resources:
+        """All of them without any reservation."""
+        return Resources(resource.with_reservations(()) for resource in self._items)
+
+    # --- amounts ---
+
+    def quantities(self) -> Quantities:
+        """How much there is of each name: scalars, sizes of sets, numbers in ranges. A shared resource counts once."""
+        result = self._quantities
+        if result is None:
+            result = _count_amounts(self._items)
+            _set_quantities(self, result)
+        return result
+
+    def scalar_quantities(self) -> Quantities:
+        """How much there is of each name, scalars only."""
+        result = self._scalar_quantities
+        if result is None:
+            result = _count_amounts(resource for resource in self._items if resource.type is ValueType.SCALAR)
+            _set_scalar_quantities(self, result)
+        return result
+
+    def stripped_scalar_quantity(self) -> Resources:
+        """The scalars without any metadata."""
+        return Resources(
+            Resource(resource.name, ValueType.SCALAR, resource.value)
+            for resource in self._items
+            if resource.type is ValueType.SCALAR
+        )
+
+    def names(self) -> frozenset[str]:
+        """The names that occur."""
+        return frozenset(resource.name for resource in self._items)
+
+    def get_scalar(self, name: str) -> float | None:
+        """The total of a scalar over all metadata; None if there is none."""
+        units = [r.measure for r in self._items if r.name == name and r.type is ValueType.SCALAR]
+        return values.from_units(sum(units)) if units else None
+
+    def get_ranges(self, name: str) -> Ranges | None:
+        """All ranges of a name, coalesced; None if there are none."""
+        found = [r.measure for r in self._items if r.name == name and r.type is ValueType.RANGES]
+        return values.coalesce(tuple(piece for ranges in found for piece in ranges)) if found else None
+
+    def get_set(self, name: str) -> Items | None:
+        """All items of a name, each once; None if there are none."""
+        found = [r.value for r in self._items if r.name == name and r.type is ValueType.SET]
+        return tuple(dict.fromkeys(item for items in found for item in cast("Items", items))) if found else None
+
+    def cpus(self) -> float:
+        """Processors; 0.0 if there are none."""
+        return self.get_scalar("cpus") or 0.0
+
+    def mem(self) -> float:
+        """Memory in MB; 0.0 if there is none."""
+        return self.get_scalar("mem") or 0.0
+
+    def disk(self) -> float:
+        """Disk space in MB, of all disks; 0.0 if there is none."""
+        return self.get_scalar("disk") or 0.0
+
+    def gpus(self) -> float:
+        """Graphics processors; 0.0 if there are none."""
+        return self.get_scalar("gpus") or 0.0
+
+    def ports(self) -> Ranges:
+        """Ports as inclusive ranges; empty if there are none."""
+        return self.get_ranges("ports") or ()
+
+    # --- places by key ---
+
+    def _index(self) -> dict[str, int]:
+        positions = self._positions
+        if positions is None:
+            positions = _positions_of(self._items)
+            _set_positions(self, positions)
+        return positions
+
+    def _find_key(self, key: str) -> Resource | None:
+        place = self._index().get(key)
+        return None if place is None else self._items[place]
+
+
+_set_items: Final = cast("Any", Resources.__dict__["_items"]).__set__
+_set_positions: Final = cast("Any", Resources.__dict__["_positions"]).__set__
+_set_hash: Final = cast("Any", Resources.__dict__["_hash"]).__set__
+_set_quantities: Final = cast("Any", Resources.__dict__["_quantities"]).__set__
+_set_scalar_quantities: Final = cast("Any", Resources.__dict__["_scalar_quantities"]).__set__
+
+
+def _fill(resources: Resources, items: tuple[Resource, ...], positions: dict[str, int] | None) -> None:
+    _set_items(resources, items)
+    _set_positions(resources, positions)
+    _set_hash(resources, None)
+    _set_quantities(resources, None)
+    _set_scalar_quantities(resources, None)
+
+
+def _of(items: tuple[Resource, ...], positions: dict[str, int] | None) -> Resources:
+    # Items that are merged already, and where they are, if that is known.
+    result = object.__new__(Resources)
+    _fill(result, items, positions)
+    return result
+
+
+def _positions_of(items: Iterable[Resource]) -> dict[str, int]:
+    positions: dict[str, int] = {}
+    for place, resource in enumerate(items):
+        positions.setdefault(resource.key, place)
+    return positions
+
+
+def _add(items: list[Resource], positions: dict[str, int], resource: Resource) -> None:
+    if resource.is_empty:
+        return
+    place = positions.get(resource.key)
+    if place is None:
+        positions[resource.key] = len(items)
+        items.append(resource)
+    elif resource.kind.is_exclusive and not resource.kind.is_shared:
+        items.append(resource)  # one and the same volume twice: they stay two
+    else:
+        items[place] = items[place].plus(resource)
+
+
+def _drop(items: list[Resource], positions: dict[str, int], place: int) -> None:
+    # The last one takes the place of the one that goes.
+    unique = len(positions) == len(items)
+    gone, last = items[place], items.pop()
+    if place < len(items):
+        items[place] = last
+    if unique:
+        del positions[gone.key]
+        if place < len(items):
+            positions[last.key] = place
+    else:
+        positions.clear()
+        positions.update(_positions_of(items))
+
+
+def _count(items: Iterable[Resource], key: str) -> int:
+    return sum(1 for resource in items if resource.key == key)
+
+
+def _amount(resource: Resource) -> float:
+    if resource.type is ValueType.SCALAR:
+        return cast("float", resource.value)
+    if resource.type is ValueType.SET:
+        return float(len(cast("Items", resource.value)))
+    return float(sum(end - begin + 1 for begin, end in cast("Ranges", resource.value)))
+
+
+def _count_amounts(resources: Iterable[Resource]) -> Quantities:
+    units: dict[str, int] = {}
+    unrounded: dict[str, float] = {}
+    for resource in resources:
+        name = resource.name
+        if resource.type is ValueType.SCALAR:
+            amount = resource.measure
+            value = cast("float", resource.value)
+        else:
+            value = _amount(resource)
+            amount = int(value) * 1000
+        if name in units:
+            units[name] += amount
+            unrounded.pop(name, None)
+        else:
+            units[name] = amount
+            if values.from_units(amount) != value:
+                unrounded[name] = value
+    return Quantities.of_units(units, unrounded)

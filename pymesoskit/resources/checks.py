@@ -1,0 +1,97 @@
+"""What makes a single resource valid, as questions on plain values; answers are Mesos's texts.
+
+`Resource` asks them of whoever constructs one, `messages` of what comes off the wire (where presence of fields matters too).
+Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-resources.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from . import values
+from .kind import Disk, DiskType, Kind, Reservation, ReservationType
+from .roles import DEFAULT_ROLE, is_strict_subrole_of, role_error
+from .values import Items, Ranges, Value, ValueType
+
+
+def value_error(type_: ValueType, value: Value) -> str | None:
+    """What is wrong with an amount. Nothing at all is valid (and dropped); next to nothing is not."""
+    if type_ is ValueType.SCALAR:
+        if value != 0 and values.to_units(cast("float", value)) <= 0:
+            return "Invalid scalar resource: value <= 0"
+        return None
+    if type_ is ValueType.RANGES:
+        return values.ranges_error(cast("Ranges", value))
+    if type_ is ValueType.SET:
+        items = cast("Items", value)
+        return "Invalid set resource: duplicated elements" if len(frozenset(items)) < len(items) else None
+    return "Unsupported resource type"
+
+
+def disk_error(name: str, disk: Disk | None) -> str | None:
+    """What is wrong with the disk info of a resource of this name."""
+    if disk is None:
+        return None
+    if name != "disk":
+        return f"DiskInfo should not be set for {name} resource"
+    source = disk.source
+    if source is None:
+        return None
+    if source.type is DiskType.UNKNOWN:
+        return f"Unsupported 'DiskInfo.Source.Type' in '{source}'"
+    if source.type in {DiskType.BLOCK, DiskType.RAW}:
+        if source.mount is not None:
+            return f"Mount should not be set for {source.type.value} disk source"
+        if source.path is not None:
+            return f"Path should not be set for {source.type.value} disk source"
+    return None
+
+
+def reservation_role_error(role: str) -> str | None:
+    """Why nothing can be reserved for this role, or None."""
+    error = role_error(role)
+    if error is None and role == DEFAULT_ROLE:
+        return 'Invalid reservation: role "*" cannot be reserved'
+    return error
+
+
+def refinement_error(reservations: Sequence[Reservation]) -> str | None:
+    """Whether each layer of a stack refines the one below it: dynamic, and for a role below that one's."""
+    for outer, inner in zip(reservations, reservations[1:], strict=False):
+        if inner.type is ReservationType.STATIC:
+            return "Invalid refined reservation: A refined reservation cannot be STATIC"
+        if not is_strict_subrole_of(inner.role, outer.role):
+            return f"Invalid refined reservation: role '{inner.role}' is not a refinement of '{outer.role}'"
+    return None
+
+
+def reservations_error(reservations: Sequence[Reservation]) -> str | None:
+    """What is wrong with a stack of reservations (the innermost last)."""
+    for reservation in reservations:
+        error = reservation_role_error(reservation.role)
+        if error is not None:
+            return error
+    error = refinement_error(reservations)
+    if error is None and len(reservations) == 1 and reservations[0].type is ReservationType.UNKNOWN:
+        return "Unsupported 'Resource.ReservationInfo.Type'"
+    return error
+
+
+def shared_error(name: str, disk: Disk | None) -> str | None:
+    """Why a resource cannot be shared, or None."""
+    if name != "disk":
+        return f"Resource {name} cannot be shared"
+    if disk is None or disk.persistence is None:
+        return "Only persistent volumes can be shared"
+    return None
+
+
+def resource_error(kind: Kind, value: Value) -> str | None:
+    """What is wrong with a resource; the first thing in Mesos's order."""
+    if not kind.name:
+        return "Empty resource name"
+    error = value_error(kind.type, value) or disk_error(kind.name, kind.disk) or reservations_error(kind.reservations)
+    if error is None and kind.is_shared:
+        error = shared_error(kind.name, kind.disk)
+    return error

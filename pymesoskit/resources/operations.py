@@ -1,0 +1,207 @@
+"""What offer operations do to resources: each consumes some and produces others.
+
+Rules: docs/reference/agent-executor.md, section 13 (the table) and scheduler-api.md 4.2 and 4.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add
+
+import attrs
+
+from ..wire.v1 import mesos_pb2 as pb
+from . import values
+from .algebra import Resources
+from .errors import ResourcesError
+from .messages import message_error, messages_error, resource_from_message
+from .resource import Resource
+
+_Operation = pb.Offer.Operation
+
+
+@attrs.frozen
+class Conversion:
+    """One step of an operation: what it takes out of a pool of resources, and what it puts in instead."""
+
+    consumed: Resources
+    converted: Resources
+    destroyed: Resource | None = None
+    """A volume of which nothing may be left afterwards (another copy of it is still in use)."""
+
+    def apply(self, pool: Resources) -> Resources:
+        """The pool afterwards. Raises ResourcesError with Mesos's text if it lacks what is consumed."""
+        if not pool.contains(self.consumed):
+            raise ResourcesError(f"{pool} does not contain {self.consumed}")
+        result = pool - self.consumed + self.converted
+        if self.destroyed is not None and result.contains(self.destroyed):
+            raise ResourcesError(
+                f"Persistent volume {self.destroyed.print_one()} cannot be removed due to additional shared copies"
+            )
+        return result
+
+
+def operation_error(operation: pb.Offer.Operation) -> str | None:
+    """What is wrong with an operation before it is looked at closer: its payload is missing, or a resource is invalid."""
+    rule = _RULES.get(operation.type)
+    if rule is None:
+        return "Unknown offer operation"
+    if not operation.HasField(rule.field):
+        return rule.missing
+    return rule.error(operation)
+
+
+def conversions(operation: pb.Offer.Operation) -> list[Conversion]:
+    """The steps of a valid operation, to be applied in order.
+
+    Raises ResourcesError for operations that have no such steps: launches, and what resource providers have to do.
+    """
+    rule = _RULES.get(operation.type)
+    if rule is None or rule.convert is None:
+        unknown = "Unknown operation" if rule is None else "Operation not supported"
+        raise ResourcesError(f"Cannot get conversions: {unknown}")
+    return rule.convert(operation)
+
+
+def consumed(operation: pb.Offer.Operation) -> Resources:
+    """All that a valid operation takes out of the pool. Raises as `conversions` does."""
+    return reduce(add, (conversion.consumed for conversion in conversions(operation)), Resources())
+
+
+def produced(operation: pb.Offer.Operation) -> Resources:
+    """All that a valid operation puts into the pool. Raises as `conversions` does."""
+    return reduce(add, (conversion.converted for conversion in conversions(operation)), Resources())
+
+
+# --- the steps of each operation ---------------------------------------------------------------------------------------
+
+
+def _reserve(operation: pb.Offer.Operation) -> list[Conversion]:
+    reserved = Resources.from_messages(operation.reserve.resources)
+    if not operation.reserve.source:
+        return [Conversion(reserved.pop_reservation(), reserved)]
+    source = Resources.from_messages(operation.reserve.source)
+    if source.quantities() != reserved.quantities():
+        raise ResourcesError(f"Cannot get conversions: the source {source} is not of the size of {reserved}")
+    return [Conversion(source, reserved)]
+
+
+def _unreserve(operation: pb.Offer.Operation) -> list[Conversion]:
+    each = [Resources((resource_from_message(message),)) for message in operation.unreserve.resources]
+    return [Conversion(reserved, reserved.pop_reservation()) for reserved in each]
+
+
+def _create(operation: pb.Offer.Operation) -> list[Conversion]:
+    volumes = [resource_from_message(message) for message in operation.create.volumes]
+    return [Conversion(Resources((_stripped(volume),)), Resources((volume,))) for volume in volumes]
+
+
+def _destroy(operation: pb.Offer.Operation) -> list[Conversion]:
+    volumes = [resource_from_message(message) for message in operation.destroy.volumes]
+    return [Conversion(Resources((volume,)), Resources((_stripped(volume),)), destroyed=volume) for volume in volumes]
+
+
+def _grow_volume(operation: pb.Offer.Operation) -> list[Conversion]:
+    volume = resource_from_message(operation.grow_volume.volume)
+    addition = resource_from_message(operation.grow_volume.addition)
+    _refuse_provider(volume)
+    grown = volume.with_value(values.from_units(volume.measure + addition.measure))
+    return [Conversion(Resources((volume, addition)), Resources((grown,)))]
+
+
+def _shrink_volume(operation: pb.Offer.Operation) -> list[Conversion]:
+    volume = resource_from_message(operation.shrink_volume.volume)
+    subtract = operation.shrink_volume.subtract.value
+    _refuse_provider(volume)
+    left = volume.measure - values.to_units(subtract)
+    if left < 0:
+        raise ResourcesError(f"Cannot get conversions: {volume} cannot shrink by {values.print_scalar(subtract)}")
+    freed = _stripped(volume).with_value(subtract)
+    shrunk = volume.with_value(values.from_units(left))
+    return [Conversion(Resources((volume,)), Resources((shrunk, freed)))]
+
+
+def _stripped(volume: Resource) -> Resource:
+    # The disk that a volume is made from, and goes back to.
+    disk = volume.disk
+    return volume.with_disk(None if disk is None else disk.without_volume(), shared=False)
+
+
+def _refuse_provider(volume: Resource) -> None:
+    if volume.provider_id is not None:
+        raise ResourcesError("Cannot get conversions: Operation not supported for resource provider")
+
+
+# --- which resources of an operation have to be valid -------------------------------------------------------------------
+
+
+def _first(errors: Iterable[str | None]) -> str | None:
+    return next((error for error in errors if error is not None), None)
+
+
+def _launch_error(operation: pb.Offer.Operation) -> str | None:
+    return _first(map(_task_error, operation.launch.task_infos))
+
+
+def _launch_group_error(operation: pb.Offer.Operation) -> str | None:
+    group = operation.launch_group
+    error = messages_error(group.executor.resources)
+    return error if error is not None else _first(map(_task_error, group.task_group.tasks))
+
+
+def _task_error(task: pb.TaskInfo) -> str | None:
+    error = messages_error(task.resources)
+    return error if error is not None else messages_error(task.executor.resources)
+
+
+def _reserve_error(operation: pb.Offer.Operation) -> str | None:
+    error = messages_error(operation.reserve.resources)
+    return error if error is not None else messages_error(operation.reserve.source)
+
+
+def _grow_volume_error(operation: pb.Offer.Operation) -> str | None:
+    return _first((message_error(operation.grow_volume.volume), message_error(operation.grow_volume.addition)))
+
+
+@attrs.frozen
+class _Rule:
+    field: str
+    missing: str
+    error: Callable[[pb.Offer.Operation], str | None]
+    convert: Callable[[pb.Offer.Operation], list[Conversion]] | None = None
+
+
+def _missing(name: str, end: str = ".") -> str:
+    article = "An" if name[0] in "AEIOU" else "A"
+    return f"{article} {name} offer operation must have the Offer.Operation.{name.lower()} field set{end}"
+
+
+_RULES = {
+    _Operation.LAUNCH: _Rule("launch", _missing("LAUNCH"), _launch_error),
+    _Operation.LAUNCH_GROUP: _Rule("launch_group", _missing("LAUNCH_GROUP"), _launch_group_error),
+    _Operation.RESERVE: _Rule("reserve", _missing("RESERVE"), _reserve_error, _reserve),
+    _Operation.UNRESERVE: _Rule(
+        "unreserve", _missing("UNRESERVE"), lambda operation: messages_error(operation.unreserve.resources), _unreserve
+    ),
+    _Operation.CREATE: _Rule(
+        "create", _missing("CREATE"), lambda operation: messages_error(operation.create.volumes), _create
+    ),
+    _Operation.DESTROY: _Rule(
+        "destroy", _missing("DESTROY"), lambda operation: messages_error(operation.destroy.volumes), _destroy
+    ),
+    _Operation.GROW_VOLUME: _Rule("grow_volume", _missing("GROW_VOLUME", ""), _grow_volume_error, _grow_volume),
+    _Operation.SHRINK_VOLUME: _Rule(
+        "shrink_volume",
+        _missing("SHRINK_VOLUME", ""),
+        lambda operation: message_error(operation.shrink_volume.volume),
+        _shrink_volume,
+    ),
+    _Operation.CREATE_DISK: _Rule(
+        "create_disk", _missing("CREATE_DISK"), lambda operation: message_error(operation.create_disk.source)
+    ),
+    _Operation.DESTROY_DISK: _Rule(
+        "destroy_disk", _missing("DESTROY_DISK"), lambda operation: message_error(operation.destroy_disk.source)
+    ),
+}
+"""What each type of operation carries, how its resources are checked, and what becomes of them."""

@@ -1,0 +1,345 @@
+"""One resource: an amount of a kind, and how amounts of one kind combine.
+
+Immutable. Collections of resources, and with them all rules on more than one, live in `algebra`; the form on the wire lives
+in `messages`. Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import attrs
+
+from . import values
+from .checks import reservations_error, resource_error, value_error
+from .errors import ResourcesError
+from .kind import Disk, Kind, Reservation, ReservationType
+from .roles import is_strict_subrole_of
+from .values import Items, Ranges, Value, ValueType
+
+
+@lru_cache(maxsize=8192)
+def _allocated_kind(kind: Kind, role: str | None) -> Kind:
+    return attrs.evolve(kind, allocation_role=role)
+
+
+@lru_cache(maxsize=8192)
+def _reserved_kind(kind: Kind, reservations: tuple[Reservation, ...]) -> Kind:
+    return attrs.evolve(kind, reservations=reservations)
+
+
+class Resource:
+    """An amount of one kind of resource: ``Resource("cpus", "SCALAR", 4.0)``.
+
+    Raises ResourcesError, with Mesos's text, for what could be no resource: a negative amount, an inverted range, a set
+    with duplicates, an invalid stack of reservations, a disk that is not named so. An amount of nothing is allowed, and
+    vanishes in any collection.
+
+    Equality is that of Mesos: scalars by thousandths, ranges and sets by what they cover, reservations, source of the disk
+    and id of the volume by value; the volume's container path and the principal of its creator do not count.
+    """
+
+    __slots__ = ("copies", "encoded", "key", "kind", "measure", "value")
+
+    kind: Kind
+    value: Value
+    """The value as it came; arithmetic rounds it to thousandths (scalars) or coalesces it (ranges)."""
+    measure: Any
+    """What of the value counts: thousandths, coalesced ranges, a frozenset."""
+    key: str
+    """Two resources with the same key merge, if they are divisible or shared; else they are the same."""
+    copies: int
+    """How many copies of a shared resource are held; 1 for all others."""
+    encoded: bytes | None
+    """The message that stands for it, once somebody asked (see `messages`)."""
+
+    def __init__(
+        self,
+        name: str,
+        type: ValueType | str,  # noqa: A002: its name on the wire
+        value: Value,
+        reservations: tuple[Reservation, ...] = (),
+        disk: Disk | None = None,
+        shared: bool = False,
+        revocable: bool = False,
+        provider_id: str | None = None,
+        allocation_role: str | None = None,
+        copies: int = 1,
+    ) -> None:
+        kind = Kind(name, type, tuple(reservations), disk, shared, revocable, provider_id, allocation_role)
+        error = resource_error(kind, value)
+        if error is None and (copies < 1 or (copies > 1 and not shared)):
+            error = "Invalid shared resource: count < 0" if copies < 1 else "Only shared resources have copies"
+        if error is not None:
+            raise ResourcesError(error)
+        if kind.type is ValueType.SCALAR:
+            value = float(cast("float", value))
+        elif kind.type is ValueType.RANGES:
+            value = tuple((begin, end) for begin, end in cast("Ranges", value))
+        else:
+            value = tuple(cast("Items", value))
+        _fill(self, kind, value, _measure(kind.type, value), copies)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise attrs.exceptions.FrozenInstanceError(name)
+
+    def __delattr__(self, name: str) -> None:
+        raise attrs.exceptions.FrozenInstanceError(name)
+
+    def __getstate__(self) -> tuple[Kind, Value, int]:
+        return (self.kind, self.value, self.copies)
+
+    def __setstate__(self, state: tuple[Kind, Value, int]) -> None:
+        kind, value, copies = state
+        _fill(self, kind, value, _measure(kind.type, value), copies)
+
+    # --- what it is ---
+
+    @property
+    def name(self) -> str:
+        """Its name, as ``cpus``."""
+        return self.kind.name
+
+    @property
+    def type(self) -> ValueType:
+        """SCALAR, RANGES or SET."""
+        return self.kind.type
+
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """The stack of reservations, the innermost last; empty if unreserved."""
+        return self.kind.reservations
+
+    @property
+    def disk(self) -> Disk | None:
+        """What distinguishes it from plain disk space."""
+        return self.kind.disk
+
+    @property
+    def shared(self) -> bool:
+        """Whether several tasks may use it at once."""
+        return self.kind.is_shared
+
+    @property
+    def revocable(self) -> bool:
+        """Whether the agent may take it away at any time."""
+        return self.kind.is_revocable
+
+    @property
+    def provider_id(self) -> str | None:
+        """The resource provider it comes from; None for the agent itself."""
+        return self.kind.provider_id
+
+    @property
+    def allocation_role(self) -> str | None:
+        """The role it has been allocated (offered) to; None if it has not been."""
+        return self.kind.allocation_role
+
+    @property
+    def reservation_role(self) -> str | None:
+        """The role of the innermost reservation; None if unreserved."""
+        reservations = self.kind.reservations
+        return reservations[-1].role if reservations else None
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether there is any reservation on it."""
+        return bool(self.kind.reservations)
+
+    @property
+    def is_dynamically_reserved(self) -> bool:
+        """Whether the innermost reservation was made by an operation."""
+        reservations = self.kind.reservations
+        return bool(reservations) and reservations[-1].type is ReservationType.DYNAMIC
+
+    @property
+    def is_persistent_volume(self) -> bool:
+        """Whether it is a persistent volume."""
+        return self.kind.disk is not None and self.kind.disk.persistence is not None
+
+    @property
+    def persistence_id(self) -> str | None:
+        """The id of the persistent volume that it is, else None."""
+        disk = self.kind.disk
+        return disk.persistence.id if disk is not None and disk.persistence is not None else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the amount is nothing."""
+        return not self.measure
+
+    def is_allocatable_to(self, role: str) -> bool:
+        """Whether it may be offered to a role: unreserved, or reserved to it or to a role above it."""
+        reserved_to = self.reservation_role
+        return reserved_to is None or role == reserved_to or is_strict_subrole_of(role, reserved_to)
+
+    def is_reserved_to_subtree(self, role: str) -> bool:
+        """Whether it is reserved to a role or to one below it."""
+        reserved_to = self.reservation_role
+        return reserved_to is not None and (reserved_to == role or is_strict_subrole_of(reserved_to, role))
+
+    # --- the same with other metadata ---
+
+    def with_value(self, value: Value) -> Resource:
+        """Another amount of the same kind."""
+        error = value_error(self.kind.type, value)
+        if error is not None:
+            raise ResourcesError(error)
+        return make_resource(self.kind, value, self.copies)
+
+    def with_reservations(self, reservations: tuple[Reservation, ...]) -> Resource:
+        """The same under another stack of reservations, which is not checked."""
+        if reservations == self.kind.reservations:
+            return self
+        return make_resource(_reserved_kind(self.kind, reservations), self.value, self.copies)
+
+    def with_pushed_reservation(self, reservation: Reservation) -> Resource:
+        """The same with one more reservation on the stack. ResourcesError if the stack would be invalid."""
+        stack = (*self.kind.reservations, reservation)
+        error = reservations_error(stack)
+        if error is not None:
+            raise ResourcesError(f"Invalid resource {self}: {error}")
+        return self.with_reservations(stack)
+
+    def with_popped_reservation(self) -> Resource:
+        """The same without the innermost reservation. ResourcesError if there is none."""
+        if not self.kind.reservations:
+            raise ResourcesError(f"Resource {self} is not reserved")
+        return self.with_reservations(self.kind.reservations[:-1])
+
+    def with_disk(self, disk: Disk | None, shared: bool) -> Resource:
+        """The same amount as another disk: one copy, shared or not."""
+        return make_resource(attrs.evolve(self.kind, disk=disk, is_shared=shared), self.value)
+
+    def allocated(self, role: str) -> Resource:
+        """The same, allocated to a role."""
+        if self.kind.allocation_role == role:
+            return self
+        return make_resource(_allocated_kind(self.kind, role), self.value, self.copies)
+
+    def unallocated(self) -> Resource:
+        """The same, allocated to nobody."""
+        if self.kind.allocation_role is None:
+            return self
+        return make_resource(_allocated_kind(self.kind, None), self.value, self.copies)
+
+    # --- arithmetic within one key ---
+
+    def plus(self, other: Resource) -> Resource:
+        """The sum of two resources with the same key (copies add up if shared, amounts otherwise)."""
+        kind = self.kind
+        if kind.is_shared:
+            return make_resource(kind, self.value, self.copies + other.copies)
+        if kind.type is ValueType.SCALAR:
+            units = self.measure + other.measure
+            return _make(kind, values.from_units(units), units)
+        if kind.type is ValueType.RANGES:
+            ranges = values.coalesce(cast("Ranges", self.value) + cast("Ranges", other.value))
+            return _make(kind, ranges, ranges)
+        return make_resource(kind, values.add_items(cast("Items", self.value), cast("Items", other.value)))
+
+    def minus(self, other: Resource) -> Resource | None:
+        """What is left without another resource that has the same key; None if nothing is."""
+        kind = self.kind
+        if kind.is_shared:
+            copies = self.copies - other.copies
+            return make_resource(kind, self.value, copies) if copies > 0 else None
+        if kind.type is ValueType.SCALAR:
+            units = self.measure - other.measure
+            return _make(kind, values.from_units(units), units) if units > 0 else None
+        left: Value
+        if kind.type is ValueType.RANGES:
+            left = values.subtract_ranges(cast("Ranges", self.value), cast("Ranges", other.value))
+        else:
+            left = values.subtract_items(cast("Items", self.value), cast("Items", other.value))
+        return make_resource(kind, left) if left else None
+
+    def covers(self, other: Resource) -> bool:
+        """Whether another resource that has the same key is part of this one."""
+        kind = self.kind
+        if kind.is_shared:
+            return self.copies >= other.copies
+        if kind.type is ValueType.SCALAR:
+            return cast("bool", self.measure >= other.measure)
+        if kind.type is ValueType.RANGES:
+            return values.covers_ranges(self.measure, other.measure)
+        return cast("bool", self.measure >= other.measure)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Resource):
+            return NotImplemented
+        return self.key == other.key and self.measure == other.measure and self.copies == other.copies
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.measure, self.copies))
+
+    def print_one(self) -> str:
+        """The printed form without the number of copies, as in errors about a message."""
+        if self.kind.type is ValueType.SCALAR:
+            return self.kind.prefix + values.print_scalar(cast("float", self.value))
+        if self.kind.type is ValueType.RANGES:
+            return self.kind.prefix + values.print_ranges(cast("Ranges", self.value))
+        return self.kind.prefix + values.print_items(cast("Items", self.value))
+
+    def __str__(self) -> str:
+        return f"{self.print_one()}<{self.copies}>" if self.kind.is_shared else self.print_one()
+
+    def __repr__(self) -> str:
+        return f"<Resource {self}>"
+
+
+def make_resource(kind: Kind, value: Value, copies: int = 1) -> Resource:
+    """A resource of a kind and a value that are known to be valid: no checks (for the modules of this package)."""
+    resource = object.__new__(Resource)
+    _fill(resource, kind, value, _measure(kind.type, value), copies)
+    return resource
+
+
+def _make(kind: Kind, value: Value, measure: Any) -> Resource:
+    # The way of arithmetic: a divisible kind, everything known already.
+    resource = object.__new__(Resource)
+    _set_kind(resource, kind)
+    _set_value(resource, value)
+    _set_measure(resource, measure)
+    _set_key(resource, kind.key)
+    _set_copies(resource, 1)
+    _set_encoded(resource, None)
+    return resource
+
+
+def _fill(resource: Resource, kind: Kind, value: Value, measure: Any, copies: int) -> None:
+    _set_kind(resource, kind)
+    _set_value(resource, value)
+    _set_measure(resource, measure)
+    key = kind.key
+    if kind.is_exclusive:
+        # Such resources never merge with one of another size, so the size belongs to the key.
+        key += repr(sorted(measure) if isinstance(measure, frozenset) else measure)
+    _set_key(resource, key)
+    _set_copies(resource, copies)
+    _set_encoded(resource, None)
+
+
+def _measure(type_: ValueType, value: Value) -> Any:
+    if type_ is ValueType.SCALAR:
+        return values.to_units(cast("float", value))
+    if type_ is ValueType.RANGES:
+        return values.coalesce(cast("Ranges", value))
+    return frozenset(cast("Items", value))
+
+
+# The slots' own setters: the instances refuse assignment.
+_set_kind: Final = cast("Any", Resource.__dict__["kind"]).__set__
+_set_value: Final = cast("Any", Resource.__dict__["value"]).__set__
+_set_measure: Final = cast("Any", Resource.__dict__["measure"]).__set__
+_set_key: Final = cast("Any", Resource.__dict__["key"]).__set__
+_set_copies: Final = cast("Any", Resource.__dict__["copies"]).__set__
+_set_encoded: Final = cast("Any", Resource.__dict__["encoded"]).__set__
+
+
+def remember_encoding(resource: Resource, encoded: bytes) -> None:
+    """Keep the message that stands for a resource, for the next time that it is asked for."""
+    _set_encoded(resource, encoded)

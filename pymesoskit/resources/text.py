@@ -1,0 +1,115 @@
+"""The syntax of an agent's ``--resources``: ``cpus:4;mem:1024;ports(web):[8000-8010]``, or a JSON array of messages.
+
+Rules: docs/reference/json-and-resources.md, "Text syntax", and agent-executor.md, section 14.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, cast
+
+from google.protobuf.json_format import ParseDict
+
+from ..wire.v1 import mesos_pb2 as pb
+from .algebra import Resources
+from .checks import resource_error
+from .errors import ResourcesError
+from .kind import Kind, Reservation
+from .messages import resource_from_message, upgrade
+from .resource import Resource, make_resource
+from .roles import DEFAULT_ROLE
+from .values import Value, ValueType, parse_value
+
+_WHITE_SPACE: Final = " \t\n\r"
+
+
+def parse_resources(text: str, default_role: str = DEFAULT_ROLE) -> Resources:
+    """Read the text; see `Resources.parse`. What is no JSON array is read as plain text."""
+    array = _json_array(text)
+    result = Resources(_parse_plain(text, default_role) if array is None else _parse_json(array, default_role))
+    error = _command_line_error(result)
+    if error is not None:
+        raise ResourcesError(error)
+    return result
+
+
+# --- plain text --------------------------------------------------------------------------------------------------------
+
+
+def _parse_plain(text: str, default_role: str) -> list[Resource]:
+    # All tokens are read before the first resource is judged: that order decides which of two errors is reported.
+    parsed = [_parse_token(token, default_role) for token in text.split(";") if token]
+    for kind, value in parsed:
+        error = resource_error(kind, value)
+        if error is not None:
+            raise ResourcesError(error)
+    return [make_resource(kind, value) for kind, value in parsed]
+
+
+def _parse_token(token: str, default_role: str) -> tuple[Kind, Value]:
+    pair = [part for part in token.split(":") if part]
+    if len(pair) != 2:
+        raise ResourcesError(f"Bad value for resources, missing or extra ':' in {token}")
+    name, role = _split_role(pair[0], default_role, token)
+    try:
+        type_, value = parse_value(pair[1])
+    except ResourcesError as error:
+        raise ResourcesError(f"Failed to parse resource {name} value {pair[1]} error {error}") from None
+    if type_ is ValueType.TEXT:
+        raise ResourcesError(f"Bad type for resource {name} value {pair[1]} type TEXT")
+    reservations = () if role == DEFAULT_ROLE else (Reservation.static(role),)
+    return Kind(name, type_, reservations), cast("Value", value)
+
+
+def _split_role(text: str, default_role: str, token: str) -> tuple[str, str]:
+    opening, closing = text.find("("), text.find(")")
+    if opening < 0:
+        return text.strip(_WHITE_SPACE), default_role
+    if closing < opening:
+        raise ResourcesError(f"Bad value for resources, mismatched parentheses in {token}")
+    return text[:opening].strip(_WHITE_SPACE), text[opening + 1 : closing].strip(_WHITE_SPACE)
+
+
+# --- JSON --------------------------------------------------------------------------------------------------------------
+
+
+def _json_array(text: str) -> list[object] | None:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, list) else None
+
+
+def _parse_json(array: list[object], default_role: str) -> list[Resource]:
+    result: list[Resource] = []
+    for element in array:
+        message = ParseDict(element, pb.Resource(), ignore_unknown_fields=True)
+        if not message.HasField("role") and not message.reservations:
+            message.role = default_role
+        # Unlike in other messages, the older fields are not compared with a stack that is given: they are dropped first.
+        result.append(resource_from_message(upgrade(message)))
+    return result
+
+
+# --- what has no place on a command line -------------------------------------------------------------------------------
+
+
+def _command_line_error(resources: Resources) -> str | None:
+    types: dict[str, ValueType] = {}
+    for resource in resources:
+        if resource.is_persistent_volume:
+            return "Persistent volumes cannot be specified at the command line"
+        if resource.revocable:
+            return (
+                "Revocable resources cannot be specified at the command line; do not include a 'revocable' key in the"
+                " resources JSON"
+            )
+        if resource.is_dynamically_reserved:
+            return (
+                "Dynamic reservations cannot be specified at the command line; do not include a reservation with DYNAMIC"
+                " type in the resources JSON"
+            )
+        if types.setdefault(resource.name, resource.type) is not resource.type:
+            return f"Resources with the same name ('{resource.name}') but different types are not allowed"
+    return None
