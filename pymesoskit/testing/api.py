@@ -7,14 +7,16 @@ Source: docs/reference/scheduler-api.md 1.1 and 1.2, operator-api.md 1 and 2, ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
 from pymesoskit.testing.http import Request, Responder, Response, Stream
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"

@@ -283,6 +283,21 @@ class Agent:
         return self.record.deactivated
 
     @property
+    def drain_config(self) -> mesos.DrainConfig | None:
+        """How it drains, or None if it does not."""
+        return self.record.drain_config
+
+    @property
+    def drain_state(self) -> mesos.DrainState | None:
+        """How far its draining is, or None if it does not drain."""
+        return self.record.drain_state
+
+    @property
+    def estimated_drain_start_time(self) -> float | None:
+        """Since when it drains."""
+        return self.record.drain_start_time
+
+    @property
     def active(self) -> bool:
         """Whether it is offered."""
         return self.connected and not self.record.deactivated

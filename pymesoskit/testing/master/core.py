@@ -1,0 +1,145 @@
+"""What all parts of one master work with: its state, what was handed in, and the ways to tell somebody something.
+
+The master's parts (``agents.py``, ``offers.py``, ``accept.py``, …) are functions on a ``Core``. Here are no rules. The master never
+opens a socket, sleeps, or reads clock or chance of its own: all of that was given to it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from pymesoskit.testing.actor import Actor
+from pymesoskit.testing.api import Event
+from pymesoskit.testing.flags import MasterFlags
+from pymesoskit.testing.master.events import Listener
+from pymesoskit.testing.master.registry import Registry
+from pymesoskit.testing.master.state import Agent, Framework, MasterState
+from pymesoskit.testing.messages import Message
+from pymesoskit.testing.network import Address, Network
+from pymesoskit.wire.v1 import mesos, scheduler
+
+#: The version that master and agents say they are.
+VERSION = "1.11.0"
+
+
+class History(Protocol):
+    """Where the cluster writes down what happens, for people who look for the reason of something."""
+
+    def note(self, source: str, text: str) -> None: ...
+
+
+class CancelableTimer:
+    """A timer of a master: it does not run once the master has ended."""
+
+    __slots__ = ("_args", "_callback", "_core", "_timer")
+
+    def __init__(self, core: Core, delay: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._core = core
+        self._callback = callback
+        self._args = args
+        core.timers.add(self)
+        self._timer = core.actor.clock.call_later(delay, self._run)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+        self._core.timers.discard(self)
+
+    def _run(self) -> None:
+        self._core.timers.discard(self)
+        self._callback(*self._args)
+
+
+class Core:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        *,
+        address: Address,
+        flags: MasterFlags,
+        actor: Actor,
+        network: Network,
+        rng: Random,
+        registry: Registry,
+        history: History,
+        hostname: str,
+        ip: str,
+        port: int,
+    ) -> None:
+        self.address = address
+        self.flags = flags
+        self.actor = actor
+        self.network = network
+        self.rng = rng
+        self.registry = registry
+        self.history = history
+        self.listeners: list[Listener] = []
+        self.timers: set[CancelableTimer] = set()
+        self.state = MasterState(
+            str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks
+        )
+        self.info = mesos.MasterInfo(
+            id=self.state.master_id,
+            ip=int.from_bytes(bytes(map(int, ip.split("."))), "little"),
+            port=port,
+            pid=address,
+            hostname=hostname,
+            version=VERSION,
+            address=mesos.Address(hostname=hostname, ip=ip, port=port),
+            capabilities=[
+                mesos.MasterInfo.Capability(type=mesos.MasterInfo.Capability.AGENT_UPDATE),
+                mesos.MasterInfo.Capability(type=mesos.MasterInfo.Capability.AGENT_DRAINING),
+                mesos.MasterInfo.Capability(),  # QUOTA_V2, which the v1 enumeration lacks
+            ],
+        )
+
+    # Time and chance
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.actor.clock.time()
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> CancelableTimer:
+        """A timer that ends with the master; ``delay`` in seconds."""
+        return CancelableTimer(self, delay, callback, args)
+
+    def new_uuid(self) -> uuid.UUID:
+        """A random UUID, out of the cluster's chance."""
+        return uuid.UUID(int=self.rng.getrandbits(128), version=4)
+
+    # Telling
+
+    def note(self, text: str) -> None:
+        """Writes a line of the cluster's history."""
+        self.history.note("master", text)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Counts in the metric ``master/<name>``."""
+        self.state.counters[f"master/{name}"] += by
+
+    def send(self, agent: Agent, message: Message) -> None:
+        """Sends a message to an agent. Nothing tells whether it arrives."""
+        self.network.send(self.address, agent.address, message)
+
+    def send_address(self, address: Address, message: Message) -> None:
+        """Sends a message to an agent that is not registered (yet)."""
+        self.network.send(self.address, address, message)
+
+    def tell(self, framework: Framework, event: Event) -> None:
+        """Sends an event to a framework, if it is connected."""
+        if framework.stream is None:
+            return
+        framework.counters[_EVENT_COUNTERS[event.message.type]] += 1  # type: ignore[attr-defined]
+        framework.stream.send(event)
+
+    def tell_all(self, event: Event) -> None:
+        """Sends an event to every connected framework; it is encoded once."""
+        for framework in self.state.frameworks.values():
+            self.tell(framework, event)
+
+
+#: The framework's counter of each type of event.
+_EVENT_COUNTERS = {number: f"events/{name.lower()}" for name, number in scheduler.Event.Type.items()}
