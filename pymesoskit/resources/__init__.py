@@ -5,6 +5,7 @@ Start at `Resources`. No I/O; nothing here knows of masters, agents or framework
 
 from .algebra import Resources
 from .attributes import Attribute, Attributes, parse_attributes
+from .encoding import Format
 from .errors import ResourcesError
 from .kind import (
     Disk,
@@ -16,8 +17,8 @@ from .kind import (
     Reservation,
     ReservationType,
     Volume,
+    VolumeMode,
 )
-from .messages import Format
 from .operations import Conversion, consumed, conversions, operation_error, produced
 from .quantities import Limits, Quantities
 from .resource import Resource
@@ -45,6 +46,7 @@ __all__ = [
     "ResourcesError",
     "ValueType",
     "Volume",
+    "VolumeMode",
     "consumed",
     "conversions",
     "is_strict_subrole_of",

@@ -1,28 +1,32 @@
 """Collections of resources: add, subtract, contain, find, and the views by role, sharing, revocability.
 
-Immutable values; what is derived from one is computed once. Within a collection, resources of one kind are merged into one,
-and nothing is held in the amount of nothing. Operations take time linear in the sizes of both sides, found by key. The order
-of the resources is that of Mesos (it shows in messages): sums keep places and append, and where a difference leaves nothing of
-a resource, the last one takes its place.
+Immutable values; what is derived from one is computed once. Within a collection, resources of one kind are merged
+into one, and nothing is held in the amount of nothing. Operations take time linear in the sizes of both sides, found
+by key. The order of the resources is that of Mesos (it shows in messages): sums keep places and append, and where a
+difference leaves nothing of a resource, the last one takes its place.
 
 Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from . import messages, values
-from .kind import Reservation
+from . import values
+from .encoding import Format, resource_to_message
+from .messages import resources_from_messages
 from .quantities import Quantities
-from .resource import Resource, make_resource
+from .resource import Resource
 from .values import Items, Ranges, ValueType
 
 if TYPE_CHECKING:
-    from ..wire.v1 import mesos_pb2 as pb
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pymesoskit.wire.v1 import mesos_pb2 as pb
+
+    from .kind import Reservation
 
 
 @attrs.frozen(eq=False, repr=False, init=False)
@@ -51,9 +55,9 @@ class Resources:
     def parse(cls, text: str, default_role: str = "*") -> Resources:
         """Read the syntax of an agent's ``--resources``, plain or JSON.
 
-        What names no role belongs to `default_role` (statically reserved, unless that is ``*``). Raises ResourcesError with
-        Mesos's text, also for what has no place on a command line: volumes, revocable, dynamic reservations, one name with
-        two types.
+        What names no role belongs to `default_role` (statically reserved, unless that is ``*``). Raises
+        ResourcesError with Mesos's text, also for what has no place on a command line: volumes, revocable, dynamic
+        reservations, one name with two types.
         """
         from .text import parse_resources  # it builds on this module
 
@@ -62,14 +66,14 @@ class Resources:
     @classmethod
     def from_messages(cls, resources: Iterable[pb.Resource]) -> Resources:
         """From messages in any format. Raises ResourcesError (``Resource '<r>' is invalid: …``)."""
-        return cls(messages.resources_from_messages(resources))
+        return cls(resources_from_messages(resources))
 
-    def to_messages(self, format: messages.Format = messages.Format.POST_REFINEMENT) -> list[pb.Resource]:  # noqa: A002
+    def to_messages(self, format: Format = Format.POST_REFINEMENT) -> list[pb.Resource]:  # noqa: A002
         """New messages, one for each resource; a shared one counts once, whatever its copies.
 
         Raises ResourcesError for refined reservations in the format that has no words for them.
         """
-        return [messages.resource_to_message(resource, format) for resource in self._items]
+        return [resource_to_message(resource, format) for resource in self._items]
 
     # --- as a collection ---
 
@@ -151,8 +155,8 @@ class Resources:
     def contains(self, other: Resources | Resource) -> bool:
         """Whether every resource of `other` is part of one of these.
 
-        Persistent volumes have to be there as often as `other` has them; of an exclusive disk without a volume, one will do
-        for any number.
+        Persistent volumes have to be there as often as `other` has them; of an exclusive disk without a volume, one
+        will do for any number.
         """
         if isinstance(other, Resource):
             mine = self._find_key(other.key)
@@ -187,9 +191,11 @@ class Resources:
         return True
 
     def find(self, target: Resources | Resource) -> Resources | None:
-        """What of these could satisfy a request: reserved to the target's role first, then unreserved, then for any role.
+        """What of these could satisfy a request: reserved to the target's role first, then unreserved, then for any
+        role.
 
-        None if not all of it can be found. Each target of several is looked for in all of these.
+        None if not all of it can be found. Each target of several is looked for in all of these; one copy is looked
+        for of a shared one.
         """
         if isinstance(target, Resources):
             total = Resources()
@@ -204,14 +210,14 @@ class Resources:
     def _find(self, target: Resource) -> Resources | None:
         found = Resources()
         pool = self
-        remaining = Resources((target,)).to_unreserved()
+        remaining = Resources((target.with_copies(1).unreserved(),))
         stages: list[Callable[[Resource], bool]] = [lambda resource: not resource.is_reserved, lambda _: True]
         role = target.reservation_role
         if role is not None:
             stages.insert(0, lambda resource: resource.reservation_role == role)
         for stage in stages:
             for resource in pool.filter(stage):
-                unreserved = Resources((resource,)).to_unreserved()
+                unreserved = Resources((resource.unreserved(),))
                 if unreserved.contains(remaining):
                     return found + Resources(part.with_reservations(resource.reservations) for part in remaining)
                 if remaining.contains(unreserved):
@@ -224,8 +230,8 @@ class Resources:
     def apply(self, operation: pb.Offer.Operation) -> Resources:
         """The result of an offer operation on these resources, or ResourcesError with Mesos's text.
 
-        The operation must be valid (`operations.operation_error`); LAUNCH and the operations on disks of resource providers
-        have no such result.
+        The operation must be valid (`operations.operation_error`); LAUNCH and the operations on disks of resource
+        providers have no such result.
         """
         from .operations import conversions  # it builds on this module
 
@@ -323,7 +329,7 @@ class Resources:
 
     def to_unreserved(self) -> Resources:
         """All of them without any reservation."""
-        return Resources(resource.with_reservations(()) for resource in self._items)
+        return Resources(resource.unreserved() for resource in self._items)
 
     # --- amounts ---
 

@@ -6,14 +6,17 @@ Rules: docs/reference/agent-executor.md, section 14, and json-and-resources.md, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
-from ..wire.v1 import mesos_pb2 as pb
+from pymesoskit.wire.v1 import mesos_pb2 as pb
+
 from .errors import ResourcesError
 from .values import Ranges, ValueType, parse_value, print_ranges, print_scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 
 @attrs.frozen
@@ -37,7 +40,7 @@ class Attribute:
 
     def to_message(self) -> pb.Attribute:
         """A new message."""
-        message = pb.Attribute(name=self.name, type=pb.Value.Type.Value(self.type.value))
+        message = pb.Attribute(name=self.name, type=self.type.value)
         if self.type is ValueType.SCALAR:
             message.scalar.value = cast("float", self.value)
         elif self.type is ValueType.RANGES:
@@ -65,7 +68,7 @@ class Attribute:
 class Attributes:
     """The attributes of an agent, in the order given."""
 
-    items: tuple[Attribute, ...] = attrs.field(default=(), converter=tuple)
+    items: tuple[Attribute, ...] = ()
 
     def __iter__(self) -> Iterator[Attribute]:
         return iter(self.items)

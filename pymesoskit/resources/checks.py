@@ -1,18 +1,21 @@
 """What makes a single resource valid, as questions on plain values; answers are Mesos's texts.
 
-`Resource` asks them of whoever constructs one, `messages` of what comes off the wire (where presence of fields matters too).
-Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-resources.md.
+`Resource` asks them of whoever constructs one, `messages` of what comes off the wire (where presence of fields
+matters too). Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-resources.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+import itertools
+from typing import TYPE_CHECKING, cast
 
 from . import values
 from .kind import Disk, DiskType, Kind, Reservation, ReservationType
 from .roles import DEFAULT_ROLE, is_strict_subrole_of, role_error
 from .values import Items, Ranges, Value, ValueType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def value_error(type_: ValueType, value: Value) -> str | None:
@@ -58,7 +61,7 @@ def reservation_role_error(role: str) -> str | None:
 
 def refinement_error(reservations: Sequence[Reservation]) -> str | None:
     """Whether each layer of a stack refines the one below it: dynamic, and for a role below that one's."""
-    for outer, inner in zip(reservations, reservations[1:], strict=False):
+    for outer, inner in itertools.pairwise(reservations):
         if inner.type is ReservationType.STATIC:
             return "Invalid refined reservation: A refined reservation cannot be STATIC"
         if not is_strict_subrole_of(inner.role, outer.role):

@@ -1,7 +1,7 @@
 """What a resource is beside its amount: its name, who it is reserved for, which disk it is on, who holds it.
 
-Immutable values with Mesos's notion of equality and Mesos's printed forms. The amount is added in `resource`; whether all of
-it is valid is decided in `checks`. Rules: docs/reference/json-and-resources.md, "Resources".
+Immutable values with Mesos's notion of equality and Mesos's printed forms. The amount is added in `resource`; whether
+all of it is valid is decided in `checks`. Rules: docs/reference/json-and-resources.md, "Resources".
 """
 
 from __future__ import annotations
@@ -139,12 +139,19 @@ class Persistence:
     principal: str | None = attrs.field(default=None, eq=False)
 
 
+class VolumeMode(StrEnum):
+    """Whether a container may write to a volume."""
+
+    RW = "RW"
+    RO = "RO"
+
+
 @attrs.frozen
 class Volume:
     """How a container sees a disk. No part of the disk's identity: each use may choose another path."""
 
     container_path: str
-    mode: str = "RW"
+    mode: VolumeMode = attrs.field(default=VolumeMode.RW, converter=VolumeMode)
     host_path: str | None = None
     rest: bytes = attrs.field(default=b"", repr=False)
     """Fields that only volumes of containers use (image, source), as they came."""
@@ -152,7 +159,7 @@ class Volume:
     def __str__(self) -> str:
         if self.host_path is None:
             return self.container_path
-        return f"{self.host_path}:{self.container_path}:{self.mode.lower()}"
+        return f"{self.host_path}:{self.container_path}:{self.mode.value.lower()}"
 
 
 @attrs.frozen
@@ -195,7 +202,11 @@ class Disk:
 
 @attrs.frozen(eq=False, repr=False)
 class Kind:
-    """Everything about a resource but its amount. Two resources of one kind add up (if the kind is divisible)."""
+    """Everything about a resource but its amount. Two resources of one kind add up (if the kind is divisible).
+
+    Kinds themselves compare by identity, so that what is remembered about one is never taken for another that differs
+    in what Mesos ignores (a container path, the order of labels); `key` tells whether two are the same to Mesos.
+    """
 
     name: str
     type: ValueType = attrs.field(converter=ValueType)
@@ -245,12 +256,6 @@ class Kind:
         if self.is_shared:
             text += "<SHARED>"
         return f"{text}:"
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Kind) and self.key == other.key)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
 
     def __repr__(self) -> str:
         return f"<Kind {self.prefix}>"

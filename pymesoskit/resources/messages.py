@@ -1,19 +1,19 @@
-"""Resources on the wire: `mesos.v1.Resource` messages to values and back, in each of the three formats.
+"""Resources off the wire: `mesos.v1.Resource` messages to values, and what is wrong with those that are none.
 
-Formats differ in how reservations are written: as a stack (`reservations`), or, before refinement of reservations existed,
-as `role` and `reservation`. Any of them is read; values hold stacks. Rules: docs/reference/json-and-resources.md and
-scheduler-api.md 4.5.
+Reservations come as a stack (`reservations`) or, from before they could be refined, as `role` and `reservation`;
+values hold stacks. The way back is in `encoding`. Rules: docs/reference/json-and-resources.md and scheduler-api.md
+4.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import Enum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import attrs
 
-from ..wire.v1 import mesos_pb2 as pb
+from pymesoskit.wire.v1 import mesos_pb2 as pb
+
 from . import values
 from .checks import disk_error, refinement_error, reservation_role_error, shared_error, value_error
 from .errors import ResourcesError
@@ -32,23 +32,12 @@ from .kind import (
     print_labels,
     sorted_labels,
 )
-from .resource import Resource, make_resource, remember_encoding
+from .resource import Resource, make_resource
 from .roles import DEFAULT_ROLE, role_error
 from .values import Value, ValueType
 
-
-class Format(Enum):
-    """How reservations are written in a message."""
-
-    POST_REFINEMENT = "post"
-    """The stack only: what the v1 API speaks to frameworks that can refine reservations."""
-    ENDPOINT = "endpoint"
-    """The stack, and `role` and `reservation` beside it where these can say the same: the older HTTP endpoints."""
-    PRE_REFINEMENT = "pre"
-    """`role` and `reservation` only: for frameworks that cannot refine reservations."""
-
-
-# --- from messages -----------------------------------------------------------------------------------------------------
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def message_error(message: pb.Resource) -> str | None:
@@ -58,7 +47,7 @@ def message_error(message: pb.Resource) -> str | None:
 
 
 def messages_error(messages: Iterable[pb.Resource]) -> str | None:
-    """What is wrong with the first invalid resource of a list: ``Resource '<r>' is invalid: …``; None if all are valid."""
+    """The error on the first invalid resource of a list: ``Resource '<r>' is invalid: …``; None if all are valid."""
     for message in messages:
         error = message_error(message)
         if error is not None:
@@ -211,20 +200,20 @@ def _consistency_error(message: pb.Resource, reservation: pb.Resource.Reservatio
         return "Unsupported 'Resource.ReservationInfo.Type'"
     if has_role != has_reservation:
         return (
-            "Invalid resource format: 'Resource.role' and 'Resource.reservation' must either be both set or both not set"
-            " if the single reservation in 'Resource.reservations' is DYNAMIC"
+            "Invalid resource format: 'Resource.role' and 'Resource.reservation' must either be both set or both not"
+            " set if the single reservation in 'Resource.reservations' is DYNAMIC"
         )
     if has_reservation and older.principal != reservation.principal:
         return (
-            f"Invalid resource format: 'Resource.reservation.principal' field with '{older.principal}' does not match the"
-            f" principal '{reservation.principal}' in 'Resource.reservations'"
+            f"Invalid resource format: 'Resource.reservation.principal' field with '{older.principal}' does not match"
+            f" the principal '{reservation.principal}' in 'Resource.reservations'"
         )
     if has_reservation:
         ours, theirs = _labels_of(older.labels), _labels_of(reservation.labels)
         if sorted_labels(ours) != sorted_labels(theirs):
             return (
-                f"Invalid resource format: 'Resource.reservation.labels' field with '{print_labels(ours)}' does not match"
-                f" the labels '{print_labels(theirs)}' in 'Resource.reservations'"
+                f"Invalid resource format: 'Resource.reservation.labels' field with '{print_labels(ours)}' does not"
+                f" match the labels '{print_labels(theirs)}' in 'Resource.reservations'"
             )
     return None
 
@@ -334,126 +323,3 @@ def disk_source_from_message(message: pb.Resource.DiskInfo.Source) -> DiskSource
 
 def _root_of(message: pb.Resource.DiskInfo.Source.Path | pb.Resource.DiskInfo.Source.Mount) -> DiskRoot:
     return DiskRoot(message.root if message.HasField("root") else None)
-
-
-# --- to messages -------------------------------------------------------------------------------------------------------
-
-
-def resource_to_message(resource: Resource, format: Format = Format.POST_REFINEMENT) -> pb.Resource:  # noqa: A002
-    """A new message for a resource; copies of a shared one are not counted on the wire.
-
-    Raises ResourcesError if the format has no words for a refined reservation.
-    """
-    message = pb.Resource()
-    message.MergeFromString(_encoding(resource))
-    if format is Format.POST_REFINEMENT:
-        return message
-    reservations = resource.reservations
-    if len(reservations) > 1:
-        if format is Format.PRE_REFINEMENT:
-            raise ResourcesError("Cannot downgrade resources containing refined reservations")
-        return message
-    if not reservations:
-        message.role = DEFAULT_ROLE
-        return message
-    message.role = reservations[0].role
-    if reservations[0].type is ReservationType.DYNAMIC:
-        message.reservation.SetInParent()
-        _fill_reservation(message.reservation, reservations[0])
-    if format is Format.PRE_REFINEMENT:
-        message.ClearField("reservations")
-    return message
-
-
-def _encoding(resource: Resource) -> bytes:
-    encoded = resource.encoded
-    if encoded is None:
-        encoded = _build(resource).SerializePartialToString()
-        remember_encoding(resource, encoded)
-    return encoded
-
-
-def _build(resource: Resource) -> pb.Resource:
-    kind = resource.kind
-    message = pb.Resource(name=kind.name, type=pb.Value.Type.Value(kind.type.value))
-    _fill_value(message, kind.type, resource.value)
-    for reservation in kind.reservations:
-        layer = message.reservations.add(
-            type=pb.Resource.ReservationInfo.Type.Value(reservation.type.value), role=reservation.role
-        )
-        _fill_reservation(layer, reservation)
-    if kind.disk is not None:
-        message.disk.SetInParent()
-        _fill_disk(message.disk, kind.disk)
-    if kind.is_shared:
-        message.shared.SetInParent()
-    if kind.is_revocable:
-        message.revocable.SetInParent()
-    if kind.provider_id is not None:
-        message.provider_id.value = kind.provider_id
-    if kind.allocation_role is not None:
-        message.allocation_info.role = kind.allocation_role
-    return message
-
-
-def _fill_value(message: pb.Resource | pb.Attribute, type_: ValueType, value: Value) -> None:
-    if type_ is ValueType.SCALAR:
-        assert isinstance(value, float)
-        message.scalar.value = value
-        return
-    assert isinstance(value, tuple)
-    if type_ is ValueType.RANGES:
-        message.ranges.SetInParent()
-        for begin, end in value:
-            message.ranges.range.add(begin=int(begin), end=int(end))
-    else:
-        message.set.SetInParent()
-        message.set.item.extend(str(item) for item in value)
-
-
-def _fill_reservation(message: pb.Resource.ReservationInfo, reservation: Reservation) -> None:
-    # Principal and labels only: the older format keeps type and role elsewhere.
-    if reservation.principal is not None:
-        message.principal = reservation.principal
-    if reservation.labels is not None:
-        _fill_labels(message.labels, reservation.labels)
-
-
-def _fill_labels(message: pb.Labels, labels: Labels) -> None:
-    message.SetInParent()
-    for key, value in labels:
-        label = message.labels.add(key=key)
-        if value is not None:
-            label.value = value
-
-
-def _fill_disk(message: pb.Resource.DiskInfo, disk: Disk) -> None:
-    if disk.persistence is not None:
-        message.persistence.id = disk.persistence.id
-        if disk.persistence.principal is not None:
-            message.persistence.principal = disk.persistence.principal
-    if disk.volume is not None:
-        message.volume.MergeFromString(disk.volume.rest)
-        message.volume.container_path = disk.volume.container_path
-        message.volume.mode = pb.Volume.Mode.Value(disk.volume.mode)
-        if disk.volume.host_path is not None:
-            message.volume.host_path = disk.volume.host_path
-    if disk.source is not None:
-        _fill_source(message.source, disk.source)
-
-
-def _fill_source(message: pb.Resource.DiskInfo.Source, source: DiskSource) -> None:
-    message.type = pb.Resource.DiskInfo.Source.Type.Value(source.type.value)
-    for field, place in ((message.path, source.path), (message.mount, source.mount)):
-        if place is not None:
-            field.SetInParent()
-            if place.root is not None:
-                field.root = place.root
-    if source.vendor is not None:
-        message.vendor = source.vendor
-    if source.id is not None:
-        message.id = source.id
-    if source.metadata is not None:
-        _fill_labels(message.metadata, source.metadata)
-    if source.profile is not None:
-        message.profile = source.profile

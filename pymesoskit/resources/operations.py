@@ -5,18 +5,23 @@ Rules: docs/reference/agent-executor.md, section 13 (the table) and scheduler-ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add
+from typing import TYPE_CHECKING
 
 import attrs
 
-from ..wire.v1 import mesos_pb2 as pb
+from pymesoskit.wire.v1 import mesos_pb2 as pb
+
 from . import values
 from .algebra import Resources
 from .errors import ResourcesError
 from .messages import message_error, messages_error, resource_from_message
-from .resource import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .resource import Resource
 
 _Operation = pb.Offer.Operation
 
@@ -43,7 +48,7 @@ class Conversion:
 
 
 def operation_error(operation: pb.Offer.Operation) -> str | None:
-    """What is wrong with an operation before it is looked at closer: its payload is missing, or a resource is invalid."""
+    """What is wrong with an operation at first sight: its payload is missing, or one of its resources is invalid."""
     rule = _RULES.get(operation.type)
     if rule is None:
         return "Unknown offer operation"
@@ -74,7 +79,7 @@ def produced(operation: pb.Offer.Operation) -> Resources:
     return reduce(add, (conversion.converted for conversion in conversions(operation)), Resources())
 
 
-# --- the steps of each operation ---------------------------------------------------------------------------------------
+# --- the steps of each operation --------------------------------------------------------------------------------------
 
 
 def _reserve(operation: pb.Offer.Operation) -> list[Conversion]:
@@ -133,7 +138,7 @@ def _refuse_provider(volume: Resource) -> None:
         raise ResourcesError("Cannot get conversions: Operation not supported for resource provider")
 
 
-# --- which resources of an operation have to be valid -------------------------------------------------------------------
+# --- which resources of an operation have to be valid -----------------------------------------------------------------
 
 
 def _first(errors: Iterable[str | None]) -> str | None:

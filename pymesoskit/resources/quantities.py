@@ -1,18 +1,20 @@
 """Amounts by name, without any metadata: what sorters, quotas and minimums count in.
 
-`Quantities` lack what they do not name, `Limits` do not limit what they do not name. Both are immutable. Sums are exact: whole
-thousandths. Rules: docs/reference/json-and-resources.md, allocator.md.
+`Quantities` lack what they do not name, `Limits` do not limit what they do not name. Both are immutable. Sums are
+exact: whole thousandths. Rules: docs/reference/json-and-resources.md, allocator.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
 from .errors import ResourcesError
 from .values import ValueType, from_units, parse_value, print_scalar, to_units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _WHITE_SPACE: Final = " \t\n\r"
 
@@ -21,7 +23,7 @@ _Amounts = TypeVar("_Amounts", bound="_NamedAmounts")
 
 @attrs.frozen(eq=False, repr=False, init=False)
 class _NamedAmounts:
-    # Thousandths by name; beside them the doubles of those that went through no arithmetic and are no whole thousandths.
+    # Thousandths by name; beside them the doubles of those that are no whole thousandths (arithmetic makes them so).
     units: Mapping[str, int]
     _unrounded: Mapping[str, float]
 
@@ -92,7 +94,8 @@ class Quantities(_NamedAmounts):
 
     @classmethod
     def parse(cls, text: str) -> Quantities:
-        """Read ``cpus:0.01;mem:32`` (as one alternative of ``--min_allocatable_resources``); amounts of one name add up.
+        """Read ``cpus:0.01;mem:32`` (as one alternative of ``--min_allocatable_resources``); amounts of one name add
+        up.
 
         Raises ResourcesError with Mesos's text.
         """

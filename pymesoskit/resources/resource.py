@@ -1,7 +1,7 @@
 """One resource: an amount of a kind, and how amounts of one kind combine.
 
-Immutable. Collections of resources, and with them all rules on more than one, live in `algebra`; the form on the wire lives
-in `messages`. Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
+Immutable. Collections of resources, and with them all rules on more than one, live in `algebra`; the form on the wire
+lives in `messages`. Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def _allocated_kind(kind: Kind, role: str | None) -> Kind:
 
 
 @lru_cache(maxsize=8192)
-def _reserved_kind(kind: Kind, reservations: tuple[Reservation, ...]) -> Kind:
-    return attrs.evolve(kind, reservations=reservations)
+def _unreserved_kind(kind: Kind, layers: int) -> Kind:
+    return attrs.evolve(kind, reservations=kind.reservations[:layers])
 
 
 class Resource:
@@ -36,8 +36,8 @@ class Resource:
     with duplicates, an invalid stack of reservations, a disk that is not named so. An amount of nothing is allowed, and
     vanishes in any collection.
 
-    Equality is that of Mesos: scalars by thousandths, ranges and sets by what they cover, reservations, source of the disk
-    and id of the volume by value; the volume's container path and the principal of its creator do not count.
+    Equality is that of Mesos: scalars by thousandths, ranges and sets by what they cover, reservations, source of the
+    disk and id of the volume by value; the volume's container path and the principal of its creator do not count.
     """
 
     __slots__ = ("copies", "encoded", "key", "kind", "measure", "value")
@@ -57,7 +57,7 @@ class Resource:
     def __init__(
         self,
         name: str,
-        type: ValueType | str,  # noqa: A002: its name on the wire
+        type: ValueType | str,  # noqa: A002
         value: Value,
         reservations: tuple[Reservation, ...] = (),
         disk: Disk | None = None,
@@ -190,9 +190,13 @@ class Resource:
 
     def with_reservations(self, reservations: tuple[Reservation, ...]) -> Resource:
         """The same under another stack of reservations, which is not checked."""
-        if reservations == self.kind.reservations:
+        return make_resource(attrs.evolve(self.kind, reservations=reservations), self.value, self.copies)
+
+    def unreserved(self) -> Resource:
+        """The same without any reservation."""
+        if not self.kind.reservations:
             return self
-        return make_resource(_reserved_kind(self.kind, reservations), self.value, self.copies)
+        return make_resource(_unreserved_kind(self.kind, 0), self.value, self.copies)
 
     def with_pushed_reservation(self, reservation: Reservation) -> Resource:
         """The same with one more reservation on the stack. ResourcesError if the stack would be invalid."""
@@ -204,9 +208,18 @@ class Resource:
 
     def with_popped_reservation(self) -> Resource:
         """The same without the innermost reservation. ResourcesError if there is none."""
-        if not self.kind.reservations:
+        layers = len(self.kind.reservations)
+        if not layers:
             raise ResourcesError(f"Resource {self} is not reserved")
-        return self.with_reservations(self.kind.reservations[:-1])
+        return make_resource(_unreserved_kind(self.kind, layers - 1), self.value, self.copies)
+
+    def with_copies(self, copies: int) -> Resource:
+        """The same with another number of copies, if it is shared; else it is one of a kind anyhow."""
+        if not self.kind.is_shared or copies == self.copies:
+            return self
+        if copies < 1:
+            raise ResourcesError("Invalid shared resource: count < 0")
+        return make_resource(self.kind, self.value, copies)
 
     def with_disk(self, disk: Disk | None, shared: bool) -> Resource:
         """The same amount as another disk: one copy, shared or not."""

@@ -10,7 +10,8 @@ from typing import Final, cast
 
 from google.protobuf.json_format import ParseDict
 
-from ..wire.v1 import mesos_pb2 as pb
+from pymesoskit.wire.v1 import mesos_pb2 as pb
+
 from .algebra import Resources
 from .checks import resource_error
 from .errors import ResourcesError
@@ -33,7 +34,7 @@ def parse_resources(text: str, default_role: str = DEFAULT_ROLE) -> Resources:
     return result
 
 
-# --- plain text --------------------------------------------------------------------------------------------------------
+# --- plain text -------------------------------------------------------------------------------------------------------
 
 
 def _parse_plain(text: str, default_role: str) -> list[Resource]:
@@ -70,7 +71,7 @@ def _split_role(text: str, default_role: str, token: str) -> tuple[str, str]:
     return text[:opening].strip(_WHITE_SPACE), text[opening + 1 : closing].strip(_WHITE_SPACE)
 
 
-# --- JSON --------------------------------------------------------------------------------------------------------------
+# --- JSON -------------------------------------------------------------------------------------------------------------
 
 
 def _json_array(text: str) -> list[object] | None:
@@ -87,12 +88,12 @@ def _parse_json(array: list[object], default_role: str) -> list[Resource]:
         message = ParseDict(element, pb.Resource(), ignore_unknown_fields=True)
         if not message.HasField("role") and not message.reservations:
             message.role = default_role
-        # Unlike in other messages, the older fields are not compared with a stack that is given: they are dropped first.
+        # Unlike in messages, the older fields are not compared with a stack that is given: they are dropped first.
         result.append(resource_from_message(upgrade(message)))
     return result
 
 
-# --- what has no place on a command line -------------------------------------------------------------------------------
+# --- what has no place on a command line ------------------------------------------------------------------------------
 
 
 def _command_line_error(resources: Resources) -> str | None:
@@ -107,8 +108,8 @@ def _command_line_error(resources: Resources) -> str | None:
             )
         if resource.is_dynamically_reserved:
             return (
-                "Dynamic reservations cannot be specified at the command line; do not include a reservation with DYNAMIC"
-                " type in the resources JSON"
+                "Dynamic reservations cannot be specified at the command line; do not include a reservation with"
+                " DYNAMIC type in the resources JSON"
             )
         if types.setdefault(resource.name, resource.type) is not resource.type:
             return f"Resources with the same name ('{resource.name}') but different types are not allowed"

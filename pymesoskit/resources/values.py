@@ -1,7 +1,8 @@
 """Arithmetic and text of the three kinds of values: scalars, ranges and sets.
 
 Plain Python values go in and come out: a `float`, a tuple of inclusive `(begin, end)` pairs, a tuple of texts. What a
-resource is beside its value lives in `model`. Rules: docs/reference/json-and-resources.md, "Resources" and "Text syntax".
+resource is beside its value lives in `kind`. Rules: docs/reference/json-and-resources.md, "Resources" and "Text
+syntax".
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def input_scalar_error(value: float) -> str | None:
     return None
 
 
-# --- ranges ------------------------------------------------------------------------------------------------------------
+# --- ranges -----------------------------------------------------------------------------------------------------------
 
 
 def coalesce(ranges: Ranges) -> Ranges:
@@ -215,7 +216,7 @@ def print_ranges(ranges: Ranges) -> str:
     return f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"
 
 
-# --- sets --------------------------------------------------------------------------------------------------------------
+# --- sets -------------------------------------------------------------------------------------------------------------
 
 
 def add_items(left: Items, right: Items) -> Items:
@@ -235,7 +236,7 @@ def print_items(items: Items) -> str:
     return f"{{{', '.join(items)}}}"
 
 
-# --- the grammar of values in flags ------------------------------------------------------------------------------------
+# --- the grammar of values in flags -----------------------------------------------------------------------------------
 
 
 def parse_value(text: str) -> tuple[ValueType, Value | str]:
