@@ -5,7 +5,7 @@ Start at `Resources`. No I/O; nothing here knows of masters, agents or framework
 
 from .algebra import Resources
 from .attributes import Attribute, Attributes, parse_attributes
-from .encoding import Format
+from .encoding import Format, resource_to_message
 from .errors import ResourcesError
 from .kind import (
     Disk,
@@ -19,11 +19,24 @@ from .kind import (
     Volume,
     VolumeMode,
 )
+from .messages import resource_from_message, resources_from_messages
 from .operations import Conversion, consumed, conversions, operation_error, produced
 from .quantities import Limits, Quantities
 from .resource import Resource
 from .roles import is_strict_subrole_of, role_error, validate_role
-from .validation import validate, validation_error
+from .validation import (
+    allocation_role_error,
+    disk_info_error,
+    gpus_error,
+    persistent_volumes_error,
+    reservation_info_error,
+    revocable_mix_error,
+    single_provider_error,
+    unique_persistence_error,
+    used_resources_error,
+    validate,
+    validation_error,
+)
 from .values import ValueType
 
 __all__ = [
@@ -47,13 +60,25 @@ __all__ = [
     "ValueType",
     "Volume",
     "VolumeMode",
+    "allocation_role_error",
     "consumed",
     "conversions",
+    "disk_info_error",
+    "gpus_error",
     "is_strict_subrole_of",
     "operation_error",
     "parse_attributes",
+    "persistent_volumes_error",
     "produced",
+    "reservation_info_error",
+    "resource_from_message",
+    "resource_to_message",
+    "resources_from_messages",
+    "revocable_mix_error",
     "role_error",
+    "single_provider_error",
+    "unique_persistence_error",
+    "used_resources_error",
     "validate",
     "validate_role",
     "validation_error",

@@ -43,6 +43,9 @@ class Resources:
     _scalar_quantities: Quantities | None
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        if isinstance(resources, Resources):
+            _fill(self, resources._items, resources._positions)
+            return
         items: list[Resource] = []
         positions: dict[str, int] = {}
         for resource in resources:

@@ -177,9 +177,12 @@ class _Rule:
     convert: Callable[[pb.Offer.Operation], list[Conversion]] | None = None
 
 
-def _missing(name: str, end: str = ".") -> str:
+def _missing(name: str) -> str:
+    # Mesos's texts differ in small things for the two operations on the size of volumes.
     article = "An" if name[0] in "AEIOU" else "A"
-    return f"{article} {name} offer operation must have the Offer.Operation.{name.lower()} field set{end}"
+    kind = "" if name == "GROW_VOLUME" else "offer "
+    end = "" if name in {"GROW_VOLUME", "SHRINK_VOLUME"} else "."
+    return f"{article} {name} {kind}operation must have the Offer.Operation.{name.lower()} field set{end}"
 
 
 _RULES = {
@@ -195,10 +198,10 @@ _RULES = {
     _Operation.DESTROY: _Rule(
         "destroy", _missing("DESTROY"), lambda operation: messages_error(operation.destroy.volumes), _destroy
     ),
-    _Operation.GROW_VOLUME: _Rule("grow_volume", _missing("GROW_VOLUME", ""), _grow_volume_error, _grow_volume),
+    _Operation.GROW_VOLUME: _Rule("grow_volume", _missing("GROW_VOLUME"), _grow_volume_error, _grow_volume),
     _Operation.SHRINK_VOLUME: _Rule(
         "shrink_volume",
-        _missing("SHRINK_VOLUME", ""),
+        _missing("SHRINK_VOLUME"),
         lambda operation: message_error(operation.shrink_volume.volume),
         _shrink_volume,
     ),

@@ -1,20 +1,27 @@
-"""Checks on lists of resources that are pure algebra: validity of messages, and what tasks and executors may combine.
+"""Checks on lists of resources that are pure algebra: validity of messages, and what tasks and operations may combine.
 
-The texts are Mesos's, without the part that says whose resources they are (``Task uses invalid resources: …``); the
-caller adds that. Rules: docs/reference/scheduler-api.md 4.4 (item 8) and 4.5.
+Each gives Mesos's text, or None if there is nothing to say. What says whose resources they are (``Task uses invalid
+resources: …``, ``Invalid task resources: …``, ``Not a persistent volume: …``) is the caller's to add. Rules:
+docs/reference/scheduler-api.md 4.4 (item 8), 4.5 and 4.6.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import unicodedata
+from typing import TYPE_CHECKING, Final
 
 from pymesoskit.wire.v1 import mesos_pb2 as pb
 
+from .algebra import Resources
 from .errors import ResourcesError
-from .messages import message_error, messages_error
+from .kind import VolumeMode
+from .messages import message_error, messages_error, resources_from_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from .kind import Disk
+    from .resource import Resource
 
 
 def validation_error(resources: pb.Resource | Iterable[pb.Resource]) -> str | None:
@@ -29,3 +36,146 @@ def validate(resources: pb.Resource | Iterable[pb.Resource]) -> None:
     error = validation_error(resources)
     if error is not None:
         raise ResourcesError(error)
+
+
+def used_resources_error(resources: Iterable[pb.Resource]) -> str | None:
+    """Why a task, an executor or an operation cannot name these resources.
+
+    They must be valid; gpus whole; disks volumes or sources that make sense; reservations not of revocable resources.
+    """
+    messages = tuple(resources)
+    error = messages_error(messages)
+    if error is not None:
+        return error
+    values = resources_from_messages(messages)
+    checks = (
+        ("Invalid 'gpus' resource: ", gpus_error),
+        ("Invalid DiskInfo: ", disk_info_error),
+        ("Invalid ReservationInfo: ", reservation_info_error),
+    )
+    for prefix, check in checks:
+        error = check(values)
+        if error is not None:
+            return prefix + error
+    return None
+
+
+def gpus_error(resources: Iterable[Resource]) -> str | None:
+    """Gpus come as whole ones."""
+    units = Resources(resources).scalar_quantities().units.get("gpus", 0)
+    return "The 'gpus' resource must be an unsigned integer" if units % 1000 else None
+
+
+def disk_info_error(resources: Iterable[Resource]) -> str | None:
+    """Volumes are made of reserved, non-revocable disk, and say where a container sees them."""
+    for resource in resources:
+        disk = resource.disk
+        error = None if disk is None else _disk_info_error(resource, disk)
+        if error is not None:
+            return error
+    return None
+
+
+def _disk_info_error(resource: Resource, disk: Disk) -> str | None:
+    if disk.persistence is None:
+        if disk.volume is not None:
+            return "Non-persistent volume not supported"
+        return "DiskInfo is set but empty" if disk.source is None else None
+    if resource.revocable:
+        return "Persistent volumes cannot be created from revocable resources"
+    if not resource.is_reserved:
+        return "Persistent volumes cannot be created from unreserved resources"
+    if disk.volume is None:
+        return "Expecting 'volume' to be set for persistent volume"
+    if disk.volume.host_path is not None:
+        return "Expecting 'host_path' to be unset for persistent volume"
+    error = _id_error(disk.persistence.id)
+    return None if error is None else f"Invalid persistence ID for persistent volume: {error}"
+
+
+_ID_LIMIT: Final = 255
+
+
+def _id_error(text: str) -> str | None:
+    # The rule for all ids (scheduler-api.md, section 4); this one is part of a directory's name.
+    if not text:
+        return "ID must not be empty"
+    if len(text.encode()) > _ID_LIMIT:
+        return f"ID must not be greater than {_ID_LIMIT} characters"
+    if text in {".", ".."}:
+        return f"'{text}' is disallowed"
+    if any(
+        character in "/\\" or (character < "\x80" and unicodedata.category(character) == "Cc") for character in text
+    ):
+        return f"'{text}' contains invalid characters"
+    return None
+
+
+def reservation_info_error(resources: Iterable[Resource]) -> str | None:
+    """What may be taken away at any time cannot be reserved."""
+    for resource in resources:
+        if resource.is_reserved and resource.revocable:
+            return f"Dynamically reserved resource {resource.print_one()} cannot be created from revocable resources"
+    return None
+
+
+def persistent_volumes_error(volumes: Iterable[Resource]) -> str | None:
+    """Whether all that CREATE or DESTROY names are persistent volumes that can be written to."""
+    for volume in volumes:
+        disk = volume.disk
+        if disk is None:
+            return f"Resource {volume.print_one()} does not have DiskInfo"
+        if disk.persistence is None:
+            return "'persistence' is not set in DiskInfo"
+        if disk.volume is None:
+            return "Expecting 'volume' to be set for persistent volume"
+        if disk.volume.mode is VolumeMode.RO:
+            return "Read-only persistent volume not supported"
+    return None
+
+
+def unique_persistence_error(resources: Iterable[Resource]) -> str | None:
+    """A persistence id occurs once for each role that the volumes are reserved to."""
+    seen: set[tuple[str | None, str]] = set()
+    for volume in Resources(resources).persistent_volumes():
+        persistence_id = volume.persistence_id or ""
+        volume_id = (volume.reservation_role, persistence_id)
+        if volume_id in seen:
+            return f"Persistence ID '{persistence_id}' is not unique"
+        seen.add(volume_id)
+    return None
+
+
+def allocation_role_error(resources: Iterable[Resource]) -> str | None:
+    """All that is used together was offered to one role."""
+    first: str | None = None
+    for resource in Resources(resources):
+        role = resource.allocation_role
+        if role is None:
+            return "The resources are not allocated to a role"
+        if first is None:
+            first = role
+        elif role != first:
+            return (
+                f"The resources have multiple allocation roles ('{role}' and '{first}') but only one allocation role is"
+                " allowed"
+            )
+    return None
+
+
+def revocable_mix_error(resources: Iterable[Resource]) -> str | None:
+    """Of one name, either all is revocable or nothing is."""
+    revocable: dict[str, bool] = {}
+    for resource in Resources(resources):
+        if revocable.setdefault(resource.name, resource.revocable) is not resource.revocable:
+            return f"Cannot use both revocable and non-revocable '{resource.name}' at the same time"
+    return None
+
+
+def single_provider_error(resources: Iterable[Resource]) -> str | None:
+    """An operation is about resources of one provider (or of the agent itself), and about some at all."""
+    providers = dict.fromkeys(resource.provider_id for resource in resources)
+    if len(providers) == 1:
+        return None
+    # An absent provider prints as `None`, as it does in C++.
+    return f"The resources have multiple resource providers: {', '.join(str(provider) for provider in providers)}"
