@@ -1,0 +1,121 @@
+"""Maintenance: the schedule, and the machines it takes from UP to DRAINING to DOWN and back.
+
+The registry keeps both; a machine that is UP has no entry there. When a schedule is posted, the offers and inverse offers
+on all agents are rescinded, and the allocator makes them anew with the unavailability of now.
+Source: docs/reference/operator-api.md 2.4, allocator.md 8 and 9.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.api import refuse
+from pymesoskit.testing.master import agents, offers
+from pymesoskit.testing.master.machines import MachineKey, machine_key, machines_error, schedule_error
+from pymesoskit.testing.master.options import unavailability_of
+from pymesoskit.testing.master.registry import Machine
+from pymesoskit.wire import to_json
+from pymesoskit.wire.v1 import maintenance as pb
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymesoskit.testing.master.core import Core
+
+DRAINING = mesos.MachineInfo.DRAINING
+DOWN = mesos.MachineInfo.DOWN
+
+#: What agents and frameworks are told when their machine goes down.
+MACHINE_DOWN = "Operator initiated 'Machine DOWN'"
+
+
+def schedule(core: Core) -> pb.Schedule:
+    """The schedule; empty if there is none."""
+    return core.registry.schedule if core.registry.schedule is not None else pb.Schedule()
+
+
+def update_schedule(core: Core, updated: pb.Schedule) -> None:
+    """Replaces the schedule. Raises ``Refused`` (400), and then changes nothing."""
+    registry = core.registry
+    error = schedule_error(updated, registry.machines)
+    if error is not None:
+        raise refuse(400, error)
+    before = registry.machines
+    registry.machines = {
+        (key := machine_key(machine)): Machine(
+            machine, before[key].mode if key in before else DRAINING, window.unavailability
+        )
+        for window in updated.windows
+        for machine in window.machine_ids
+    }
+    registry.schedule = updated
+    for agent in list(core.state.agents.values()):
+        # Offers first, so that the allocator starts from a clean slate with the new unavailability.
+        offers.rescind_of_agent(core, agent)
+        entry = registry.machines.get(agent.machine)
+        unavailability = entry.unavailability if entry is not None else None
+        core.allocator.update_unavailability(
+            agent.id, unavailability_of(unavailability) if unavailability is not None else None
+        )
+
+
+def start(core: Core, machines: Sequence[mesos.MachineID]) -> None:
+    """START_MAINTENANCE: brings draining machines down; their agents end and are removed. Raises ``Refused`` (400)."""
+    found = _find(core, machines, DRAINING, "is not in DRAINING mode and cannot be brought down")
+    for agent in [agent for agent in core.state.agents.values() if agent.machine in found]:
+        agents.shut_down(core, agent, MACHINE_DOWN)
+    for machine in found.values():
+        machine.mode = DOWN
+
+
+def stop(core: Core, machines: Sequence[mesos.MachineID]) -> None:
+    """STOP_MAINTENANCE: machines that are down are up again, and off the schedule. Raises ``Refused`` (400)."""
+    found = _find(core, machines, DOWN, "is not in DOWN mode and cannot be brought up")
+    for key in found:
+        del core.registry.machines[key]
+    rest = pb.Schedule()
+    for window in schedule(core).windows:
+        left = [machine for machine in window.machine_ids if machine_key(machine) not in found]
+        if left:
+            rest.windows.add(machine_ids=left, unavailability=window.unavailability)
+    core.registry.schedule = rest if rest.windows else None
+
+
+def status(core: Core) -> pb.ClusterStatus:
+    """Machines that drain, with what frameworks answered to inverse offers, and machines that are down."""
+    on_machine: dict[MachineKey, list[str]] = {}
+    for agent in core.state.agents.values():
+        on_machine.setdefault(agent.machine, []).append(agent.id)
+    answers = core.allocator.inverse_offer_statuses()
+    cluster = pb.ClusterStatus()
+    for key, machine in core.registry.machines.items():
+        if machine.mode == DOWN:
+            cluster.down_machines.append(machine.id)
+            continue
+        draining = cluster.draining_machines.add(id=machine.id)
+        for agent_id in on_machine.get(key, []):
+            for framework_id, answer in answers.get(agent_id, {}).items():
+                draining.statuses.append(offers.inverse_offer_status(core, agent_id, framework_id, answer))
+    return cluster
+
+
+def _find(
+    core: Core, machines: Sequence[mesos.MachineID], mode: mesos.MachineInfo.Mode, otherwise: str
+) -> dict[MachineKey, Machine]:
+    if not machines:
+        raise refuse(400, "List of machines is empty")
+    error = machines_error(machines, set())
+    if error is not None:
+        raise refuse(400, error)
+    up = {agent.machine for agent in core.state.agents.values()}
+    found: dict[MachineKey, Machine] = {}
+    for machine in machines:
+        key = machine_key(machine)
+        entry = core.registry.machines.get(key)
+        if entry is None and key not in up:
+            raise refuse(400, f"Machine '{to_json(machine)}' is not part of a maintenance schedule")
+        if entry is None or entry.mode != mode:
+            raise refuse(400, f"Machine '{to_json(machine)}' {otherwise}")
+        found[key] = entry
+    return found

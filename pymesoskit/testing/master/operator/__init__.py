@@ -1,0 +1,1 @@
+"""The operator's v1 API of the master: ``POST /api/v1``."""

@@ -1,0 +1,154 @@
+"""The event stream of the operator API: SUBSCRIBE, and what its subscribers are told from then on.
+
+It is one of the core's listeners (``master/events.py``); without subscribers that costs nothing. The snapshot that each
+subscriber gets first is GET_STATE of ``queries``. Source: docs/reference/operator-api.md 2.5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.api import HEARTBEAT_INTERVAL, PROTOBUF, Event, EventStream
+from pymesoskit.testing.master.operator.queries import state_json, state_message
+from pymesoskit.testing.master.operator.views import agent_view, framework_view
+from pymesoskit.wire import encode_record
+from pymesoskit.wire.v1 import master as pb
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.clock import Clock, Timer
+    from pymesoskit.testing.http import Responder
+    from pymesoskit.testing.master.state import Agent, Framework, MasterState
+
+
+#: Reasons that make an update worth telling even if the task's state stays the same.
+CHECK_REASONS = frozenset(
+    {
+        mesos.TaskStatus.REASON_TASK_CHECK_STATUS_UPDATED,
+        mesos.TaskStatus.REASON_TASK_HEALTH_CHECK_STATUS_UPDATED,
+    }
+)
+
+
+class _Subscriber:
+    """One stream, and the timer of its heartbeats."""
+
+    __slots__ = ("stream", "timer")
+
+    def __init__(self) -> None:
+        self.stream: EventStream | None = None
+        self.timer: Timer | None = None
+
+
+class OperatorEvents:
+    """The subscribers of one master."""
+
+    def __init__(self, state: MasterState, clock: Clock, max_subscribers: int) -> None:
+        self._state = state
+        self._clock = clock
+        self._max = max_subscribers
+        self._subscribers: dict[int, _Subscriber] = {}  # oldest first
+        self._next = 0
+        self._heartbeat = Event(pb.Event(type=pb.Event.HEARTBEAT))
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def subscribe(self, responder: Responder, content_type: str) -> None:
+        """Answers with a stream: a snapshot, and a heartbeat at once. Beyond the bound the oldest stream is closed."""
+        number = self._next
+        self._next += 1
+        subscriber = _Subscriber()
+        raw = responder.stream(200, (("Content-Type", content_type),), lambda: self._forget(number))
+        subscriber.stream = EventStream(raw, content_type)
+        raw.write(encode_record(self._snapshot(content_type)))
+        subscriber.stream.send(self._heartbeat)
+        self._subscribers[number] = subscriber
+        subscriber.timer = self._clock.call_later(HEARTBEAT_INTERVAL, self._beat, number)
+        while len(self._subscribers) > self._max:
+            oldest = next(iter(self._subscribers))
+            stream = self._subscribers[oldest].stream
+            self._forget(oldest)
+            if stream is not None:
+                stream.end()
+
+    def close(self) -> None:
+        """Breaks all streams: the master ends."""
+        for number, subscriber in list(self._subscribers.items()):
+            self._forget(number)
+            if subscriber.stream is not None:
+                subscriber.stream.abort()
+
+    def _snapshot(self, content_type: str) -> bytes:
+        if content_type == PROTOBUF:
+            event = pb.Event(type=pb.Event.SUBSCRIBED)
+            event.subscribed.get_state.CopyFrom(state_message(self._state))
+            event.subscribed.heartbeat_interval_seconds = HEARTBEAT_INTERVAL
+            return event.SerializeToString()
+        text = f'"get_state":{state_json(self._state)},"heartbeat_interval_seconds":{HEARTBEAT_INTERVAL}'
+        return f'{{"type":"SUBSCRIBED","subscribed":{{{text}}}}}'.encode()
+
+    def _beat(self, number: int) -> None:
+        subscriber = self._subscribers.get(number)
+        if subscriber is None or subscriber.stream is None:
+            return
+        subscriber.stream.send(self._heartbeat)
+        subscriber.timer = self._clock.call_later(HEARTBEAT_INTERVAL, self._beat, number)
+
+    def _forget(self, number: int) -> None:
+        subscriber = self._subscribers.pop(number, None)
+        if subscriber is not None and subscriber.timer is not None:
+            subscriber.timer.cancel()
+
+    def _send(self, message: pb.Event) -> None:
+        event = Event(message)
+        for subscriber in list(self._subscribers.values()):
+            if subscriber.stream is not None:
+                subscriber.stream.send(event)
+
+    # What the master's core tells
+
+    def task_added(self, task: mesos.Task) -> None:
+        """A task was accepted, or is known again from its agent."""
+        if self._subscribers:
+            self._send(pb.Event(type=pb.Event.TASK_ADDED, task_added=pb.Event.TaskAdded(task=task)))
+
+    def task_updated(self, task: mesos.Task, status: mesos.TaskStatus, previous: mesos.TaskState | None) -> None:
+        """A status has arrived and ``task`` is as it left it; ``previous`` is the state of its last status before.
+
+        Told only if the state is another one, or a check or health check is the reason.
+        """
+        if not self._subscribers or (status.state == previous and status.reason not in CHECK_REASONS):
+            return
+        updated = pb.Event.TaskUpdated(framework_id=task.framework_id, status=status, state=task.state)
+        self._send(pb.Event(type=pb.Event.TASK_UPDATED, task_updated=updated))
+
+    def framework_added(self, framework: Framework) -> None:
+        """A framework has subscribed for the first time, or is known from an agent after a failover of the master."""
+        if self._subscribers:
+            added = pb.Event.FrameworkAdded(framework=framework_view(framework))
+            self._send(pb.Event(type=pb.Event.FRAMEWORK_ADDED, framework_added=added))
+
+    def framework_updated(self, framework: Framework) -> None:
+        """A framework has subscribed again, or has changed its info."""
+        if self._subscribers:
+            updated = pb.Event.FrameworkUpdated(framework=framework_view(framework))
+            self._send(pb.Event(type=pb.Event.FRAMEWORK_UPDATED, framework_updated=updated))
+
+    def framework_removed(self, info: mesos.FrameworkInfo) -> None:
+        """A framework was torn down, or did not come back in time."""
+        if self._subscribers:
+            removed = pb.Event.FrameworkRemoved(framework_info=info)
+            self._send(pb.Event(type=pb.Event.FRAMEWORK_REMOVED, framework_removed=removed))
+
+    def agent_added(self, agent: Agent) -> None:
+        """An agent was admitted, or is back from unreachable or after a failover of the master."""
+        if self._subscribers:
+            added = pb.Event.AgentAdded(agent=agent_view(agent))
+            self._send(pb.Event(type=pb.Event.AGENT_ADDED, agent_added=added))
+
+    def agent_removed(self, agent_id: str) -> None:
+        """An agent has unregistered, was replaced at its address, or its machine is down; not: unreachable, or gone."""
+        if self._subscribers:
+            removed = pb.Event.AgentRemoved(agent_id=mesos.AgentID(value=agent_id))
+            self._send(pb.Event(type=pb.Event.AGENT_REMOVED, agent_removed=removed))

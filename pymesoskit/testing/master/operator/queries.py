@@ -1,0 +1,152 @@
+"""The queries of the v1 operator API that show the master's state: GET_STATE and what it is made of, GET_OPERATIONS.
+
+Each answer exists as a message and as JSON text. The text is not that of the message: lists are printed even if they are
+empty, which Mesos's JSON does not do anywhere else; it is put together from its items, so that nothing is copied.
+Source: docs/reference/operator-api.md 2.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.master.operator.views import agent_view, framework_view
+from pymesoskit.wire import to_json
+from pymesoskit.wire.v1 import master as pb
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from google.protobuf.message import Message
+
+    from pymesoskit.testing.master.state import Framework, MasterState, Task
+
+Executor = pb.Response.GetExecutors.Executor
+
+
+# What there is to show
+
+
+def _all_frameworks(state: MasterState) -> Iterator[Framework]:
+    yield from state.frameworks.values()
+    yield from state.completed_frameworks.values()
+
+
+def _tasks(state: MasterState) -> Iterator[Task]:
+    return (task for framework in _all_frameworks(state) for task in framework.tasks.values())
+
+
+def _unreachable_tasks(state: MasterState) -> Iterator[Task]:
+    return (task for framework in _all_frameworks(state) for task in framework.unreachable_tasks.values())
+
+
+def _completed_tasks(state: MasterState) -> Iterator[Task]:
+    return (task for framework in _all_frameworks(state) for task in framework.completed_tasks)
+
+
+def _executors(state: MasterState) -> Iterator[Executor]:
+    for framework in _all_frameworks(state):
+        for agent_id, executors in framework.executors.items():
+            for executor in executors.values():
+                yield Executor(executor_info=executor.info, agent_id=mesos.AgentID(value=agent_id))
+
+
+# As messages
+
+
+def tasks_message(state: MasterState) -> pb.Response.GetTasks:
+    """The payload of GET_TASKS."""
+    return pb.Response.GetTasks(
+        tasks=(task.message for task in _tasks(state)),
+        unreachable_tasks=(task.message for task in _unreachable_tasks(state)),
+        completed_tasks=(task.message for task in _completed_tasks(state)),
+    )
+
+
+def executors_message(state: MasterState) -> pb.Response.GetExecutors:
+    """The payload of GET_EXECUTORS."""
+    return pb.Response.GetExecutors(executors=_executors(state))
+
+
+def frameworks_message(state: MasterState) -> pb.Response.GetFrameworks:
+    """The payload of GET_FRAMEWORKS."""
+    return pb.Response.GetFrameworks(
+        frameworks=map(framework_view, state.frameworks.values()),
+        completed_frameworks=map(framework_view, state.completed_frameworks.values()),
+    )
+
+
+def agents_message(state: MasterState) -> pb.Response.GetAgents:
+    """The payload of GET_AGENTS."""
+    return pb.Response.GetAgents(
+        agents=map(agent_view, state.agents.values()),
+        recovered_agents=(record.info for record in state.recovered_agents.values()),
+    )
+
+
+def state_message(state: MasterState) -> pb.Response.GetState:
+    """The payload of GET_STATE."""
+    return pb.Response.GetState(
+        get_tasks=tasks_message(state),
+        get_executors=executors_message(state),
+        get_frameworks=frameworks_message(state),
+        get_agents=agents_message(state),
+    )
+
+
+def operations_message(state: MasterState) -> pb.Response.GetOperations:
+    """The payload of GET_OPERATIONS: what agents have been asked for, and have not ended or not been acknowledged."""
+    return pb.Response.GetOperations(
+        operations=(operation.message for agent in state.agents.values() for operation in agent.operations.values())
+    )
+
+
+# As JSON
+
+
+def _list(items: Iterable[Message]) -> str:
+    return f"[{','.join(map(to_json, items))}]"
+
+
+def _object(**members: str) -> str:
+    return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
+
+
+def tasks_json(state: MasterState) -> str:
+    """The payload of GET_TASKS."""
+    return _object(
+        tasks=_list(task.message for task in _tasks(state)),
+        unreachable_tasks=_list(task.message for task in _unreachable_tasks(state)),
+        completed_tasks=_list(task.message for task in _completed_tasks(state)),
+    )
+
+
+def executors_json(state: MasterState) -> str:
+    """The payload of GET_EXECUTORS."""
+    return _object(executors=_list(_executors(state)))
+
+
+def frameworks_json(state: MasterState) -> str:
+    """The payload of GET_FRAMEWORKS."""
+    return _object(
+        frameworks=_list(map(framework_view, state.frameworks.values())),
+        completed_frameworks=_list(map(framework_view, state.completed_frameworks.values())),
+    )
+
+
+def agents_json(state: MasterState) -> str:
+    """The payload of GET_AGENTS."""
+    return _object(
+        agents=_list(map(agent_view, state.agents.values())),
+        recovered_agents=_list(record.info for record in state.recovered_agents.values()),
+    )
+
+
+def state_json(state: MasterState) -> str:
+    """The payload of GET_STATE."""
+    return _object(
+        get_tasks=tasks_json(state),
+        get_executors=executors_json(state),
+        get_frameworks=frameworks_json(state),
+        get_agents=agents_json(state),
+    )

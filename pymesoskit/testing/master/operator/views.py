@@ -1,0 +1,99 @@
+"""What the v1 operator API shows of agents and frameworks, as messages.
+
+Also what its events carry. Resources are in the *endpoint* format here: with ``role`` and ``reservation`` beside the
+stack of reservations. Source: docs/reference/operator-api.md 2.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.resources import Format, resource_to_message
+from pymesoskit.wire.v1 import master as pb
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pymesoskit.resources import Resource
+    from pymesoskit.testing.master.state import Agent, Framework
+
+AgentView = pb.Response.GetAgents.Agent
+FrameworkView = pb.Response.GetFrameworks.Framework
+
+
+_AGENT_CAPABILITIES = dict(mesos.AgentInfo.Capability.Type.items())
+
+
+def nanoseconds(seconds: float) -> int:
+    """A time as in ``TimeInfo``; like the real thing, no more exact than the double it comes from."""
+    return int(seconds * 1e9)
+
+
+def endpoint_resources(resources: Iterable[Resource]) -> Iterable[mesos.Resource]:
+    """Resources as messages in the endpoint format."""
+    return (resource_to_message(resource, Format.ENDPOINT) for resource in resources)
+
+
+def drain_info(agent: Agent) -> mesos.DrainInfo | None:
+    """How far an agent's draining is, or None if it does not drain."""
+    if agent.drain_config is None or agent.drain_state is None:
+        return None
+    return mesos.DrainInfo(state=agent.drain_state, config=agent.drain_config)
+
+
+def agent_view(agent: Agent) -> AgentView:
+    """An agent as GET_AGENTS and AGENT_ADDED show it."""
+    view = AgentView(
+        agent_info=agent.info,
+        active=agent.active,
+        deactivated=agent.deactivated,
+        version=agent.version,
+        pid=agent.address,
+        registered_time=mesos.TimeInfo(nanoseconds=nanoseconds(agent.registered_time)),
+        total_resources=endpoint_resources(agent.total_resources),
+        allocated_resources=endpoint_resources(agent.used.total),
+        offered_resources=endpoint_resources(agent.offered.total),
+        drain_info=drain_info(agent),
+    )
+    if agent.reregistered_time is not None:
+        view.reregistered_time.nanoseconds = nanoseconds(agent.reregistered_time)
+    view.capabilities.extend(agent_capabilities(agent.capabilities))
+    if view.HasField("drain_info") and agent.estimated_drain_start_time is not None:
+        view.estimated_drain_start_time.nanoseconds = nanoseconds(agent.estimated_drain_start_time)
+    return view
+
+
+def agent_capabilities(names: Iterable[str]) -> Iterable[mesos.AgentInfo.Capability]:
+    """Capabilities by name; one that this version's enum does not know stays, without its type."""
+    for name in names:
+        if name in known:  # noqa: SIM118: not a dict
+            yield mesos.AgentInfo.Capability(type=known.Value(name))
+        else:
+            yield mesos.AgentInfo.Capability()
+
+
+def framework_view(framework: Framework) -> FrameworkView:
+    """A framework as GET_FRAMEWORKS and the events on frameworks show it."""
+    view = FrameworkView(
+        framework_info=framework.info,
+        active=framework.active,
+        connected=framework.connected,
+        recovered=framework.recovered,
+        offers=(offer.message for offer in framework.offers.values()),
+        inverse_offers=(offer.message for offer in framework.inverse_offers.values()),
+        allocated_resources=endpoint_resources(framework.used.total),
+        offered_resources=endpoint_resources(framework.offered.total),
+    )
+    times = {
+        "registered_time": framework.registered_time,
+        "reregistered_time": framework.reregistered_time or framework.registered_time,
+        "unregistered_time": framework.unregistered_time,
+    }
+    for name, time in times.items():
+        if time:
+            getattr(view, name).nanoseconds = nanoseconds(time)
+    view.offer_constraints.SetInParent()
+    if framework.offer_constraints is not None:
+        view.offer_constraints.CopyFrom(framework.offer_constraints)
+    return view
