@@ -1,20 +1,34 @@
 """The one thread (or turn) that owns all cluster state.
 
-Whatever reaches the cluster from a socket, a timer, a subprocess or a test is posted here and runs one after the other, in
-the order of arrival. ``SimulatedActor`` has no thread: the caller's turns move it, in virtual time, so a history is the same on
-each run. ``ThreadActor`` runs an asyncio event loop in a thread of its own; the HTTP front end lives on that loop too.
+Whatever reaches the cluster from a socket, a timer, a subprocess or a test is posted here and runs one after the other,
+in the order of arrival. ``SimulatedActor`` has no thread: the caller's turns move it, in virtual time, so a history is the
+same on each run. ``ThreadActor`` runs an asyncio event loop in a thread of its own; the HTTP front end lives on that loop.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sys
+import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
 
-from pymesoskit.testing.clock import Clock, VirtualClock
+from pymesoskit.testing.clock import Clock, RealClock, Timer, VirtualClock
+
+T = TypeVar("T")
+
+#: What an actor does with an exception that nobody caught: called with where it happened, and the exception.
+Report = Callable[[str, BaseException], None]
+
+#: How many posted callbacks run before the event loop looks at sockets and timers again.
+BURST = 256
 
 
-class Deadlock(Exception):
+class Deadlock(Exception):  # noqa: N818 (what it is, in one word)
     """Nothing is left to happen, and what was waited for has not happened."""
 
 
@@ -26,7 +40,7 @@ class Actor(Protocol):
         """The time of this actor; its timers run in the actor's turn."""
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
-        """Runs ``callback(*args)`` later, in the actor's turn, after all that was posted before. Any thread may call."""
+        """Runs ``callback(*args)`` in a later turn, after all that was posted before. Any thread may call."""
 
 
 class SimulatedActor:
@@ -73,3 +87,139 @@ class SimulatedActor:
             if due > until:
                 raise Deadlock(f"the condition did not come to hold within {limit:g} s of virtual time")
             self.advance(max(0.0, due - self._clock.monotonic()))
+
+
+class ActorEnded(RuntimeError):  # noqa: N818
+    """The actor's thread has ended: nothing can be asked of it any more."""
+
+
+def _print_failure(where: str, error: BaseException) -> None:
+    sys.stderr.write(f"pymesoskit: an unexpected error in {where}\n{''.join(traceback.format_exception(error))}")
+
+
+class ThreadActor:
+    """An actor with a thread of its own that runs an asyncio event loop, in real time (or virtual, with a ``VirtualClock``).
+
+    An exception that a turn lets escape goes to ``report`` and never ends the loop. After ``stop`` posts are ignored.
+    """
+
+    def __init__(self, clock: VirtualClock | None = None, name: str = "mesos-cluster") -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._loop_failure)
+        self.report: Report = _print_failure
+        self._clock: Clock = clock if clock is not None else RealClock(self._call_later)
+        self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._draining = False  # whether the loop is about to run what is posted; only touched in the actor's thread
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ident: int | None = None
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is in the actor's turn."""
+        return threading.get_ident() == self._ident
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and drops what is still posted; harmless when it has ended. Not to be called in a turn."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join()
+        self.loop.close()
+
+    def post(self, callback: Callable[..., object], *args: Any) -> None:
+        self._queue.append((callback, args))
+        if threading.get_ident() == self._ident:
+            if not self._draining:
+                self._draining = True
+                self.loop.call_soon(self._drain)
+        elif not self._ended:
+            with contextlib.suppress(RuntimeError):  # it ended just now
+                self.loop.call_soon_threadsafe(self._drain)
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Runs ``function(*args)`` in the actor's turn, and returns or raises what it does. Raises ``ActorEnded``."""
+        if threading.get_ident() == self._ident:
+            return function(*args)
+        if self._ended or not self._thread.is_alive():
+            raise ActorEnded("the cluster has ended")
+        answer: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(function(*args))
+            except BaseException as error:  # noqa: BLE001 (it is raised where the call was made)
+                answer.set_exception(error)
+
+        self.post(run)
+        while True:
+            try:
+                return answer.result(timeout=1.0)
+            except TimeoutError:
+                if answer.done():
+                    raise  # the function's own
+                if not self._thread.is_alive():
+                    raise ActorEnded("the cluster ended during the call") from None
+
+    def advance(self, seconds: float) -> None:
+        """Lets virtual time pass; only with a ``VirtualClock``. Whatever is posted runs before and between timers."""
+        clock = self._clock
+        if not isinstance(clock, VirtualClock):
+            raise TypeError("this cluster runs in real time: there is nothing to advance")
+        self.call(self._advance, clock, clock.monotonic() + seconds)
+
+    def _advance(self, clock: VirtualClock, until: float) -> None:
+        self._settle()
+        while (timer := clock.pop_due(until)) is not None:
+            if timer.callback is not None:
+                self._turn(timer.callback, timer.args)
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._queue:
+            self._turn(*self._queue.popleft())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self._ident = threading.get_ident()
+        try:
+            self.loop.run_forever()
+        finally:
+            self._ident = None
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+
+    def _drain(self) -> None:
+        queue = self._queue
+        for _ in range(min(len(queue), BURST)):
+            self._turn(*queue.popleft())
+        self._draining = bool(queue)
+        if self._draining:
+            self.loop.call_soon(self._drain)
+
+    def _turn(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            callback(*args)
+        except Exception as error:  # noqa: BLE001 (one turn's failure must not end the cluster)
+            self.report("the cluster", error)
+
+    def _call_later(self, delay: float, callback: Callable[..., object], args: tuple[Any, ...]) -> Timer:
+        return self.loop.call_later(delay, self._turn, callback, args)
+
+    def _loop_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception") or RuntimeError(context.get("message", "unknown"))
+        self.report("the event loop", error)

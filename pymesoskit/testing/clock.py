@@ -1,7 +1,7 @@
 """Where the cluster's time comes from.
 
-The cluster never reads the wall clock and never sleeps: it asks the ``Clock`` it was given. ``VirtualClock`` stands still
-until it is advanced; the real one lives beside the actor that owns an event loop (``actor.py``).
+The cluster never reads the wall clock and never sleeps: it asks the ``Clock`` it was given. ``VirtualClock`` stands
+still until it is advanced; ``RealClock`` runs its timers on the event loop of an actor (``actor.py``).
 
 All times are in seconds; ``time()`` counts from the Unix epoch, ``monotonic()`` from an arbitrary moment.
 """
@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
-from typing import Any, Protocol
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Where virtual time begins unless told otherwise: 2020-01-01T00:00:00Z.
 VIRTUAL_EPOCH = 1577836800.0
@@ -55,8 +58,8 @@ class VirtualTimer:
 class VirtualClock:
     """Time that moves only when told to.
 
-    It holds the timers but does not run them: whoever owns the cluster's turn (``SimulatedActor``) takes the due ones with
-    ``pop_due`` and runs them in order of time, those of one moment in the order in which they were set.
+    It holds the timers but does not run them: whoever owns the cluster's turn (``SimulatedActor``) takes the due ones
+    with ``pop_due`` and runs them in order of time, those of one moment in the order in which they were set.
     """
 
     def __init__(self, start: float = VIRTUAL_EPOCH) -> None:
@@ -93,3 +96,22 @@ class VirtualClock:
             return None
         self._elapsed = max(self._elapsed, due)
         return heapq.heappop(self._timers)[2]
+
+
+class RealClock:
+    """The machine's time. Its timers run on an event loop: the one of the actor whose clock this is.
+
+    ``later(delay, callback, args)`` sets a timer there; ``ThreadActor`` gives it.
+    """
+
+    def __init__(self, later: Callable[[float, Callable[..., object], tuple[Any, ...]], Timer]) -> None:
+        self._later = later
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        return self._later(max(0.0, delay), callback, args)
