@@ -1,0 +1,173 @@
+"""A scheduler's subscription: what the general machine (``transport/session.py``) needs to know of the scheduler API.
+
+The framework's id (taken from SUBSCRIBED, used for every later SUBSCRIBE), the stream's id (on every call but SUBSCRIBE), what each
+ERROR event means, and what of the framework has changed since, so that a new SUBSCRIBE says what holds now: it replaces FrameworkInfo,
+suppressed roles and offer constraints. Rules: docs/reference/scheduler-api.md 1.2 (12 to 17), 3, 9, 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import ClassVar
+
+from pymesoskit.scheduler import calls
+from pymesoskit.scheduler.errors import FrameworkRemoved, error_event
+from pymesoskit.transport.backoff import Backoff
+from pymesoskit.transport.base import Head, Headers, header
+from pymesoskit.transport.content import Codec
+from pymesoskit.transport.credentials import Credentials
+from pymesoskit.transport.detector import Detector
+from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
+from pymesoskit.transport.session import Session, Watchdog
+from pymesoskit.wire.v1 import mesos, scheduler
+
+Call = scheduler.Call
+Event = scheduler.Event
+
+#: The ways to the scheduler API; see 1.1.
+TARGET = "/api/v1/scheduler"
+
+
+class OnRemoved(Enum):
+    """What to do when the master says that the framework has been removed for good."""
+
+    EXIT = "exit"  # end with FrameworkRemoved
+    NEW_ID = "new id"  # subscribe as a new framework
+
+
+class SchedulerSession(Session[Event]):
+    """The machine of a scheduler."""
+
+    subscribe_name: ClassVar[str] = "SUBSCRIBE"  # type: ignore[misc]  # a property of the base
+
+    def __init__(
+        self,
+        framework: mesos.FrameworkInfo,
+        *,
+        detector: Detector,
+        codec: Codec,
+        suppressed_roles: Iterable[str] = (),
+        offer_constraints: scheduler.OfferConstraints | None = None,
+        on_removed: OnRemoved = OnRemoved.EXIT,
+        credentials: Credentials | None = None,
+        backoff: Backoff | None = None,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        super().__init__(detector=detector, codec=codec, credentials=credentials, backoff=backoff, watchdog=watchdog)
+        self._framework = mesos.FrameworkInfo()
+        self._framework.CopyFrom(framework)
+        self._suppressed = set(suppressed_roles)
+        self._constraints = offer_constraints
+        self._on_removed = on_removed
+        self._parse_event = codec.parser(Event)
+        self._call_head: Head | None = None
+        self._encode_call = codec.with_prefix(Call, Call(framework_id=framework.id) if framework.id.value else Call())
+
+    # What the general machine asks.
+
+    @property
+    def call_head(self) -> Head:
+        if self._call_head is None:
+            raise NotSubscribed("there is no subscription")
+        return self._call_head
+
+    def _subscribe_request(self) -> tuple[Head, bytes]:
+        call = calls.subscribe(self._framework, sorted(self._suppressed), self._constraints)
+        return Head(TARGET, (*self.codec.headers, *self.credentials.headers())), self.codec.encode(call)
+
+    def _parse(self) -> Callable[[bytes], Event]:
+        return self._parse_event
+
+    def _accepted(self, headers: Headers) -> None:
+        stream_id = header(headers, "mesos-stream-id")
+        if not stream_id:
+            raise ProtocolError("the answer to SUBSCRIBE has no Mesos-Stream-Id header")
+        given = (*self.codec.headers, *self.credentials.headers(), ("Mesos-Stream-Id", stream_id))
+        self._call_head = Head(TARGET, given)
+
+    def _matters(self, event: Event) -> bool:
+        kind = event.type
+        return kind == 1 or kind == 7  # noqa: PLR1714  # SUBSCRIBED, ERROR; for each event, so as quick as can be
+
+    def _observe(self, event: Event, now: float) -> None:
+        if event.type == Event.SUBSCRIBED:
+            subscribed = event.subscribed
+            if not self.subscribed:
+                self._framework.id.CopyFrom(subscribed.framework_id)
+                self._encode_call = self.codec.with_prefix(Call, Call(framework_id=subscribed.framework_id))
+                interval = (
+                    subscribed.heartbeat_interval_seconds if subscribed.HasField("heartbeat_interval_seconds") else None
+                )
+                self._subscribed(now, interval)
+            return
+        error = error_event(event.error.message)
+        if isinstance(error, FrameworkRemoved) and self._on_removed is OnRemoved.NEW_ID:
+            self._framework.ClearField("id")
+            self._fail(error, now)
+        else:
+            self._stop(error)
+
+    def lost_by(self, refused: CallRefused) -> bool:
+        """503, 307, and what a master says that does not know this subscription (1.2: 12, 14, 17)."""
+        if isinstance(refused, Forbidden):
+            return refused.body == "Framework is not subscribed"
+        if isinstance(refused, BadCall):
+            return refused.body == "Framework cannot be found" or refused.body.startswith("The stream ID ")
+        return super().lost_by(refused)
+
+    # What the client asks.
+
+    @property
+    def framework_id(self) -> str | None:
+        """The framework's id, once there is one."""
+        return self._framework.id.value or None
+
+    def adopt(self, framework_id: str) -> None:
+        """Subscribes as this framework from the first time on."""
+        self._framework.id.value = framework_id
+
+    @property
+    def framework(self) -> mesos.FrameworkInfo:
+        """A copy of the FrameworkInfo as it was last accepted, with its id."""
+        copy = mesos.FrameworkInfo()
+        copy.CopyFrom(self._framework)
+        return copy
+
+    def encode(self, call: Call) -> bytes:
+        """The call's bytes, with the framework's id in it. Raises ``InvalidCall``."""
+        kind = call.type
+        if kind == Call.SUBSCRIBE:
+            raise InvalidCall("SUBSCRIBE is sent by the session itself")
+        if kind == Call.UNKNOWN:
+            raise InvalidCall("a call needs a type")
+        if call.HasField("framework_id") and call.framework_id.value != self.framework_id:
+            raise InvalidCall(f"the call is for framework {call.framework_id.value!r}, not for {self.framework_id!r}")
+        return self._encode_call(call)
+
+    def after(self, call: Call) -> Callable[[], None] | None:
+        """What is to be done in the reactor's turn once this call has been accepted, if anything."""
+        match call.type:
+            case Call.SUPPRESS:
+                roles = frozenset(call.suppress.roles) or self._roles()
+                return lambda: self._suppressed.update(roles)
+            case Call.REVIVE:
+                roles = frozenset(call.revive.roles) or self._roles()
+                return lambda: self._suppressed.difference_update(roles)
+            case Call.UPDATE_FRAMEWORK:
+                update = call.update_framework
+                accepted = Call.UpdateFramework()
+                accepted.CopyFrom(update)
+                return lambda: self._updated(accepted)
+            case _:
+                return None
+
+    def _roles(self) -> frozenset[str]:
+        framework = self._framework
+        multi = any(c.type == mesos.FrameworkInfo.Capability.MULTI_ROLE for c in framework.capabilities)
+        return frozenset(framework.roles) if multi else frozenset({framework.role})
+
+    def _updated(self, accepted: Call.UpdateFramework) -> None:
+        self._framework.CopyFrom(accepted.framework_info)
+        self._suppressed = set(accepted.suppressed_roles)
+        self._constraints = accepted.offer_constraints if accepted.HasField("offer_constraints") else None

@@ -1,0 +1,48 @@
+"""What was read and waits to be handled: filled by the reactor's turn, emptied by one consumer thread.
+
+Bounded: ``put`` says when it is full, and the stream is paused then; nothing is ever dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Inbox(Generic[T]):
+    """A queue that hands over all it has at once: one hand-over per batch, not per event."""
+
+    def __init__(self, limit: int, on_drained: Callable[[], None]) -> None:
+        self._limit = limit
+        self._on_drained = on_drained
+        self._items: list[T] = []
+        self._full = False
+        self._changed = threading.Condition()
+
+    def put(self, items: list[T]) -> bool:
+        """Adds items (and takes over the list). False if there should come no more until ``on_drained`` is called."""
+        with self._changed:
+            if self._items:
+                self._items += items
+            else:
+                self._items = items
+                self._changed.notify()
+            self._full = len(self._items) >= self._limit
+            return not self._full
+
+    def take(self, timeout: float | None = None) -> list[T]:
+        """All items; waits until there is one. Empty after ``timeout`` seconds without."""
+        with self._changed:
+            if not self._items:
+                self._changed.wait_for(self._has_items, timeout)
+            taken, self._items = self._items, []
+            full, self._full = self._full, False
+        if full:
+            self._on_drained()
+        return taken
+
+    def _has_items(self) -> bool:
+        return bool(self._items)

@@ -1,0 +1,105 @@
+"""A call on its way: what the caller holds, and what the answer is given to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pymesoskit.transport.base import Headers
+from pymesoskit.transport.errors import MesosError, TransportError, refusal
+
+__all__ = ["PendingCall"]
+
+
+class PendingCall:
+    """A call that was handed over for sending. To wait for its answer is a choice: refusals are also told to the driver's handlers.
+
+    Success means that the other side has *accepted* the call (202), not that it has carried it out (docs/reference
+    scheduler-api.md 1.2).
+    """
+
+    __slots__ = (
+        "_done",
+        "_error",
+        "_on_failed",
+        "_on_success",
+        "_waiter",
+        "body",
+        "epoch",
+        "resendable",
+        "sent_at",
+        "type",
+        "when_done",
+    )
+
+    def __init__(
+        self,
+        call_type: str,
+        body: bytes,
+        epoch: int,
+        *,
+        resendable: bool,
+        on_failed: Callable[[PendingCall, MesosError, bool], None],
+        on_success: Callable[[], None] | None = None,
+    ) -> None:
+        self.type = call_type
+        self.body = body
+        self.epoch = epoch
+        self.resendable = resendable
+        self.sent_at = 0.0
+        self.when_done: Callable[[], None] | None = None  # called in the reactor's turn
+        self._done = False
+        self._error: MesosError | None = None
+        self._waiter: threading.Event | None = None
+        self._on_failed = on_failed
+        self._on_success = on_success
+
+    @property
+    def done(self) -> bool:
+        """Whether it was answered, or cannot be any more."""
+        return self._done
+
+    @property
+    def error(self) -> MesosError | None:
+        """Why it failed: a ``CallRefused``, ``OutcomeUnknown`` or ``StaleSubscription``; None if it has not."""
+        return self._error
+
+    def result(self, timeout: float | None = None) -> None:
+        """Waits for the answer. Raises the call's error, or ``TimeoutError`` if there is no answer after ``timeout`` seconds."""
+        if not self._done:
+            waiter = self._waiter
+            if waiter is None:
+                waiter = self._waiter = threading.Event()
+            if not self._done and not waiter.wait(timeout):
+                raise TimeoutError(f"{self.type}: no answer within {timeout:g} s")
+        if self._error is not None:
+            raise self._error
+
+    # As ``Reply``: in the reactor's turn.
+
+    def on_reply(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002  # a Reply
+        if 200 <= status < 300:
+            if self._on_success is not None:
+                self._on_success()
+            self._finish()
+            return
+        self._on_failed(self, refusal(self.type, status, body), True)
+
+    def on_failure(self, error: TransportError, sent: bool) -> None:
+        self._on_failed(self, error, sent)
+
+    def fail(self, error: MesosError) -> None:
+        """Ends it with this error."""
+        self._error = error
+        self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        if self._waiter is not None:
+            self._waiter.set()
+        if self.when_done is not None:
+            self.when_done()
+
+    def __repr__(self) -> str:
+        how = "pending" if not self._done else "accepted" if self._error is None else repr(self._error)
+        return f"<PendingCall {self.type} {how}>"
