@@ -31,7 +31,8 @@
         │   └── ReplyTimeout             a call was not answered in time
         └── OutcomeUnknown           a call was sent and its connection broke before the answer
 
-What is wrong with data as such (RecordIO, JSON, resources) is told by the errors of ``pymesoskit.wire`` and ``pymesoskit.resources``.
+What is wrong with data as such (RecordIO, JSON, resources) is told by the errors of ``pymesoskit.wire`` and
+``pymesoskit.resources``.
 """
 
 from pymesoskit.executor.errors import EnvironmentProblems

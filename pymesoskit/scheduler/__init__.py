@@ -1,7 +1,7 @@
 """A client of the scheduler API: a driver with handlers, or an iterator of events (docs/scheduler-client.md).
 
-``SchedulerDriver`` calls the methods of a ``Scheduler``; ``SchedulerClient`` is ``for event in client.events(): …``. What a call says
-is made by ``calls``, ``operations`` and ``tasks``.
+``SchedulerDriver`` calls the methods of a ``Scheduler``; ``SchedulerClient`` is ``for event in client.events(): …``.
+What a call says is made by ``calls``, ``operations`` and ``tasks``.
 """
 
 from pymesoskit.scheduler import calls, operations

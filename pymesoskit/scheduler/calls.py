@@ -1,15 +1,18 @@
 """The 17 calls of the scheduler API, one constructor each. Rules: docs/reference/scheduler-api.md 3 to 10.
 
-``framework_id`` is left out: whoever sends a call on a subscription (the driver, the client) puts it in. Ids may be given as text.
-Durations are in seconds.
+``framework_id`` is left out: whoever sends a call on a subscription (the driver, the client) puts it in. Ids may be
+given as text. Durations are in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pymesoskit.scheduler import ids
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Call = scheduler.Call
 
@@ -64,7 +67,9 @@ def teardown() -> Call:
 def accept(
     offers: ids.OffersLike, operations: Iterable[mesos.Offer.Operation] = (), refuse_seconds: float | None = None
 ) -> Call:
-    """ACCEPT offers of one agent and one role, and do these operations with them, in order. What is left over is declined."""
+    """ACCEPT offers of one agent and one role, and do these operations with them, in order. What is left over is
+    declined.
+    """
     return Call(
         type=Call.ACCEPT,
         accept=Call.Accept(offer_ids=ids.offer_ids(offers), operations=operations, filters=filters(refuse_seconds)),
@@ -154,7 +159,9 @@ def acknowledge_operation_status(status: mesos.OperationStatus) -> Call:
 def reconcile(
     tasks: Iterable[ids.TaskIDLike | tuple[ids.TaskIDLike, ids.AgentIDLike | None] | mesos.TaskStatus] = (),
 ) -> Call:
-    """RECONCILE these tasks; without any, all the master knows of. A task may come with its agent, which gives better answers (8)."""
+    """RECONCILE these tasks; without any, all the master knows of. A task may come with its agent, which gives better
+    answers (8).
+    """
     return Call(type=Call.RECONCILE, reconcile=Call.Reconcile(tasks=[_reconcile_task(task) for task in tasks]))
 
 
@@ -198,7 +205,9 @@ def update_framework(
     suppressed_roles: Iterable[str] = (),
     offer_constraints: scheduler.OfferConstraints | None = None,
 ) -> Call:
-    """UPDATE_FRAMEWORK: replaces the FrameworkInfo (it must have its id), the suppressed roles and the offer constraints (9)."""
+    """UPDATE_FRAMEWORK: replaces the FrameworkInfo (it must have its id), the suppressed roles and the offer
+    constraints (9).
+    """
     return Call(
         type=Call.UPDATE_FRAMEWORK,
         update_framework=Call.UpdateFramework(

@@ -1,27 +1,21 @@
 """The scheduler API as an iterator, for those who want their own loop: ``for event in client.events(): …``.
 
-It joins a session (``session.py``), the shell that runs it over a transport (``transport/subscriber.py``) and the store of the framework's id.
-The driver (``driver.py``) is this with handlers and a thread.
+It joins a session (``session.py``), the shell that runs it over a transport (``transport/subscriber.py``) and the
+store of the framework's id. The driver (``driver.py``) is this with handlers and a thread.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkRemoved
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
 from pymesoskit.scheduler.store import FrameworkIdStore, MemoryStore
-from pymesoskit.transport.address import Address
-from pymesoskit.transport.backoff import Backoff
-from pymesoskit.transport.base import Transport
 from pymesoskit.transport.content import PROTOBUF, Codec
-from pymesoskit.transport.credentials import Credentials
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.errors import DriverStateError, MesosError, NotSubscribed, StaleSubscription
 from pymesoskit.transport.http import HttpTransport
@@ -31,6 +25,15 @@ from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdo
 from pymesoskit.transport.session import Notice as SessionNotice
 from pymesoskit.transport.subscriber import CallFailed, Subscriber, Timeouts
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.backoff import Backoff
+    from pymesoskit.transport.base import Transport
+    from pymesoskit.transport.credentials import Credentials
 
 __all__ = ["Notice", "SchedulerClient"]
 
@@ -61,11 +64,12 @@ def log_notice(notice: Notice) -> None:
 class SchedulerClient(CallMethods):
     """A subscription to a master, kept up across failures, and the calls that belong to it.
 
-    ``master`` is ``host:port``, several of them separated by commas, a URL, or a ``Detector``. ``on_notice`` is told, in the thread that
-    iterates, what happens beside the events.
+    ``master`` is ``host:port``, several of them separated by commas, a URL, or a ``Detector``. ``on_notice`` is told,
+    in the thread that iterates, what happens beside the events.
 
-    Calls may be made from any thread. Those made by the thread that iterates belong to the subscription of the event it got last:
-    if that one is over by then, they raise ``StaleSubscription`` rather than reach a master that has forgotten the offer.
+    Calls may be made from any thread. Those made by the thread that iterates belong to the subscription of the event
+    it got last: if that one is over by then, they raise ``StaleSubscription`` rather than reach a master that has
+    forgotten the offer.
     """
 
     def __init__(
@@ -170,9 +174,11 @@ class SchedulerClient(CallMethods):
             raise self._error if self._error is not None else DriverStateError("it has ended")
 
     def teardown(self) -> None:
-        """Ends the framework: its tasks are killed, its id is never used again; then ``events()`` ends. Returns at once.
+        """Ends the framework: its tasks are killed, its id is never used again; then ``events()`` ends. Returns at
+        once.
 
-        If there is no subscription the framework cannot be told: this raises ``NotSubscribed`` (wait for one, or ``disconnect``).
+        If there is no subscription the framework cannot be told: this raises ``NotSubscribed`` (wait for one, or
+        ``disconnect``).
         """
         self.call(calls.teardown())
         self._subscriber.end()
@@ -206,7 +212,8 @@ class SchedulerClient(CallMethods):
     # Events.
 
     def events(self) -> Iterator[Event]:
-        """The events, in order, across all subscriptions. Ends when the client has; raises what ended it, if that was an error.
+        """The events, in order, across all subscriptions. Ends when the client has; raises what ended it, if that was
+        an error.
 
         Only one thread may iterate. Nothing is acknowledged by itself: call ``acknowledge``.
         """

@@ -1,38 +1,42 @@
 """The scheduler API with handlers: a ``Scheduler`` is called for each event, in a thread of the driver's own.
 
-Two threads: one reads and writes (``transport``), one calls the handlers. Over a transport in virtual time there is none: the handlers
-run in the cluster's turn.
+Two threads: one reads and writes (``transport``), one calls the handlers. Over a transport in virtual time there is
+none: the handlers run in the cluster's turn.
 
-What a handler raises ends the driver: it disconnects (tasks go on, nothing is torn down), calls ``stopped``, and ``join`` and ``run`` raise
-``HandlerFailed`` with the original as its cause. The update that was being handled is not acknowledged, so it comes again. The one
-exception is ``NotSubscribed``, which any call may raise when the connection has just gone: it ends that handler, not the driver.
+What a handler raises ends the driver: it disconnects (tasks go on, nothing is torn down), calls ``stopped``, and
+``join`` and ``run`` raise ``HandlerFailed`` with the original as its cause. The update that was being handled is not
+acknowledged, so it comes again. The one exception is ``NotSubscribed``, which any call may raise when the connection
+has just gone: it ends that handler, not the driver.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
 from enum import Enum
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pymesoskit.scheduler.client import QUEUE_LIMIT, Item, SchedulerClient
-from pymesoskit.scheduler.handlers import Scheduler
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.scheduler.store import FrameworkIdStore
-from pymesoskit.transport.address import Address
-from pymesoskit.transport.backoff import Backoff
-from pymesoskit.transport.base import Transport
 from pymesoskit.transport.content import PROTOBUF, Codec
-from pymesoskit.transport.credentials import Credentials
-from pymesoskit.transport.detector import Detector
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
-from pymesoskit.transport.pending import PendingCall
 from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
 from pymesoskit.transport.subscriber import CallFailed, Timeouts
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from pymesoskit.scheduler.handlers import Scheduler
+    from pymesoskit.scheduler.store import FrameworkIdStore
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.backoff import Backoff
+    from pymesoskit.transport.base import Transport
+    from pymesoskit.transport.credentials import Credentials
+    from pymesoskit.transport.detector import Detector
+    from pymesoskit.transport.pending import PendingCall
 
 __all__ = ["Acknowledgement", "SchedulerDriver"]
 
@@ -51,8 +55,8 @@ class Acknowledgement(Enum):
 class SchedulerDriver(CallMethods):
     """Runs a ``Scheduler`` against a master. The arguments are those of ``SchedulerClient``, which it is made of.
 
-    ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does both. As a context manager it starts, and at the
-    end it stops and waits (if the body raised, it only disconnects).
+    ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does both. As a context
+    manager it starts, and at the end it stops and waits (if the body raised, it only disconnects).
     """
 
     def __init__(
@@ -104,7 +108,9 @@ class SchedulerDriver(CallMethods):
     # Its life.
 
     def start(self) -> Self:
-        """Begins to subscribe; returns at once. Raises ``DriverStateError`` the second time, and what the id's store raises."""
+        """Begins to subscribe; returns at once. Raises ``DriverStateError`` the second time, and what the id's store
+        raises.
+        """
         if self._client.threaded:
             self._client._start(None)  # a driver is a client with handlers
             self._thread.start()
@@ -113,15 +119,16 @@ class SchedulerDriver(CallMethods):
         return self
 
     def stop(self) -> None:
-        """Ends the framework: TEARDOWN (its tasks are killed, its id is never used again). Returns at once; ``join`` waits.
+        """Ends the framework: TEARDOWN (its tasks are killed, its id is never used again). Returns at once; ``join``
+        waits.
 
         Raises ``NotSubscribed`` if the master cannot be told now: wait for a subscription, or ``disconnect``.
         """
         self._end(self._client.teardown)
 
     def disconnect(self) -> None:
-        """Ends the driver and leaves the framework and its tasks to a scheduler that subscribes with the same id within the
-        framework's failover timeout. Returns at once; ``join`` waits. Calls made before are answered first.
+        """Ends the driver and leaves the framework and its tasks to a scheduler that subscribes with the same id
+        within the framework's failover timeout. Returns at once; ``join`` waits. Calls made before are answered first.
         """
         self._end(self._client.disconnect)
 
@@ -135,7 +142,9 @@ class SchedulerDriver(CallMethods):
         self._stopping = True
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits for the end. Raises what ended the driver if that was an error; ``TimeoutError`` after ``timeout`` seconds."""
+        """Waits for the end. Raises what ended the driver if that was an error; ``TimeoutError`` after ``timeout``
+        seconds.
+        """
         if not self._client.threaded:
             if not self._ended:
                 raise DriverStateError("in virtual time nobody can wait: advance the cluster until driver.ended")
@@ -208,7 +217,9 @@ class SchedulerDriver(CallMethods):
         return self._error
 
     def wait_until_subscribed(self, timeout: float | None = None) -> None:
-        """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler (``DriverStateError``)."""
+        """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler
+        (``DriverStateError``).
+        """
         self._client.wait_until_subscribed(timeout)
 
     def call(self, call: scheduler.Call) -> PendingCall:

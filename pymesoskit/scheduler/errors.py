@@ -1,4 +1,6 @@
-"""What only schedulers meet: the ERROR events of a subscription (docs/reference/scheduler-api.md 3). The tree is in ``pymesoskit/errors.py``."""
+"""What only schedulers meet: the ERROR events of a subscription (docs/reference/scheduler-api.md 3). The tree is in
+``pymesoskit/errors.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ __all__ = ["FrameworkFailedOver", "FrameworkRemoved", "SubscriptionRejected", "e
 
 
 class FrameworkRemoved(ErrorEvent):
-    """The framework id belongs to a framework that was torn down or whose failover timeout is over: it can never subscribe again.
+    """The framework id belongs to a framework that was torn down or whose failover timeout is over: it can never
+    subscribe again.
 
     With ``OnRemoved.NEW_ID`` the driver subscribes anew, as a new framework, instead of ending with this.
     """

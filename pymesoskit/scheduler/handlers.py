@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pymesoskit.transport.address import Address
-from pymesoskit.transport.errors import MesosError
-from pymesoskit.wire.v1 import mesos, scheduler
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymesoskit.scheduler.driver import SchedulerDriver
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.errors import MesosError
+    from pymesoskit.wire.v1 import mesos, scheduler
 
 _log = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """Override what you need: what is not overridden does nothing, but that ``offers`` declines and failures are logged.
+    """Override what you need: what is not overridden does nothing, but that ``offers`` declines and failures are
+    logged.
 
-    The driver calls these methods one after the other, in the order of the events, in a thread of its own that neither holds
-    a lock nor keeps the connection waiting. What one raises ends the driver (``HandlerFailed`` from ``join`` and ``run``), save
-    ``NotSubscribed``: it only ends that method, for the subscription that it worked for is over.
+    The driver calls these methods one after the other, in the order of the events, in a thread of its own that neither
+    holds a lock nor keeps the connection waiting. What one raises ends the driver (``HandlerFailed`` from ``join`` and
+    ``run``), save ``NotSubscribed``: it only ends that method, for the subscription that it worked for is over.
     """
 
     def connected(self, driver: SchedulerDriver, address: Address) -> None:
         """A connection to a master is there; SUBSCRIBE goes out."""
 
     def subscribed(self, driver: SchedulerDriver, subscribed: scheduler.Event.Subscribed) -> None:
-        """SUBSCRIBED, the first time and again after each ``disconnected``. The framework's id is stored. Time to reconcile."""
+        """SUBSCRIBED, the first time and again after each ``disconnected``. The framework's id is stored. Time to
+        reconcile.
+        """
 
     def disconnected(self, driver: SchedulerDriver, reason: MesosError) -> None:
-        """The subscription is over; the driver tries to get another unless ``stopped`` follows. Outstanding offers are void."""
+        """The subscription is over; the driver tries to get another unless ``stopped`` follows. Outstanding offers are
+        void.
+        """
 
     def offers(self, driver: SchedulerDriver, offers: Sequence[mesos.Offer]) -> None:
         """OFFERS: resources to accept or to decline. Unless overridden, they are declined."""
@@ -59,13 +64,17 @@ class Scheduler:
         """FAILURE: an agent was removed, or (with ``executor_id``) an executor has ended."""
 
     def error(self, driver: SchedulerDriver, message: str) -> None:
-        """ERROR: the master has ended the subscription for good; ``stopped`` follows unless the driver was told otherwise."""
+        """ERROR: the master has ended the subscription for good; ``stopped`` follows unless the driver was told
+        otherwise.
+        """
 
     def heartbeat(self, driver: SchedulerDriver) -> None:
         """HEARTBEAT."""
 
-    def call_failed(self, driver: SchedulerDriver, call: str, error: MesosError) -> None:
-        """A call (its type, ``"ACCEPT"``) was refused, its outcome is unknown, or it was not sent. Unless overridden, logged."""
+    def call_failed(self, driver: SchedulerDriver, call: str, error: MesosError) -> None:  # noqa: ARG002
+        """A call (its type, ``"ACCEPT"``) was refused, its outcome is unknown, or it was not sent. Unless overridden,
+        logged.
+        """
         _log.warning("%s", error, extra={"call": call})
 
     def stopped(self, driver: SchedulerDriver, error: MesosError | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TaskIDLike: TypeAlias = "str | mesos.TaskID"
 AgentIDLike: TypeAlias = "str | mesos.AgentID"

@@ -1,22 +1,29 @@
-"""The calls as methods, the same for the driver and the client: each hands a ``calls.py`` call over and returns at once."""
+"""The calls as methods, the same for the driver and the client: each hands a ``calls.py`` call over and returns at
+once.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pymesoskit.scheduler import calls, ids, operations
 from pymesoskit.transport.errors import InvalidCall
-from pymesoskit.transport.pending import PendingCall
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pymesoskit.transport.pending import PendingCall
 
 
 class CallMethods(ABC):
     """All calls of the scheduler API but SUBSCRIBE and TEARDOWN, which belong to the life of the driver.
 
-    Each returns a ``PendingCall``: to wait for its answer with ``result()`` is a choice. Each raises ``NotSubscribed`` if there is no
-    subscription (``StaleSubscription`` if the events being handled belong to one that is over) and ``InvalidCall`` if the
-    call lacks something; nothing is sent then. Arguments are those of ``pymesoskit.scheduler.calls``.
+    Each returns a ``PendingCall``: to wait for its answer with ``result()`` is a choice. Each raises ``NotSubscribed``
+    if there is no subscription (``StaleSubscription`` if the events being handled belong to one that is over) and
+    ``InvalidCall`` if the call lacks something; nothing is sent then. Arguments are those of
+    ``pymesoskit.scheduler.calls``.
     """
 
     @abstractmethod
@@ -29,7 +36,9 @@ class CallMethods(ABC):
         operations: Iterable[mesos.Offer.Operation] = (),
         refuse_seconds: float | None = None,
     ) -> PendingCall:
-        """Accepts offers of one agent and does these operations (``pymesoskit.scheduler.operations``) with them, in order."""
+        """Accepts offers of one agent and does these operations (``pymesoskit.scheduler.operations``) with them, in
+        order.
+        """
         return self.call(calls.accept(offers, operations, refuse_seconds))
 
     def launch(
@@ -78,7 +87,9 @@ class CallMethods(ABC):
         return self.call(calls.shutdown(executor_id, agent_id))
 
     def acknowledge(self, status: mesos.TaskStatus) -> PendingCall:
-        """Acknowledges an update, so that the next of its task can come. Raises ``InvalidCall`` if it has no ``uuid``."""
+        """Acknowledges an update, so that the next of its task can come. Raises ``InvalidCall`` if it has no
+        ``uuid``.
+        """
         if not status.uuid:
             raise InvalidCall(f"the update of task {status.task_id.value!r} has no uuid: it is not to be acknowledged")
         return self.call(calls.acknowledge(status))
@@ -118,7 +129,8 @@ class CallMethods(ABC):
         suppressed_roles: Iterable[str] = (),
         offer_constraints: scheduler.OfferConstraints | None = None,
     ) -> PendingCall:
-        """Replaces the FrameworkInfo (which needs its id: change a copy of ``framework``), suppressed roles and constraints.
+        """Replaces the FrameworkInfo (which needs its id: change a copy of ``framework``), suppressed roles and
+        constraints.
 
         Later subscriptions use what was accepted here.
         """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pymesoskit.wire.v1 import mesos
 
 
 class OfferPool:
@@ -21,8 +25,9 @@ class OfferPool:
         return self._left
 
     def take(self, wanted: str | Resources) -> list[mesos.Resource] | None:
-        """Takes ``wanted`` (text as ``cpus:0.5;mem:64;ports:[8080-8080]``) out, unreserved resources first, and returns it as it
-        must stand in a task. None if there is not so much left; nothing is taken then. Raises ``ResourcesError`` for bad text.
+        """Takes ``wanted`` (text as ``cpus:0.5;mem:64;ports:[8080-8080]``) out, unreserved resources first, and
+        returns it as it must stand in a task. None if there is not so much left; nothing is taken then. Raises
+        ``ResourcesError`` for bad text.
         """
         target = Resources.parse(wanted) if isinstance(wanted, str) else wanted
         found = self._left.find(target)

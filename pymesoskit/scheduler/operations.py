@@ -1,4 +1,5 @@
-"""The ten operations on offers, one constructor each, for ``accept``. Rules: docs/reference/scheduler-api.md 4.3 and 4.6.
+"""The ten operations on offers, one constructor each, for ``accept``. Rules: docs/reference/scheduler-api.md 4.3 and
+4.6.
 
 ``operation_id`` asks for feedback (UPDATE_OPERATION_STATUS); launches cannot have one.
 """

@@ -1,26 +1,30 @@
 """A scheduler's subscription: what the general machine (``transport/session.py``) needs to know of the scheduler API.
 
-The framework's id (taken from SUBSCRIBED, used for every later SUBSCRIBE), the stream's id (on every call but SUBSCRIBE), what each
-ERROR event means, and what of the framework has changed since, so that a new SUBSCRIBE says what holds now: it replaces FrameworkInfo,
-suppressed roles and offer constraints. Rules: docs/reference/scheduler-api.md 1.2 (12 to 17), 3, 9, 12.
+The framework's id (taken from SUBSCRIBED, used for every later SUBSCRIBE), the stream's id (on every call but
+SUBSCRIBE), what each ERROR event means, and what of the framework has changed since, so that a new SUBSCRIBE says what
+holds now: it replaces FrameworkInfo, suppressed roles and offer constraints. Rules: docs/reference/scheduler-api.md
+1.2 (12 to 17), 3, 9, 12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkRemoved, error_event
-from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers, header
-from pymesoskit.transport.content import Codec
-from pymesoskit.transport.credentials import Credentials
-from pymesoskit.transport.detector import Detector
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
 from pymesoskit.transport.session import Session, Watchdog
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pymesoskit.transport.backoff import Backoff
+    from pymesoskit.transport.content import Codec
+    from pymesoskit.transport.credentials import Credentials
+    from pymesoskit.transport.detector import Detector
 
 Call = scheduler.Call
 Event = scheduler.Event
@@ -39,7 +43,7 @@ class OnRemoved(Enum):
 class SchedulerSession(Session[Event]):
     """The machine of a scheduler."""
 
-    subscribe_name: ClassVar[str] = "SUBSCRIBE"  # type: ignore[misc]  # a property of the base
+    subscribe_name: ClassVar[str] = "SUBSCRIBE"
 
     def __init__(
         self,

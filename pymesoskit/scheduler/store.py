@@ -1,7 +1,8 @@
 """Where the framework's id is kept, so that a scheduler that is started again is the same framework.
 
-A seam: anything with these three methods serves. The id is stored before anybody is told of it (docs/reference/scheduler-api.md 3: an
-empty id on SUBSCRIBE makes a second framework, while the first holds its offers and tasks until its failover timeout).
+A seam: anything with these three methods serves. The id is stored before anybody is told of it
+(docs/reference/scheduler-api.md 3: an empty id on SUBSCRIBE makes a second framework, while the first holds its offers
+and tasks until its failover timeout).
 """
 
 from __future__ import annotations

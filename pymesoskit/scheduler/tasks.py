@@ -1,4 +1,6 @@
-"""TaskInfo, CommandInfo and ExecutorInfo of the usual kinds, made in one line. Rules: docs/reference/scheduler-api.md 4.4."""
+"""TaskInfo, CommandInfo and ExecutorInfo of the usual kinds, made in one line. Rules: docs/reference/scheduler-api.md
+4.4.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def command(value: str | Iterable[str], environment: Mapping[str, str] | None = 
         variable = mesos.Environment.Variable
         variables = mesos.Environment(variables=[variable(name=n, value=v) for n, v in environment.items()])
     if isinstance(value, str):
-        return mesos.CommandInfo(shell=True, value=value, environment=variables)
+        return mesos.CommandInfo(shell=True, value=value, environment=variables)  # noqa: S604  # runs on the agent
     arguments = list(value)
     if not arguments:
         raise ValueError("a command needs at least the program's name")

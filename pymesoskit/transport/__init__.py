@@ -1,6 +1,8 @@
-"""How calls and events travel: HTTP connections, leader detection, credentials, backoff, and the machine of a subscription.
+"""How calls and events travel: HTTP connections, leader detection, credentials, backoff, and the machine of a
+subscription.
 
-``base.py`` is the seam (``Transport``); ``session.py`` the machine without I/O; ``subscriber.py`` the shell that joins the two.
+``base.py`` is the seam (``Transport``); ``session.py`` the machine without I/O; ``subscriber.py`` the shell that joins
+the two.
 """
 
 from pymesoskit.transport.address import Address

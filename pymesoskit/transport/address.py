@@ -1,7 +1,8 @@
 """Where a master or agent listens.
 
-``Address.parse`` reads what people write (``host``, ``host:port``, ``http://host:port``, ``unix:///path``), ``from_location`` what a
-master's 307 says (scheme-relative: ``//host:port/path``; docs/reference/scheduler-api.md 1.2).
+``Address.parse`` reads what people write (``host``, ``host:port``, ``http://host:port``, ``unix:///path``),
+``from_location`` what a master's 307 says (scheme-relative: ``//host:port/path``; docs/reference/scheduler-api.md
+1.2).
 """
 
 from __future__ import annotations

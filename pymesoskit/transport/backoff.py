@@ -1,19 +1,21 @@
 """How long to wait before trying again.
 
-The growth is any of tenacity's wait strategies; the jitter comes from a generator that is handed in, so that a simulation with a
-seed waits the same on each run. A subscription must have lived for ``stable_after`` seconds before its loss counts as a first
-failure again: a master that accepts and closes at once is not stormed.
+The growth is any of tenacity's wait strategies; the jitter comes from a generator that is handed in, so that a
+simulation with a seed waits the same on each run. A subscription must have lived for ``stable_after`` seconds before
+its loss counts as a first failure again: a master that accepts and closes at once is not stormed.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 from tenacity import RetryCallState, Retrying
 from tenacity.wait import wait_base, wait_exponential
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Backoff"]
 

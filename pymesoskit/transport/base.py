@@ -1,21 +1,24 @@
 """The seam between the clients and what carries their bytes.
 
-A ``Transport`` makes ``Reactor``s; a reactor is the one turn in which a client's connections and timers live. Real sockets
-(``http.py``) have a thread with an event loop; the in-process transport (``pymesoskit.testing.inprocess``) lives in the cluster's
-own turn, in real or virtual time. Sessions know neither: they are given times and bytes (``session.py``).
+A ``Transport`` makes ``Reactor``s; a reactor is the one turn in which a client's connections and timers live. Real
+sockets (``http.py``) have a thread with an event loop; the in-process transport (``pymesoskit.testing.inprocess``)
+lives in the cluster's own turn, in real or virtual time. Sessions know neither: they are given times and bytes
+(``session.py``).
 
 All times are in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
-from pymesoskit.transport.address import Address
-from pymesoskit.transport.errors import TransportError
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.errors import TransportError
 
 #: Header names are in lower case in answers, as given in requests; values are text.
 Headers = tuple[tuple[str, str], ...]
@@ -87,7 +90,9 @@ class Connection(Protocol):
         """Who has waited longest for an answer to ``post``."""
 
     def close(self, reason: TransportError) -> None:
-        """Closes it. Who still waits for an answer is told; then nothing more is called back, not ``on_lost`` either."""
+        """Closes it. Who still waits for an answer is told; then nothing more is called back, not ``on_lost``
+        either.
+        """
 
 
 class Reactor(Protocol):
@@ -109,12 +114,14 @@ class Reactor(Protocol):
     def connect(
         self, address: Address, on_open: Callable[[], None], on_lost: Callable[[TransportError], None]
     ) -> Connection:
-        """A connection that is being made. ``on_open`` is called when it is open; ``on_lost`` once, when it cannot be made or has
-        ended by the other side's doing, after whoever waits for answers on it was told.
+        """A connection that is being made. ``on_open`` is called when it is open; ``on_lost`` once, when it cannot be
+        made or has ended by the other side's doing, after whoever waits for answers on it was told.
         """
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
-        """Begins to run what is posted. ``on_crash`` is called, in the turn, with what a callback raised: nothing goes unnoticed."""
+        """Begins to run what is posted. ``on_crash`` is called, in the turn, with what a callback raised: nothing goes
+        unnoticed.
+        """
 
     def stop(self) -> None:
         """Closes what is open and ends the turn; returns when it has ended, or at once if called in it."""

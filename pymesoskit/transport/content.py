@@ -1,19 +1,22 @@
 """The two content types, for sessions: how calls are written and events are read.
 
-Both give compiled functions, so that nothing is looked up per message. Protobuf is the default: it costs a tenth of JSON.
-Rules: docs/reference/scheduler-api.md 1.1, 1.4.
+Both give compiled functions, so that nothing is looked up per message. Protobuf is the default: it costs a tenth of
+JSON. Rules: docs/reference/scheduler-api.md 1.1, 1.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from pymesoskit.transport.base import Headers
 from pymesoskit.transport.errors import InvalidCall, ProtocolError
 from pymesoskit.wire import ConversionError, JsonSyntaxError, from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.base import Headers
 
 __all__ = ["JSON", "PROTOBUF", "Codec", "JsonCodec", "ProtobufCodec"]
 
@@ -35,14 +38,16 @@ class Codec(Protocol):
         """Writes a message. Raises ``InvalidCall`` that names what is missing."""
 
     def with_prefix(self, kind: type[M], prefix: M) -> Callable[[M], bytes]:
-        """Like ``encode`` for messages of this type, with the fields of ``prefix`` (plain ones) set in each. The message stays as it is."""
+        """Like ``encode`` for messages of this type, with the fields of ``prefix`` (plain ones) set in each. The
+        message stays as it is.
+        """
 
     def parser(self, kind: type[M]) -> Callable[[bytes], M]:
         """What reads messages of this type. It raises ``ProtocolError``."""
 
 
 def _check(message: Message) -> None:
-    missing = message.FindInitializationErrors()
+    missing = message.FindInitializationErrors()  # type: ignore[attr-defined]  # not in the stubs
     if missing:
         raise InvalidCall(f"{message.DESCRIPTOR.full_name} lacks {', '.join(missing)}")
 

@@ -1,17 +1,18 @@
 """Who this program says it is: the ``Authorization`` header.
 
-A seam: anything with ``headers()`` serves, also one that fetches tokens. ``refused`` tells it that what it gave last was
-answered with 401, so that it can fetch anew; the answer says whether to try again.
+A seam: anything with ``headers()`` serves, also one that fetches tokens. ``refused`` tells it that what it gave last
+was answered with 401, so that it can fetch anew; the answer says whether to try again.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
-from pymesoskit.transport.base import Headers
+if TYPE_CHECKING:
+    from pymesoskit.transport.base import Headers
 
 
 class Credentials(Protocol):

@@ -1,15 +1,17 @@
 """Who leads: where to send SUBSCRIBE.
 
-A seam: ``FixedDetector`` knows the masters' addresses and follows redirects; one that watches ZooKeeper implements the same
-protocol and calls its listener when the leader changes.
+A seam: ``FixedDetector`` knows the masters' addresses and follows redirects; one that watches ZooKeeper implements the
+same protocol and calls its listener when the leader changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pymesoskit.transport.address import MASTER_PORT, Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 @runtime_checkable
@@ -26,7 +28,9 @@ class Detector(Protocol):
         """An attempt or a subscription there failed."""
 
     def watch(self, listener: Callable[[], None]) -> None:
-        """``listener`` is to be called, from any thread, when the leader has changed. A detector that cannot know never calls."""
+        """``listener`` is to be called, from any thread, when the leader has changed. A detector that cannot know
+        never calls.
+        """
 
 
 class FixedDetector:

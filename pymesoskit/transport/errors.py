@@ -1,7 +1,9 @@
-"""What can go wrong between a program and Mesos, by whose fault it is. The whole tree is drawn in ``pymesoskit/errors.py``.
+"""What can go wrong between a program and Mesos, by whose fault it is. The whole tree is drawn in
+``pymesoskit/errors.py``.
 
-Here are the roots and what any client of a Mesos endpoint meets; what only schedulers or only executors meet is beside them
-(``scheduler/errors.py``, ``executor/errors.py``). Statuses and texts: docs/reference scheduler-api.md 1.2, agent-executor.md 6.1.
+Here are the roots and what any client of a Mesos endpoint meets; what only schedulers or only executors meet is beside
+them (``scheduler/errors.py``, ``executor/errors.py``). Statuses and texts: docs/reference scheduler-api.md 1.2,
+agent-executor.md 6.1.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ class InvalidCall(LocalError):
 
 
 class DriverStateError(LocalError):
-    """The driver or client is not in a state for this: started twice, used after its end, waited for in its own thread."""
+    """The driver or client is not in a state for this: started twice, used after its end, waited for in its own
+    thread.
+    """
 
 
 class HandlerFailed(LocalError):

@@ -1,8 +1,9 @@
 """HTTP/1.1 over real sockets: a thread with an event loop, and pipelining connections.
 
-Made for many small calls: heads are rendered once per connection, what one turn posts leaves in one write, and the answer that
-Mesos gives to nearly every call (202 without a body, the same bytes for a whole second) is recognised by comparing bytes; only
-others are parsed, by httptools. Nothing here knows what is in a body. Rules: docs/reference scheduler-api.md 1.1.
+Made for many small calls: heads are rendered once per connection, what one turn posts leaves in one write, and the
+answer that Mesos gives to nearly every call (202 without a body, the same bytes for a whole second) is recognised by
+comparing bytes; only others are parsed, by httptools. Nothing here knows what is in a body. Rules: docs/reference
+scheduler-api.md 1.1.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from attrs import frozen
 
-from pymesoskit.transport.address import Address
-from pymesoskit.transport.base import Head, Headers, Reply, Sink, Timer
 from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, DriverStateError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.base import Head, Headers, Reply, Sink, Timer
 
 __all__ = ["HttpTransport"]
 
@@ -31,7 +35,9 @@ _log = logging.getLogger(__name__)
 
 @frozen
 class HttpTransport:
-    """HTTP over TCP, TLS (``https``) or a unix socket. ``tls`` is the context for ``https`` addresses; None takes Python's default."""
+    """HTTP over TCP, TLS (``https``) or a unix socket. ``tls`` is the context for ``https`` addresses; None takes
+    Python's default.
+    """
 
     connect_timeout: float = 5.0  # seconds
     tls: ssl.SSLContext | None = None
@@ -41,7 +47,9 @@ class HttpTransport:
 
 
 class ThreadReactor:
-    """A thread with an asyncio event loop. The thread is a daemon: a program that ends without ending its driver does not hang."""
+    """A thread with an asyncio event loop. The thread is a daemon: a program that ends without ending its driver does
+    not hang.
+    """
 
     threaded = True
 
@@ -275,7 +283,7 @@ class HttpConnection(asyncio.Protocol):
             raise  # not the other side's fault
         except httptools.HttpParserError as error:
             if not self._closed:
-                self._break(f"the answer is not HTTP: {error or type(error).__name__}")
+                self._break(f"the answer is not HTTP: {error!r}")
 
     def _break(self, problem: str) -> None:
         """The other side does not keep to HTTP."""
@@ -304,7 +312,9 @@ class HttpConnection(asyncio.Protocol):
         return data
 
     def _parse_some(self, data: bytes) -> bytes:
-        """Parses one answer without a body if there is one at the beginning, else everything; returns what was not parsed."""
+        """Parses one answer without a body if there is one at the beginning, else everything; returns what was not
+        parsed.
+        """
         if self._between and self._sink is None:
             end = data.find(b"\r\n\r\n") + 4
             if end >= 4:

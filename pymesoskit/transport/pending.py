@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pymesoskit.transport.base import Headers
 from pymesoskit.transport.errors import MesosError, TransportError, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.base import Headers
 
 __all__ = ["PendingCall"]
 
 
 class PendingCall:
-    """A call that was handed over for sending. To wait for its answer is a choice: refusals are also told to the driver's handlers.
+    """A call that was handed over for sending. To wait for its answer is a choice: refusals are also told to the
+    driver's handlers.
 
     Success means that the other side has *accepted* the call (202), not that it has carried it out (docs/reference
     scheduler-api.md 1.2).
@@ -65,12 +70,14 @@ class PendingCall:
         return self._error
 
     def result(self, timeout: float | None = None) -> None:
-        """Waits for the answer. Raises the call's error, or ``TimeoutError`` if there is no answer after ``timeout`` seconds."""
+        """Waits for the answer. Raises the call's error, or ``TimeoutError`` if there is no answer after ``timeout``
+        seconds.
+        """
         if not self._done:
             waiter = self._waiter
             if waiter is None:
                 waiter = self._waiter = threading.Event()
-            if not self._done and not waiter.wait(timeout):
+            if not self.done and not waiter.wait(timeout):  # looked at again: it may have come between
                 raise TimeoutError(f"{self.type}: no answer within {timeout:g} s")
         if self._error is not None:
             raise self._error

@@ -1,11 +1,14 @@
 """A subscription as a state machine without I/O: what schedulers and executors have in common.
 
-1. A session is told what happened (``start``, ``opened``, ``head``, ``data``, ``ended``, ``refused``, ``retry``, ``tick``, ``stop``), each
-   with the time, and answers with what is to be done (``Connect``, ``Subscribe``, ``Disconnect``, ``Retry``) and what is to be told
-   (events, notices). It never looks at a clock, a socket or a thread.
-2. Each attempt to subscribe has a number, its *epoch*. Whatever happens to an older attempt's connection is ignored, and a call made
+1. A session is told what happened (``start``, ``opened``, ``head``, ``data``, ``ended``, ``refused``, ``retry``,
+``tick``, ``stop``), each
+   with the time, and answers with what is to be done (``Connect``, ``Subscribe``, ``Disconnect``, ``Retry``) and what
+   is to be told (events, notices). It never looks at a clock, a socket or a thread.
+2. Each attempt to subscribe has a number, its *epoch*. Whatever happens to an older attempt's connection is ignored,
+and a call made
    for an older subscription is not sent on a newer one.
-3. ``TRANSITIONS`` is the whole of what may follow what; an input that is not in a state's row is a mistake of the shell around it.
+3. ``TRANSITIONS`` is the whole of what may follow what; an input that is not in a state's row is a mistake of the
+shell around it.
 
 It knows neither what the records say nor what a call is: ``scheduler/session.py`` and ``executor/session.py`` do.
 Rules: docs/reference scheduler-api.md 1.1, 1.2, 3, 12 and agent-executor.md 6.
@@ -14,18 +17,14 @@ Rules: docs/reference scheduler-api.md 1.1, 1.2, 3, 12 and agent-executor.md 6.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import field, frozen
 
-from pymesoskit.transport.address import Address
 from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers, header
-from pymesoskit.transport.content import Codec
 from pymesoskit.transport.credentials import Anonymous, Credentials
-from pymesoskit.transport.detector import Detector
 from pymesoskit.transport.errors import (
     CallRefused,
     ConnectFailed,
@@ -41,6 +40,13 @@ from pymesoskit.transport.errors import (
     refusal,
 )
 from pymesoskit.wire import RecordDecoder, RecordIOError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.address import Address
+    from pymesoskit.transport.content import Codec
+    from pymesoskit.transport.detector import Detector
 
 E = TypeVar("E")
 
@@ -99,6 +105,9 @@ TRANSITIONS: dict[State, dict[Input, State]] = {
 
 #: States in which there is a connection whose silence counts.
 _LISTENING = frozenset({State.CONNECTING, State.SUBSCRIBING, State.SUBSCRIBED})
+
+#: States in which the stream is read.
+_READING = frozenset({State.SUBSCRIBING, State.SUBSCRIBED})
 
 #: Answers to SUBSCRIBE that later attempts may not get: scheduler-api.md 12.
 _TRANSIENT = frozenset({404, 408, 429})
@@ -186,7 +195,9 @@ class Watchdog:
 
 
 class Session(ABC, Generic[E]):
-    """The machine. Subclasses say what is sent to subscribe, how a record is read, and what an event means for the subscription."""
+    """The machine. Subclasses say what is sent to subscribe, how a record is read, and what an event means for the
+    subscription.
+    """
 
     def __init__(
         self,
@@ -300,7 +311,9 @@ class Session(ABC, Generic[E]):
         self._actions.append(Subscribe(epoch, head, body))
 
     def head(self, epoch: int, status: int, headers: Headers, now: float) -> bool:
-        """The answer to SUBSCRIBE begins. True if its body is the stream, False if it is to be given to ``refused`` whole."""
+        """The answer to SUBSCRIBE begins. True if its body is the stream, False if it is to be given to ``refused``
+        whole.
+        """
         if epoch != self.epoch or self.state is not State.SUBSCRIBING:
             return False
         self._heard_at = now
@@ -327,7 +340,7 @@ class Session(ABC, Generic[E]):
 
     def data(self, epoch: int, chunk: bytes, now: float) -> None:
         """A piece of the stream."""
-        if epoch != self.epoch or (self.state is not State.SUBSCRIBED and self.state is not State.SUBSCRIBING):
+        if epoch != self.epoch or self.state not in _READING:
             return
         self._heard_at = now
         parse, told, matters = self._parse(), self._told, self._matters
@@ -339,7 +352,7 @@ class Session(ABC, Generic[E]):
                 told.append(event)
                 if matters(event):
                     self._observe(event, now)
-                    if epoch != self.epoch or self.state is State.STOPPED or self.state is State.DISCONNECTED:
+                    if self.state not in _READING:
                         return
         except RecordIOError as error:
             self._fail(ProtocolError(f"the stream's framing is broken: {error}"), now)

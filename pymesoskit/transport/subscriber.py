@@ -1,24 +1,22 @@
 """The shell around a session: does what it asks for, over any transport.
 
-Two connections, as the reference client has (docs/reference scheduler-api.md 12): one for the stream of events, one ordered keep-alive
-connection for calls, pipelined. Calls come from any thread, are sent in the order in which they were made, and only on the
-subscription for which they were made. If the calls' connection breaks while the stream lives, those that may be said twice are
-sent again, in order; the outcome of the others is unknown, and that is told.
+Two connections, as the reference client has (docs/reference scheduler-api.md 12): one for the stream of events, one
+ordered keep-alive connection for calls, pipelined. Calls come from any thread, are sent in the order in which they
+were made, and only on the subscription for which they were made. If the calls' connection breaks while the stream
+lives, those that may be said twice are sent again, in order; the outcome of the others is unknown, and that is told.
 
-The reader never waits for whoever handles the events: what was read goes to ``deliver``; when that says that it is full, the stream
-is paused (the other side holds the events back; none is dropped) until ``drained``.
+The reader never waits for whoever handles the events: what was read goes to ``deliver``; when that says that it is
+full, the stream is paused (the other side holds the events back; none is dropped) until ``drained``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
 
-from pymesoskit.transport.base import Connection, Headers, Reactor, Timer, Transport
 from pymesoskit.transport.errors import (
     CallRefused,
     ConnectionLost,
@@ -30,6 +28,11 @@ from pymesoskit.transport.errors import (
 )
 from pymesoskit.transport.pending import PendingCall
 from pymesoskit.transport.session import Connect, Disconnect, Ended, Notice, Retry, Session, Subscribe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.transport.base import Connection, Headers, Reactor, Timer, Transport
 
 E = TypeVar("E")
 
@@ -319,7 +322,7 @@ class Subscriber(Generic[E]):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self.reactor.stop()
+        self.reactor.post(self.reactor.stop)  # after what was told last has been handed over
 
 
 class _StreamSink:
