@@ -166,7 +166,8 @@ def _reserve_error(operation: pb.Offer.Operation) -> str | None:
 
 
 def _grow_volume_error(operation: pb.Offer.Operation) -> str | None:
-    return _first((message_error(operation.grow_volume.volume), message_error(operation.grow_volume.addition)))
+    error = message_error(operation.grow_volume.volume)
+    return error if error is not None else message_error(operation.grow_volume.addition)
 
 
 @attrs.frozen

@@ -81,11 +81,11 @@ class Resource:
             value = tuple(cast("Items", value))
         _fill(self, kind, value, _measure(kind.type, value), copies)
 
-    def __setattr__(self, name: str, _value: object) -> None:
-        raise attrs.exceptions.FrozenInstanceError(name)
+    def __setattr__(self, _name: str, _value: object) -> None:
+        raise attrs.exceptions.FrozenInstanceError
 
-    def __delattr__(self, name: str) -> None:
-        raise attrs.exceptions.FrozenInstanceError(name)
+    def __delattr__(self, _name: str) -> None:
+        raise attrs.exceptions.FrozenInstanceError
 
     def __getstate__(self) -> tuple[Kind, Value, int]:
         return (self.kind, self.value, self.copies)
