@@ -83,7 +83,7 @@ def parse_protobuf(body: bytes, call_type: type[M], name: str = "Call") -> M:
 def parse_json(body: bytes, call_type: type[M], name: str = "Call") -> M:
     """The message in a body of Mesos JSON. Raises ``Refused`` (400) with the parser's or converter's reason."""
     try:
-        return from_json(call_type, body)
+        return from_json(body, call_type)
     except JsonSyntaxError as error:
         raise refuse(400, f"Failed to parse body into JSON: {error}") from None
     except ConversionError as error:

@@ -195,7 +195,7 @@ def _parse_domain(text: str) -> mesos.DomainInfo:
     from pymesoskit.wire import ConversionError, JsonSyntaxError, from_json
 
     try:
-        return from_json(mesos.DomainInfo, read_text_or_file(text))
+        return from_json(read_text_or_file(text), mesos.DomainInfo)
     except (JsonSyntaxError, ConversionError) as error:
         raise ValueError(str(error)) from None
 
