@@ -5,11 +5,10 @@ Rules: docs/reference/json-and-resources.md, "Text syntax", and agent-executor.m
 
 from __future__ import annotations
 
-import json
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from google.protobuf.json_format import ParseDict
-
+from pymesoskit.wire import ConversionError, from_json, json_text
+from pymesoskit.wire.errors import JsonSyntaxError
 from pymesoskit.wire.v1 import mesos_pb2 as pb
 
 from .algebra import Resources
@@ -74,23 +73,24 @@ def _split_role(text: str, default_role: str, token: str) -> tuple[str, str]:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def _json_array(text: str) -> list[object] | None:
+def _json_array(text: str) -> list[Any] | None:
     try:
-        parsed = json.loads(text)
-    except ValueError:
+        value = json_text.loads(text.encode(errors="surrogateescape"))
+    except JsonSyntaxError:
         return None
-    return parsed if isinstance(parsed, list) else None
+    return value if isinstance(value, list) else None
 
 
-def _parse_json(array: list[object], default_role: str) -> list[Resource]:
-    result: list[Resource] = []
-    for element in array:
-        message = ParseDict(element, pb.Resource(), ignore_unknown_fields=True)
+def _parse_json(array: list[Any], default_role: str) -> list[Resource]:
+    try:
+        messages = [from_json(json_text.dumps(element), pb.Resource) for element in array]
+    except ConversionError as error:
+        raise ResourcesError(f"Some JSON resources were not formatted properly: {error}") from None
+    for message in messages:
         if not message.HasField("role") and not message.reservations:
             message.role = default_role
-        # Unlike in messages, the older fields are not compared with a stack that is given: they are dropped first.
-        result.append(resource_from_message(upgrade(message)))
-    return result
+    # Unlike in messages, the older fields are not compared with a stack that is given: they are dropped first.
+    return [resource_from_message(upgrade(message)) for message in messages]
 
 
 # --- what has no place on a command line ------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +14,8 @@ from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_at
 @given(st.text(st.sampled_from('cpusmem:;()[]{}-,.10 *\n/"'), max_size=25))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (Resources.parse, parse_attributes):
-        try:
-            read(text)
-        except ResourcesError as error:
-            assert str(error)
+        with contextlib.suppress(ResourcesError):
+            str(read(text))
 
 
 @given(st.text(st.sampled_from("ab/.*- \x7f"), max_size=8))

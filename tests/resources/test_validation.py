@@ -21,10 +21,11 @@ from pymesoskit.resources import (
 )
 
 WEB = (Reservation.dynamic("web"),)
+MOUNTED = Volume("data")
 
 
 def volume(
-    id_: str = "v", reservations: tuple[Reservation, ...] = WEB, mounted: Volume | None = Volume("data"), **fields: bool
+    id_: str = "v", reservations: tuple[Reservation, ...] = WEB, mounted: Volume | None = MOUNTED, **fields: bool
 ) -> Resource:
     return Resource("disk", "SCALAR", 1, reservations, Disk(Persistence(id_), mounted), **fields)
 
@@ -63,8 +64,10 @@ def volume(
         ),
         (
             Resource("cpus", "SCALAR", 1, WEB, revocable=True),
-            "Invalid ReservationInfo: Dynamically reserved resource cpus(reservations: [(DYNAMIC,web)]){REV}:1 cannot be"
-            " created from revocable resources",
+            (
+                "Invalid ReservationInfo: Dynamically reserved resource cpus(reservations: [(DYNAMIC,web)]){REV}:1 cannot"
+                " be created from revocable resources"
+            ),
         ),
         (volume(), None),
         (Resource("gpus", "SCALAR", 2), None),

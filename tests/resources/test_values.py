@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ def test_scalars_are_printed_in_thousandths(value: float, text: str) -> None:
 def test_coalesced_ranges_are_sorted_and_apart(ranges: Ranges) -> None:
     result = coalesce(ranges)
     assert numbers(result) == numbers(ranges)
-    assert all(end + 1 < begin for (_, end), (begin, _) in zip(result, result[1:], strict=False))
+    assert all(end + 1 < begin for (_, end), (begin, _) in pairwise(result))
 
 
 @given(RANGES, RANGES)
@@ -127,7 +128,7 @@ def test_infinite_and_undefined_numbers_are_read_to_be_refused(text: str) -> Non
     value = parse_scalar(text)
     assert value is not None
     assert not math.isfinite(value)
-    with pytest.raises(ResourcesError, match="Invalid scalar value .*not supported"):
+    with pytest.raises(ResourcesError, match=r"Invalid scalar value .*not supported"):
         parse_value(text)
 
 
