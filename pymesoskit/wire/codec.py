@@ -1,0 +1,59 @@
+"""The two content types of the v1 API: how a message becomes a body, and back."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from attrs import frozen
+from google.protobuf.message import EncodeError, Message
+
+from pymesoskit.wire.errors import MissingFields
+from pymesoskit.wire.json_reader import from_json, missing_fields, parse_message
+from pymesoskit.wire.json_writer import to_json
+
+M = TypeVar("M", bound=Message)
+
+
+class Codec(Protocol):
+    """One content type."""
+
+    @property
+    def content_type(self) -> str:
+        """Exactly as in Content-Type and Accept."""
+
+    def encode(self, message: Message) -> bytes:
+        """The message as a body. Raises MissingFields."""
+
+    def decode(self, data: bytes, message_type: type[M]) -> M:
+        """The message in a body. Raises JsonSyntaxError, ConversionError, MissingFields."""
+
+
+@frozen
+class _Protobuf:
+    content_type: str = "application/x-protobuf"
+
+    def encode(self, message: Message) -> bytes:
+        try:
+            return message.SerializeToString()
+        except EncodeError:
+            raise MissingFields(list(missing_fields(message))) from None
+
+    def decode(self, data: bytes, message_type: type[M]) -> M:
+        return parse_message(data, message_type)
+
+
+@frozen
+class _Json:
+    content_type: str = "application/json"
+
+    def encode(self, message: Message) -> bytes:
+        if not message.IsInitialized():
+            raise MissingFields(list(missing_fields(message)))
+        return to_json(message).encode()
+
+    def decode(self, data: bytes, message_type: type[M]) -> M:
+        return from_json(data, message_type)
+
+
+PROTOBUF: Codec = _Protobuf()
+JSON: Codec = _Json()

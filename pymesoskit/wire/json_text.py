@@ -1,0 +1,284 @@
+"""JSON as text: which texts Mesos accepts, what it says of the others, and how it writes numbers and strings.
+
+Mesos reads with picojson, which is laxer than the standard here (``01`` and ``1.`` are numbers) and stricter there (no lone
+surrogates, at most 200 containers deep). ``parse`` is an exact reader, one character at a time, in the order in which picojson looks at
+them, because error texts show where it stopped. ``loads`` lets Python's own parser, written in C, do the work wherever both must agree. Source:
+docs/reference/json-and-resources.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from json.encoder import encode_basestring
+from typing import Any, NoReturn
+
+from pymesoskit.wire.errors import JsonSyntaxError
+
+MAX_DEPTH = 200
+
+WHITESPACE = b" \t\n\r"
+TRAILING = "Parsed JSON included non-whitespace trailing characters: "
+
+#: Where Python's parser and picojson may differ although Python's accepts the text: surrogates, numbers of 19 digits and more, large
+#: exponents. Such a text is read exactly.
+UNUSUAL = re.compile(rb"\\u[dD][89a-fA-F]|[0-9]{19}|[0-9.][eE][+]?[0-9]{3}")
+
+Value = Any  # None, bool, int, float, str, list, dict
+
+
+class _Constant(Exception):
+    """NaN or Infinity, which are no JSON."""
+
+
+def _constant(name: str) -> NoReturn:
+    raise _Constant(name)
+
+
+_decoder = json.JSONDecoder(parse_constant=_constant)
+
+
+def loads(data: bytes) -> Value:
+    """The value of a JSON text. Raises JsonSyntaxError with Mesos's words.
+
+    Of keys that are given twice the last counts. Integers that fit 64 bits are int, all other numbers float. Text that is no UTF-8
+    has surrogate escapes. Nesting of what is not looked at any further is bounded by ``parse`` only: see ``is_deep``.
+    """
+    if UNUSUAL.search(data) is None:
+        try:
+            return _decoder.decode(data.decode())
+        except (ValueError, RecursionError, _Constant):
+            return parse(data)
+    return parse(data)
+
+
+def is_deep(value: Value, levels: int) -> bool:
+    """Whether there are more than that many containers within each other."""
+    level = [value] if isinstance(value, dict | list) else []
+    while level and levels > 0:
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        levels -= 1
+    return bool(level)
+
+
+def parse(data: bytes) -> Value:
+    """``loads`` without shortcuts."""
+    reader = _Reader(data)
+    value = reader.value(0)
+    # After a number one more character has been read, and is not put back: "1x" is 1, and "1 " is not.
+    end = len(data.rstrip(WHITESPACE))
+    if reader.at != end:
+        rest = data[reader.at : end] if reader.at < end else data[reader.at :]
+        raise JsonSyntaxError(TRAILING + rest.decode(errors="surrogateescape"))
+    return value
+
+
+_NUMBER = re.compile(rb"[0-9+\-eE.]*")
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_WORDS: dict[int, tuple[bytes, Value]] = {ord("n"): (b"ull", None), ord("f"): (b"alse", False), ord("t"): (b"rue", True)}
+_ESCAPES = {ord(a): b for a, b in zip('"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True)}
+_HEX = b"0123456789abcdefABCDEF"
+
+
+class _Reader:
+    """``at`` is behind the last character that was read, also when that was put back only in thought."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def fail(self, at: int) -> NoReturn:
+        """The reader got stuck: the rest of the line from ``at`` on is in the message."""
+        rest = self.data[at:].split(b"\n", 1)[0]
+        shown = bytes(byte for byte in rest if byte >= 0x20)
+        line = 1 + self.data.count(b"\n", 0, at if at < len(self.data) else max(0, at - 1))
+        raise JsonSyntaxError(f"syntax error at line {line} near: {shown.decode(errors='surrogateescape')}")
+
+    def skip(self) -> None:
+        self.at = _SPACE.match(self.data, self.at).end()  # type: ignore[union-attr]  # it matches everywhere
+
+    def expect(self, character: bytes) -> bool:
+        self.skip()
+        if self.data[self.at : self.at + 1] == character:
+            self.at += 1
+            return True
+        return False
+
+    def value(self, depth: int) -> Value:
+        self.skip()
+        first = self.data[self.at] if self.at < len(self.data) else -1
+        if first in _WORDS:
+            rest, word = _WORDS[first]
+            for i, byte in enumerate(rest, self.at + 1):
+                if i >= len(self.data) or self.data[i] != byte:
+                    self.fail(i)
+            self.at += 1 + len(rest)
+            return word
+        if first == 0x22:
+            self.at += 1
+            return self.string()
+        if first in (0x5B, 0x7B):
+            self.at += 1
+            if depth >= MAX_DEPTH:
+                self.fail(self.at)
+            return self.array(depth + 1) if first == 0x5B else self.object(depth + 1)
+        if 0x30 <= first <= 0x39 or first == 0x2D:
+            return self.number()
+        self.fail(self.at)
+
+    def array(self, depth: int) -> list[Value]:
+        items: list[Value] = []
+        if self.expect(b"]"):
+            return items
+        while True:
+            items.append(self.item(depth))
+            if not self.expect(b","):
+                break
+        if not self.expect(b"]"):
+            self.fail(self.at)
+        return items
+
+    def object(self, depth: int) -> dict[str, Value]:
+        members: dict[str, Value] = {}
+        if self.expect(b"}"):
+            return members
+        while True:
+            if not self.expect(b'"'):
+                self.fail(self.at)
+            key = self.string()
+            if not self.expect(b":"):
+                self.fail(self.at)
+            members[key] = self.item(depth)
+            if not self.expect(b","):
+                break
+        if not self.expect(b"}"):
+            self.fail(self.at)
+        return members
+
+    def item(self, depth: int) -> Value:
+        value = self.value(depth)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self.at = self.after_number  # inside a container the character behind a number is read again
+        return value
+
+    def number(self) -> int | float:
+        end = _NUMBER.match(self.data, self.at).end()  # type: ignore[union-attr]  # it matches everywhere
+        text = self.data[self.at : end]
+        self.after_number = end
+        self.at = min(end + 1, len(self.data))
+        try:
+            whole = int(text) if text.lstrip(b"-").isdigit() and text.rfind(b"-") <= 0 else None
+            if whole is not None and -(2**63) <= whole < 2**63:
+                return whole
+            value = float(text)
+        except ValueError:
+            self.fail(end)
+        if math.isinf(value):
+            raise JsonSyntaxError("Value out of range")
+        return value
+
+    def string(self) -> str:
+        out = bytearray()
+        data = self.data
+        while True:
+            plain = _PLAIN.match(data, self.at)
+            assert plain is not None
+            out += plain[0]
+            self.at = plain.end()
+            if self.at >= len(data) or data[self.at] < 0x20:
+                self.fail(self.at)
+            if data[self.at] == 0x22:
+                self.at += 1
+                return out.decode(errors="surrogateescape")
+            self.at += 1  # the backslash
+            escape = data[self.at] if self.at < len(data) else -1
+            self.at += escape != -1
+            if escape in _ESCAPES:
+                out.append(_ESCAPES[escape])
+            elif escape == 0x75:
+                out += self.codepoint()
+            else:
+                self.fail(self.at)
+
+    def codepoint(self) -> bytes:
+        point = self.quad()
+        if 0xDC00 <= point <= 0xDFFF:
+            self.fail(self.at)
+        if 0xD800 <= point:
+            for wanted in b"\\u" if point <= 0xDFFF else b"":
+                if self.data[self.at : self.at + 1] != bytes([wanted]):
+                    self.fail(self.at)
+                self.at += 1
+            if point <= 0xDFFF:
+                second = self.quad()
+                if not 0xDC00 <= second <= 0xDFFF:
+                    self.fail(self.at)
+                point = 0x10000 + ((point - 0xD800) << 10) + (second - 0xDC00)
+        return chr(point).encode()
+
+    def quad(self) -> int:
+        for _ in range(4):
+            if self.at >= len(self.data) or self.data[self.at] not in _HEX:
+                self.fail(self.at)
+            self.at += 1
+        return int(self.data[self.at - 4 : self.at], 16)
+
+
+# Writing
+
+
+
+def quote(text: str) -> str:
+    """A JSON string: control characters as ``\\u001F``, all else as it is."""
+    quoted = encode_basestring(text)
+    if "\\u" in quoted:
+        quoted = re.sub(r"(?<!\\)((?:\\\\)*)(\\u00[01])([0-9a-f])", lambda m: m[1] + m[2] + m[3].upper(), quoted)
+    return quoted
+
+
+def format_double(value: float) -> str:
+    """A double as Mesos writes it: always with ``.0`` or an exponent; infinities are strings."""
+    text = repr(value)
+    if "e" not in text and "n" not in text:
+        return text
+    if math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    if math.isnan(value):
+        return '"NaN"'
+    mantissa, _, exponent = text.partition("e")
+    sign, mantissa = ("-", mantissa[1:]) if mantissa[0] == "-" else ("", mantissa)
+    whole, _, fraction = mantissa.partition(".")
+    digits = whole + (fraction if fraction != "0" else "")
+    point = len(whole) + int(exponent)  # where the point stands among the digits
+    if len(digits) <= point <= 21:
+        return f"{sign}{digits}{'0' * (point - len(digits))}.0"
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f"e{point - 1}"
+    return f"{sign}{digits}{tail}" if len(digits) == 1 else f"{sign}{digits[0]}.{digits[1:]}{tail}"
+
+
+def dumps(value: Value) -> str:
+    """A value of dicts, lists, texts, numbers, bools and None as Mesos writes it. Dicts keep their order."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return format_double(value)
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{quote(key)}:{dumps(item)}" for key, item in value.items()]) + "}"
+    return "[" + ",".join([dumps(item) for item in value]) + "]"

@@ -1,0 +1,108 @@
+"""RecordIO: each record is its length in decimal digits, a newline, and its bytes (docs/reference/scheduler-api.md 1.1).
+
+No I/O here: bytes in, records out. Reading is linear in the input however it is cut into chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pymesoskit.wire.errors import MalformedLength, RecordTooLarge, TruncatedRecord
+
+#: A length of more digits than this is malformed, whatever they are: no such record could ever arrive.
+MAX_DIGITS = 19
+
+
+def encode_record(record: bytes) -> bytes:
+    """The record with its length in front."""
+    return b"%d\n%b" % (len(record), record)
+
+
+def encode_records(records: Iterable[bytes]) -> bytes:
+    """All of the records, one after the other."""
+    return b"".join(map(encode_record, records))
+
+
+class RecordDecoder:
+    """Takes a stream apart into records.
+
+    ``max_record_size`` (bytes) bounds what one record may make it keep; by default nothing does: an OFFERS event of a large cluster
+    is as large as it is. After an error the decoder is of no further use: every later ``feed`` raises the same error.
+    """
+
+    def __init__(self, max_record_size: int | None = None) -> None:
+        if max_record_size is not None and max_record_size < 0:
+            raise ValueError(f"max_record_size must not be negative, not {max_record_size}")
+        self._limit = max_record_size
+        self._head = b""  # the digits of a length that has not arrived in full
+        self._want: int | None = None  # the length of the record that has not arrived in full
+        self._parts: list[bytes] = []  # what has arrived of it
+        self._have = 0
+        self._error: MalformedLength | RecordTooLarge | None = None
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
+        """The records that are complete with this data. Raises MalformedLength, RecordTooLarge.
+
+        Records in front of what is wrong are not lost: they are returned, and the next call raises.
+        """
+        if self._error is not None:
+            raise self._error
+        chunk = data if isinstance(data, bytes) else bytes(data)
+        records: list[bytes] = []
+        at = 0
+        if self._want is not None:
+            missing = self._want - self._have
+            if len(chunk) < missing:
+                self._keep(chunk)
+                return records
+            self._parts.append(chunk[:missing])
+            records.append(b"".join(self._parts))
+            self._parts, self._have, self._want = [], 0, None
+            at = missing
+        elif self._head:
+            chunk, self._head = self._head + chunk, b""
+        try:
+            self._split(chunk, at, records)
+        except (MalformedLength, RecordTooLarge) as error:
+            self._error = error
+            if not records:
+                raise
+        return records
+
+    def eof(self) -> None:
+        """Says that the stream has ended. Raises TruncatedRecord unless that is between two records, or the error still to tell."""
+        if self._error is not None:
+            raise self._error
+        if self._want is not None:
+            raise TruncatedRecord(self._have, self._want)
+        if self._head:
+            raise TruncatedRecord(0, None)
+
+    def _split(self, chunk: bytes, at: int, records: list[bytes]) -> None:
+        end = len(chunk)
+        while at < end:
+            newline = chunk.find(b"\n", at, at + MAX_DIGITS + 1)
+            if newline < 0:
+                self._head = chunk[at : at + MAX_DIGITS + 1]
+                if len(self._head) > MAX_DIGITS or not self._head.isdigit():
+                    raise MalformedLength(self._head)
+                return
+            digits = chunk[at:newline]
+            if not digits.isdigit():
+                raise MalformedLength(chunk[at : newline + 1])
+            size = int(digits)
+            if self._limit is not None and size > self._limit:
+                raise RecordTooLarge(size, self._limit)
+            at = newline + 1
+            if end - at < size:
+                self._want = size
+                self._keep(chunk[at:])
+                return
+            records.append(chunk[at : at + size])
+            at += size
+
+    def _keep(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._have += len(part)
+        if len(self._parts) > 4096:  # a trickle of single bytes must not cost an object each
+            self._parts = [b"".join(self._parts)]
