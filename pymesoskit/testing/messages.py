@@ -114,6 +114,7 @@ class AgentReregistered:
     agent_id: str
     total_ping_timeout: float  # seconds
     unknown_tasks: tuple[tuple[str, str], ...] = ()
+    frameworks: tuple[mesos.FrameworkInfo, ...] = ()  # those of the unknown tasks
 
 
 @frozen

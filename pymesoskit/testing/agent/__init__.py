@@ -22,3 +22,27 @@ Who makes what (all in the actor's turn):
 ``slave(1)@ip:port``. Launchers: ``ProcessLauncher(actor)`` (real processes, one per cluster, started when first needed),
 ``SimulatedLauncher(actor.clock, outcomes)``. ``detector`` tells who leads: ``StandaloneDetector(master_address)``.
 """
+
+from pymesoskit.testing.agent.agent import Agent
+from pymesoskit.testing.agent.detector import Detector, Endpoint, StandaloneDetector
+from pymesoskit.testing.agent.host import Host
+from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
+from pymesoskit.testing.agent.process import ProcessLauncher
+from pymesoskit.testing.agent.simulated import Outcome, Outcomes, SimulatedLauncher
+
+__all__ = [
+    "Agent",
+    "Command",
+    "Detector",
+    "Endpoint",
+    "Exit",
+    "Host",
+    "Launcher",
+    "Outcome",
+    "Outcomes",
+    "Process",
+    "ProcessLauncher",
+    "SimulatedLauncher",
+    "StandaloneDetector",
+    "Usage",
+]

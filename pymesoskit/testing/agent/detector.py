@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
-from pymesoskit.testing.network import Address
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.network import Address
 
 
 @frozen

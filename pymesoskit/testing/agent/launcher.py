@@ -7,13 +7,15 @@ statuses that frameworks see are made by executors, never here.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
-from pymesoskit.wire.v1 import mesos
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pymesoskit.wire.v1 import mesos
 
 
 @frozen
@@ -27,8 +29,8 @@ class Command:
     user: str | None = None  # None: as the cluster
     rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
     task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
-    tty: bool = False  # give it a pseudo-terminal as stdin, stdout and stderr
-    piped: bool = False  # stdin, stdout and stderr go through the process's ``io`` instead of files
+    stdio: tuple[int, int, int] | None = None  # descriptors in place of the files; the launcher does not close them
+    tty: bool = False  # whether they are a terminal, to be the controlling one
 
 
 @frozen
@@ -47,7 +49,8 @@ class Exit:
     """How a process ended: its wait status, as wait(2) gives it."""
 
     status: int
-    usage: Usage = field(factory=Usage)
+    usage: Usage = Usage()
+    breaks_executor: bool = False  # only simulated processes do that
 
     @classmethod
     def of_signal(cls, number: int) -> Exit:

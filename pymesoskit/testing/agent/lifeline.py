@@ -8,10 +8,12 @@ with it. Messages of the network are held back by the network itself (``network.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.clock import Clock, Timer
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.clock import Clock, Timer
 
 
 class _GuardedTimer:
@@ -97,7 +99,8 @@ class Lifeline:
         held, self._held = self._held, None
         while held:
             if self.frozen:  # what it did froze it again: the rest stays where it is, before anything new
-                self._held.extendleft(reversed(held))  # type: ignore[union-attr]
+                assert self._held is not None
+                self._held.extendleft(reversed(held))
                 return
             callback, args = held.popleft()
             self.deliver(callback, *args)

@@ -18,15 +18,18 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from pymesoskit.testing.actor import Actor
 from pymesoskit.testing.agent import supervisor
 from pymesoskit.testing.agent.launcher import Command, Exit, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymesoskit.testing.actor import Actor
 
 _HEADER = struct.Struct("!I")
 #: How long the supervisor may take to end everything, in seconds (its own limit is a little less).
@@ -78,9 +81,9 @@ class ProcessLauncher:
         on_start: Callable[[], None],
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
-        stdio: Sequence[int] = (),
     ) -> RealProcess:
-        """See ``Launcher``. ``stdio``: descriptors for stdin, stdout and stderr in place of files; they are not closed here."""
+        """See ``Launcher``."""
+        stdio = command.stdio or ()
         process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error)
         try:
             order = self._order(process.number, command, len(stdio))

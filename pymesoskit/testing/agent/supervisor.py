@@ -123,8 +123,8 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
     """In the forked child: becomes the command, or says why not and exits with 1."""
     try:
         os.setsid()
-        for number in RESET_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        for name in RESET_SIGNALS:
+            signal.signal(name, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
@@ -137,12 +137,13 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
         if order["tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(directory)
-        for name, soft, hard in order["rlimits"]:
-            limits = (resource.RLIM_INFINITY if limit is None else limit for limit in (soft, hard))
-            resource.setrlimit(getattr(resource, name), tuple(limits))
+        for limit, soft, hard in order["rlimits"]:
+            unlimited = resource.RLIM_INFINITY
+            limits = (unlimited if soft is None else soft, unlimited if hard is None else hard)
+            resource.setrlimit(getattr(resource, limit), limits)
         if order["ids"]:
-            name, uid, gid = order["ids"]
-            os.initgroups(name, gid)
+            user, uid, gid = order["ids"]
+            os.initgroups(user, gid)
             os.setgid(gid)
             os.setuid(uid)
         os.execve(program, order["argv"], order["env"])
@@ -393,7 +394,8 @@ class Supervisor:
             for task in list(self._by_pid.values()):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(task.pid, signal.SIGKILL)
-            todo, found = [os.getpid()], set()
+            todo = [os.getpid()]
+            found: set[int] = set()
             while todo:
                 offspring = set(children(todo.pop())) - found
                 found |= offspring

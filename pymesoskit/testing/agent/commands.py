@@ -1,0 +1,143 @@
+"""From a ``CommandInfo`` to what a launcher runs, and the sandbox it runs in.
+
+Source: docs/reference/agent-executor.md 8, 9 and 12.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.agent.launcher import Command
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class SandboxError(Exception):
+    """A sandbox cannot be made as asked; the text says why."""
+
+
+def command_of(
+    info: mesos.CommandInfo,
+    environment: Mapping[str, str],
+    directory: str | None,
+    *,
+    user: str | None = None,
+    container: mesos.ContainerInfo | None = None,
+    task: mesos.TaskInfo | None = None,
+) -> Command:
+    """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of argv."""
+    argv: tuple[str, ...]
+    executable: str | None
+    if info.shell:
+        argv, executable = ("sh", "-c", info.value), "/bin/sh"
+    else:
+        argv, executable = tuple(info.arguments) or (info.value,), None
+        if argv[0] != info.value:
+            executable = info.value
+    return Command(
+        argv=argv,
+        executable=executable,
+        environment=environment,
+        directory=None if directory is None else Path(directory),
+        user=user,
+        rlimits=tuple(_rlimits(container)),
+        task=task,
+    )
+
+
+def _rlimits(container: mesos.ContainerInfo | None) -> Iterable[tuple[str, int | None, int | None]]:
+    for limit in container.rlimit_info.rlimits if container is not None else ():
+        name = mesos.RLimitInfo.RLimit.Type.Name(limit.type).replace("RLMT_", "RLIMIT_")
+        yield name, limit.soft if limit.HasField("soft") else None, limit.hard if limit.HasField("hard") else None
+
+
+def overlaid(environment: Mapping[str, str], more: mesos.Environment) -> dict[str, str]:
+    """An environment with a message's variables on top."""
+    return {**environment, **{variable.name: variable.value for variable in more.variables}}
+
+
+def describe_command(task: mesos.TaskInfo) -> str:
+    """The name of a command task's executor: at most 15 characters of its command are shown."""
+    command = task.command
+    if command.shell:
+        text = f"sh -c '{_cut(command.value)}'" if command.HasField("value") else "NO COMMAND"
+    elif command.HasField("value"):
+        text = f"[{_cut(', '.join((command.value, *command.arguments)))}]"
+    else:
+        text = "NO EXECUTABLE"
+    return f"Command Executor (Task: {task.task_id.value}) (Command: {text})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 15 else text[:12] + "..."
+
+
+# Sandboxes
+
+
+def make_sandbox(directory: Path, user: str | None) -> None:
+    """Makes the directory, its owner's only if that can be. Raises ``SandboxError``."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o750)
+        if user is not None and os.geteuid() == 0:
+            entry = pwd.getpwnam(user)
+            os.chown(directory, entry.pw_uid, entry.pw_gid)
+    except KeyError:
+        raise SandboxError(f"Failed to get user information for '{user}'") from None
+    except OSError as error:
+        raise SandboxError(f"Failed to create sandbox '{directory}': {error.strerror}") from error
+
+
+def link_volume(sandbox: Path, container_path: str, target: Path) -> None:
+    """Shows ``target`` in the sandbox under the (relative) path of a volume. Raises ``SandboxError``."""
+    if container_path.startswith("/"):
+        return  # an absolute path needs a root file system of the container's own
+    link = sandbox / container_path
+    if os.path.lexists(link) and link.is_symlink() and link.readlink() == target:
+        return
+    if sandbox.resolve() not in link.parent.resolve().parents and link.parent.resolve() != sandbox.resolve():
+        raise SandboxError(f"The volume's path '{container_path}' is not inside the sandbox")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+    except OSError as error:
+        raise SandboxError(f"Failed to link the volume '{container_path}': {error.strerror}") from error
+
+
+def link_container_volumes(sandbox: Path, container: mesos.ContainerInfo, parent: Path | None) -> None:
+    """Shows the volumes of a ``ContainerInfo``: host paths, and paths in its own or its parent's sandbox."""
+    for volume in container.volumes:
+        source = volume.source.sandbox_path
+        if volume.source.type == mesos.Volume.Source.SANDBOX_PATH:
+            base = parent if source.type == mesos.Volume.Source.SandboxPath.PARENT else sandbox
+            if base is None:
+                raise SandboxError("PARENT type sandbox path volume is only supported for nested containers")
+            target = base / source.path
+            if not target.exists():
+                target.mkdir(parents=True, exist_ok=True)
+        elif volume.HasField("host_path"):
+            target = Path(volume.host_path)
+        elif volume.source.type == mesos.Volume.Source.HOST_PATH:
+            target = Path(volume.source.host_path.path)
+        else:
+            continue
+        link_volume(sandbox, volume.container_path, target)
+
+
+def unlink_volume(sandbox: Path, container_path: str) -> None:
+    """Takes a volume out of the sandbox again; the volume itself stays."""
+    link = sandbox / container_path
+    if link.is_symlink():
+        link.unlink()
+
+
+def remove_tree(directory: Path) -> None:
+    """Removes a directory; harmless if it is not there."""
+    shutil.rmtree(directory, ignore_errors=True)

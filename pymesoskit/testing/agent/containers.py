@@ -1,0 +1,142 @@
+"""The containers that run below an executor's, or on their own: launched, waited for, killed and removed by id.
+
+The default executor and the agent's operator API share them. They belong to the machine, so they outlive the agent.
+Source: docs/reference/operator-api.md 4.1, agent-executor.md 9.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
+
+#: A container's id with those it is nested in: (top, child, …).
+Path = tuple[str, ...]
+
+
+def path_of(container_id: mesos.ContainerID) -> Path:
+    """The ids from the outermost container to this one."""
+    path: list[str] = []
+    at = container_id
+    while True:
+        path.append(at.value)
+        if not at.HasField("parent"):
+            return tuple(reversed(path))
+        at = at.parent
+
+
+def message_of(path: Path) -> mesos.ContainerID:
+    """The message for such an id."""
+    message = mesos.ContainerID(value=path[0])
+    for name in path[1:]:
+        message = mesos.ContainerID(value=name, parent=message)
+    return message
+
+
+@define(eq=False)
+class NestedContainer:
+    """A container that is not an executor's."""
+
+    path: Path
+    directory: str | None
+    process: Process | None = None
+    ended: Exit | None = None
+    waiters: list[Callable[[Exit], None]] = field(factory=list)
+
+    @property
+    def pid(self) -> int:
+        return 0 if self.process is None else self.process.pid
+
+    def kill(self, number: int) -> None:
+        if self.process is not None and self.ended is None:
+            self.process.kill(number)
+
+    def usage(self) -> Usage | None:
+        return None if self.process is None or self.ended is not None else self.process.usage()
+
+
+class ContainerTree:
+    """All of a machine's containers but those of executors; see the module's text."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+        self._containers: dict[Path, NestedContainer] = {}
+
+    def find(self, path: Path) -> NestedContainer | None:
+        """The container, running or ended, until it is removed."""
+        return self._containers.get(path)
+
+    def below(self, top: str) -> list[NestedContainer]:
+        """The containers nested in one, at any depth."""
+        return [container for path, container in self._containers.items() if path[0] == top and len(path) > 1]
+
+    def all(self) -> list[NestedContainer]:
+        return list(self._containers.values())
+
+    def launch(
+        self,
+        path: Path,
+        command: Command,
+        on_start: Callable[[], None],
+        on_exit: Callable[[Exit], None],
+        on_error: Callable[[str], None],
+    ) -> NestedContainer:
+        """Runs the command in a new container of that id (the caller has seen to it that there is none)."""
+        directory = None if command.directory is None else str(command.directory)
+        container = NestedContainer(path, directory)
+        self._containers[path] = container
+
+        def ended(how: Exit) -> None:
+            container.ended = how
+            waiters, container.waiters = container.waiters, []
+            on_exit(how)
+            for waiter in waiters:
+                waiter(how)
+
+        def failed(why: str) -> None:
+            self._containers.pop(path, None)
+            on_error(why)
+
+        container.process = self._launcher.launch(command, on_start, ended, failed)
+        return container
+
+    def launcher_for(self, path: Path) -> Launcher:
+        """A ``Launcher`` whose command becomes the container of that id."""
+        return _ContainerLauncher(self, self._launcher, path)
+
+    def remove(self, path: Path) -> None:
+        """Forgets the container and those nested in it; harmless if there is none."""
+        for known in [known for known in self._containers if known[: len(path)] == path]:
+            del self._containers[known]
+
+
+@define(eq=False)
+class _ContainerLauncher:
+    """See ``ContainerTree.launcher_for``."""
+
+    tree: ContainerTree
+    launcher: Launcher
+    path: Path
+
+    @property
+    def needs_sandbox(self) -> bool:
+        return self.launcher.needs_sandbox
+
+    def launch(
+        self,
+        command: Command,
+        on_start: Callable[[], None],
+        on_exit: Callable[[Exit], None],
+        on_error: Callable[[str], None],
+    ) -> Process:
+        return self.tree.launch(self.path, command, on_start, on_exit, on_error)
+
+    def close(self) -> None:
+        """What it launched belongs to the tree."""

@@ -1,0 +1,102 @@
+"""What the parts of one agent share: its state, and its ways to the master, the machine and the disk."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import define, field
+
+from pymesoskit.testing.agent.state import COMPLETED_FRAMEWORKS, Executor, Framework, Phase, Task
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    from pymesoskit.resources import Resources
+    from pymesoskit.testing.agent.detector import Endpoint
+    from pymesoskit.testing.agent.host import Host
+    from pymesoskit.testing.agent.lifeline import Lifeline
+    from pymesoskit.testing.flags import AgentFlags
+    from pymesoskit.testing.messages import Message
+    from pymesoskit.testing.network import Address, Network
+
+#: What agents of this version can do (``AgentInfo.Capability``).
+CAPABILITIES = (
+    "MULTI_ROLE",
+    "HIERARCHICAL_ROLE",
+    "RESERVATION_REFINEMENT",
+    "RESOURCE_PROVIDER",
+    "RESIZE_VOLUME",
+    "AGENT_OPERATION_FEEDBACK",
+    "AGENT_DRAINING",
+    "TASK_RESOURCE_LIMITS",
+)
+VERSION = "1.11.0"
+
+
+class Journal(Protocol):
+    """Where the cluster's story is written."""
+
+    def note(self, source: str, text: str) -> None:
+        """``source`` did or saw ``text``."""
+
+
+@define(eq=False)
+class Core:
+    """See the module's text."""
+
+    flags: AgentFlags
+    endpoint: Endpoint
+    address: Address
+    host: Host
+    lifeline: Lifeline
+    network: Network
+    rng: random.Random
+    journal: Journal
+    info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
+    total: Resources  # what it has, reservations and volumes applied
+    start_time: float
+    phase: Phase = Phase.RECOVERING
+    master: Address | None = None
+    frameworks: dict[str, Framework] = field(factory=dict)
+    completed_frameworks: deque[Framework] = field(factory=lambda: deque(maxlen=COMPLETED_FRAMEWORKS))
+    operations: dict[bytes, mesos.Operation] = field(factory=dict)
+    drain: mesos.DrainConfig | None = None
+    drain_start: float = 0.0
+    counters: dict[str, int] = field(factory=dict)
+
+    @property
+    def agent_id(self) -> str:
+        return self.info.id.value
+
+    def count(self, name: str) -> None:
+        """One more of it (a counter of ``metrics.py``)."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def note(self, text: str) -> None:
+        """Writes a line of the cluster's story."""
+        self.journal.note(self.agent_id or self.address, text)
+
+    def send(self, message: Message) -> None:
+        """Sends a message to the master it has found, if any."""
+        if self.master is not None:
+            self.network.send(self.address, self.master, message)
+
+    def executors(self) -> Iterator[tuple[Framework, Executor]]:
+        """All executors that have not been removed."""
+        for framework in self.frameworks.values():
+            for executor in framework.executors.values():
+                yield framework, executor
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks that are not completed."""
+        for _, executor in self.executors():
+            yield from executor.queued.values()
+            yield from executor.launched.values()
+            yield from executor.terminated.values()
+
+    def lost_state(self, framework: Framework | None, state: int) -> int:
+        """The state itself for frameworks that are PARTITION_AWARE, TASK_LOST for others."""
+        return state if framework is not None and framework.partition_aware else mesos.TASK_LOST

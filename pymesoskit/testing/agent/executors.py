@@ -1,0 +1,451 @@
+"""The executors of an agent: launched, subscribed, shut down, ended, removed.
+
+The table of their states is in ``state.py``. Source: docs/reference/agent-executor.md 5 and 6.2.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import define
+
+from pymesoskit.testing.agent import environment, layout
+from pymesoskit.testing.agent.builtin_executor import Spec
+from pymesoskit.testing.agent.commands import (
+    SandboxError,
+    command_of,
+    link_container_volumes,
+    link_volume,
+    make_sandbox,
+)
+from pymesoskit.testing.agent.host import Callbacks, Container, Kind
+from pymesoskit.testing.agent.identity import uuid_text
+from pymesoskit.testing.agent.reports import Reports
+from pymesoskit.testing.agent.state import (
+    Connection,
+    Ending,
+    Executor,
+    ExecutorInput,
+    ExecutorState,
+    Framework,
+    Phase,
+    Task,
+)
+from pymesoskit.testing.flag_syntax import print_duration
+from pymesoskit.testing.messages import ExitedExecutor
+from pymesoskit.wire.v1 import executor as executor_v1
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.launcher import Exit
+    from pymesoskit.testing.agent.sandboxes import Sandboxes
+
+#: What is added to a command task's kill grace for its executor's own, in seconds.
+COMMAND_EXTRA_GRACE = 2.0
+
+_NANOSECONDS = 1_000_000_000
+
+
+@define(eq=False)
+class BuiltinConnection:
+    """The way to a built-in executor."""
+
+    core: Core
+    container: Container
+
+    def send(self, event: executor_v1.Event) -> None:
+        self.core.host.deliver(self.container, event)
+
+    def end(self) -> None:
+        """It needs no farewell."""
+
+    def abort(self) -> None:
+        """The machine tells it that the agent is gone."""
+
+
+class Executors:
+    """See the module's text."""
+
+    def __init__(self, core: Core, sandboxes: Sandboxes) -> None:
+        self._core = core
+        self._sandboxes = sandboxes
+        self.reports = Reports(core, self.settle)
+
+    # Launching
+
+    def create(
+        self, framework: Framework, info: mesos.ExecutorInfo, kind: Kind, *, container_id: str | None = None
+    ) -> Executor:
+        """A record of a new executor, or of one that is recovered (with its container's id)."""
+        core = self._core
+        run = layout.RunLayout(
+            agent_id=core.agent_id,
+            framework_id=framework.id,
+            executor_id=info.executor_id.value,
+            container_id=container_id or uuid_text(core.rng),
+        )
+        work_dir = core.host.work_dir
+        directory = "" if work_dir is None else str(work_dir / run.sandbox)
+        executor = Executor(info=info, kind=kind, run=run, checkpoint=framework.info.checkpoint, directory=directory)
+        framework.executors[executor.id] = executor
+        return executor
+
+    def launch(self, framework: Framework, executor: Executor, task: mesos.TaskInfo) -> None:
+        """Launches the executor's container; ``task`` is its first one."""
+        core = self._core
+        user = self._user(framework, executor, task)
+        try:
+            self._prepare(executor, task, user)
+        except SandboxError as error:
+            core.host.machine.actor.post(core.lifeline.deliver, self._launch_failed, framework, executor, str(error))
+            return
+        grace = self._grace(executor)
+        variables = environment.of_executor(
+            self._settings(),
+            core.host.environment,
+            executor.info,
+            agent_id=core.agent_id,
+            checkpoint=framework.info.checkpoint,
+            directory=executor.directory,
+            shutdown_grace_period=print_duration(grace),
+            token=None,
+        )
+        spec = Spec(
+            framework=framework.info,
+            info=executor.info,
+            container_id=executor.container_id,
+            directory=executor.directory or None,
+            environment=variables,
+            checkpoint=framework.info.checkpoint,
+            recovery_timeout=core.flags.recovery_timeout,
+            shutdown_grace=grace,
+            user=user,
+            ip=core.endpoint.ip,
+        )
+        command = None
+        if executor.kind is Kind.CUSTOM:
+            command = command_of(
+                executor.info.command,
+                variables,
+                executor.directory or None,
+                user=user,
+                container=executor.info.container,
+            )
+        deliver = core.lifeline.deliver
+        callbacks = Callbacks(
+            launched=lambda: deliver(self._launched, framework, executor),
+            failed=lambda why: deliver(self._launch_failed, framework, executor, why),
+            ended=lambda how: deliver(self.ended, framework, executor, how),
+        )
+        executor.container = core.host.launch(executor.kind, spec, command, callbacks)
+
+    def _settings(self) -> environment.AgentSettings:
+        flags = self._core.flags
+        variables = flags.executor_environment_variables
+        return environment.AgentSettings(
+            endpoint=self._core.endpoint,
+            shutdown_grace_period=print_duration(flags.executor_shutdown_grace_period),
+            recovery_timeout=print_duration(flags.recovery_timeout),
+            subscription_backoff_max=print_duration(flags.executor_reregistration_timeout),
+            http_command_executor=flags.http_command_executor,
+            environment=None if variables is None else dict(variables),
+        )
+
+    def _user(self, framework: Framework, executor: Executor, task: mesos.TaskInfo) -> str | None:
+        if not self._core.flags.switch_user or self._core.host.simulates:
+            return None
+        own = task.command.user if executor.is_command else executor.info.command.user
+        return own or framework.info.user or None
+
+    def _grace(self, executor: Executor) -> float:
+        if executor.info.HasField("shutdown_grace_period"):
+            return executor.info.shutdown_grace_period.nanoseconds / _NANOSECONDS
+        return self._core.flags.executor_shutdown_grace_period
+
+    def _prepare(self, executor: Executor, task: mesos.TaskInfo, user: str | None) -> None:
+        if executor.checkpoint:
+            store = self._core.host.store
+            store.write(executor.run.executor_info, executor.info.SerializeToString())
+            store.write(executor.run.latest, executor.container_id.encode())
+        if self._core.host.simulates or not executor.directory:
+            return
+        sandbox = Path(executor.directory)
+        make_sandbox(sandbox, user)
+        latest = sandbox.parent / "latest"
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(sandbox.name)
+        link_container_volumes(sandbox, executor.info.container, None)
+        self._link_volumes(executor, executor.info.resources, user)
+        self._link_volumes(executor, task.resources, user)
+        self._sandboxes.opened(executor.run, sandbox)
+
+    def _link_volumes(self, executor: Executor, resources: object, user: str | None) -> None:
+        assert self._core.host.work_dir is not None
+        for resource in resources:  # type: ignore[attr-defined]
+            if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
+                role = resource.reservations[-1].role if resource.reservations else resource.role
+                volume = self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
+                make_volume(volume, user)
+                link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
+
+    def _launched(self, framework: Framework, executor: Executor) -> None:
+        assert executor.container is not None
+        if executor.checkpoint:
+            self._core.host.store.write(executor.run.pid("forked.pid"), str(executor.container.pid).encode())
+        if executor.state is ExecutorState.REGISTERING and executor.container.builtin is None:
+            timeout = self._core.flags.executor_registration_timeout
+            executor.cancel_timer()
+            executor.timer = self._core.lifeline.call_later(timeout, self._never_registered, framework, executor)
+        if executor.state is ExecutorState.TERMINATING:
+            self._core.host.destroy(executor.container_id)
+
+    def _launch_failed(self, framework: Framework, executor: Executor, why: str) -> None:
+        self._core.count("container_launch_errors")
+        executor.ending = executor.ending or Ending(
+            mesos.TASK_FAILED,
+            mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED,
+            f"Failed to launch container: {why}",
+        )
+        executor.container = None
+        self.ended(framework, executor, None)
+
+    def _never_registered(self, framework: Framework, executor: Executor) -> None:
+        executor.timer = None
+        if executor.state is ExecutorState.REGISTERING:
+            after = print_duration(self._core.flags.executor_registration_timeout)
+            self.kill(
+                executor,
+                Ending(
+                    mesos.TASK_FAILED,
+                    mesos.TaskStatus.REASON_EXECUTOR_REGISTRATION_TIMEOUT,
+                    f"Executor did not register within {after}",
+                ),
+            )
+
+    def never_reregistered(self, framework: Framework, executor: Executor) -> None:
+        """The agent has recovered, but the executor has not come back in time."""
+        after = print_duration(self._core.flags.executor_reregistration_timeout)
+        self.kill(
+            executor,
+            Ending(
+                self._core.lost_state(framework, mesos.TASK_GONE),
+                mesos.TaskStatus.REASON_EXECUTOR_REREGISTRATION_TIMEOUT,
+                f"Executor did not reregister within {after}",
+            ),
+        )
+
+    # Subscribing
+
+    def subscribe(
+        self,
+        framework: Framework,
+        executor: Executor,
+        connection: Connection,
+        subscribe: executor_v1.Call.Subscribe,
+    ) -> None:
+        """The executor subscribes, or subscribes again, over that connection."""
+        core = self._core
+        refused = core.phase is Phase.TERMINATING or framework.terminating
+        if refused or not executor.enter(ExecutorInput.SUBSCRIBE):
+            connection.send(executor_v1.Event(type=executor_v1.Event.SHUTDOWN))
+            connection.end()
+            return
+        executor.cancel_timer()
+        if executor.connection is not None:
+            executor.connection.end()
+        executor.connection = connection
+        if executor.checkpoint and executor.kind is not Kind.COMMAND:
+            core.host.store.write(executor.run.pid("http.marker"), b"")
+        if not executor.ever_sent_task and not executor.queued and not executor.busy:
+            self.shutdown(framework, executor)
+            return
+        known = {task.task_id.value for task in subscribe.unacknowledged_tasks}
+        told = {update.status.task_id.value for update in subscribe.unacknowledged_updates}
+        connection.send(self._subscribed(framework, executor))
+        for update in subscribe.unacknowledged_updates:
+            status = mesos.TaskStatus()
+            status.CopyFrom(update.status)
+            self.reports.from_executor(framework, executor, status)
+        for task in list(executor.launched.values()):
+            if task.state == mesos.TASK_STAGING and task.id not in known and task.id not in told:
+                self.reports.from_agent(
+                    framework.id,
+                    task.id,
+                    core.lost_state(framework, mesos.TASK_DROPPED),
+                    mesos.TaskStatus.REASON_AGENT_RESTARTED,
+                    "Task launched during agent restart",
+                    executor=executor,
+                    with_container=False,
+                )
+        self.deliver_queued(executor)
+
+    def _subscribed(self, framework: Framework, executor: Executor) -> executor_v1.Event:
+        event = executor_v1.Event(type=executor_v1.Event.SUBSCRIBED)
+        event.subscribed.executor_info.CopyFrom(executor.info)
+        event.subscribed.framework_info.CopyFrom(framework.info)
+        event.subscribed.agent_info.CopyFrom(self._core.info)
+        event.subscribed.container_id.value = executor.container_id
+        return event
+
+    def deliver_queued(self, executor: Executor) -> None:
+        """Sends a running executor what is queued for it: single tasks first, then groups."""
+        if executor.state is not ExecutorState.RUNNING or executor.connection is None or not executor.queued:
+            return
+        self._prepare_queued(executor)
+        singles = [task for task in executor.queued.values() if not task.group]
+        groups = dict.fromkeys(task.group for task in executor.queued.values() if task.group)
+        for task in singles:
+            self._to_launched(executor, task)
+            event = executor_v1.Event(type=executor_v1.Event.LAUNCH)
+            event.launch.task.CopyFrom(task.info)
+            executor.connection.send(event)
+        for group in groups:
+            event = executor_v1.Event(type=executor_v1.Event.LAUNCH_GROUP)
+            for task_id in group:
+                task = executor.queued[task_id]
+                self._to_launched(executor, task)
+                event.launch_group.task_group.tasks.add().CopyFrom(task.info)
+            executor.connection.send(event)
+
+    def _prepare_queued(self, executor: Executor) -> None:
+        if executor.ever_sent_task and executor.directory and not self._core.host.simulates:
+            for task in executor.queued.values():
+                self._link_volumes(executor, task.info.resources, None)
+
+    def _to_launched(self, executor: Executor, task: Task) -> None:
+        del executor.queued[task.id]
+        executor.launched[task.id] = task
+        executor.ever_sent_task = True
+
+    # Ending
+
+    def shutdown(self, framework: Framework, executor: Executor) -> None:
+        """Tells the executor to end, and destroys its container when it has not after the grace period."""
+        if not executor.enter(ExecutorInput.SHUTDOWN):
+            return
+        if executor.connection is not None:
+            executor.connection.send(executor_v1.Event(type=executor_v1.Event.SHUTDOWN))
+        executor.cancel_timer()
+        if executor.container is None or executor.connection is None:
+            self._destroy(framework, executor)
+        else:
+            executor.timer = self._core.lifeline.call_later(
+                self._grace(executor), self._core.host.destroy, executor.container_id
+            )
+
+    def kill(self, executor: Executor, ending: Ending) -> None:
+        """Destroys the executor's container; its tasks end as ``ending`` says."""
+        executor.ending = executor.ending or ending
+        if executor.enter(ExecutorInput.SHUTDOWN):
+            executor.cancel_timer()
+            self._core.host.destroy(executor.container_id)
+
+    def _destroy(self, framework: Framework, executor: Executor) -> None:
+        core = self._core
+        if core.host.find(executor.container_id) is not None:
+            core.host.destroy(executor.container_id)
+        else:  # there is nothing to destroy: it ended while nobody looked
+            core.host.machine.actor.post(core.lifeline.deliver, self.ended, framework, executor, None)
+
+    def ended(self, framework: Framework, executor: Executor, how: Exit | None) -> None:
+        """The executor's container has ended (None: nobody knows how)."""
+        if not executor.enter(ExecutorInput.END):
+            return
+        core = self._core
+        executor.cancel_timer()
+        executor.exit_status = None if how is None else how.status
+        if executor.connection is not None:
+            executor.connection.end()
+            executor.connection = None
+        if not framework.terminating and core.phase is not Phase.TERMINATING:
+            if not executor.is_command:
+                status = -1 if executor.exit_status is None else executor.exit_status
+                core.send(ExitedExecutor(core.agent_id, framework.id, executor.id, status))
+            self._end_tasks(framework, executor)
+        executor.container = None
+        if core.master is not None or executor.exit_status != 0:
+            core.note(f"executor {executor.id!r} of framework {framework.id} has ended")
+        self.settle(framework, executor)
+
+    def _end_tasks(self, framework: Framework, executor: Executor) -> None:
+        ending = executor.ending or Ending()
+        for task in list(executor.live()):
+            self.reports.from_agent(
+                framework.id,
+                task.id,
+                mesos.TASK_FAILED if ending.state is None else ending.state,
+                mesos.TaskStatus.REASON_EXECUTOR_TERMINATED if ending.reason is None else ending.reason,
+                ending.message or "Executor terminated",
+                executor=executor,
+            )
+
+    def settle(self, framework: Framework, executor: Executor) -> None:
+        """Removes the executor if it has ended and nothing is left to be said, and the framework if it was its last."""
+        if executor.state is not ExecutorState.TERMINATED:
+            return
+        if executor.busy and not framework.terminating and self._core.phase is not Phase.TERMINATING:
+            return
+        self.remove(framework, executor)
+        if framework.idle:
+            self.remove_framework(framework)
+
+    def remove(self, framework: Framework, executor: Executor) -> None:
+        """Moves the executor to the completed ones."""
+        if framework.executors.pop(executor.id, None) is None:
+            return
+        for task in [*executor.queued.values(), *executor.launched.values(), *executor.terminated.values()]:
+            framework.by_task.pop(task.id, None)
+            executor.completed.append(task.message().SerializeToString())
+        executor.queued.clear()
+        executor.launched.clear()
+        executor.terminated.clear()
+        if executor.checkpoint:
+            self._core.host.store.write(executor.run.sentinel, b"")
+        framework.completed.append(executor)
+        self._sandboxes.closed(executor.run, executor.directory)
+
+    def framework_of(self, info: mesos.FrameworkInfo) -> Framework:
+        """The framework's record, made if there is none."""
+        core = self._core
+        framework = core.frameworks.get(info.id.value)
+        if framework is None:
+            limit = core.flags.max_completed_executors_per_framework
+            framework = core.frameworks[info.id.value] = Framework(info, deque(maxlen=limit))
+            if info.checkpoint:
+                path = layout.framework_path(core.agent_id, framework.id)
+                core.host.store.write(f"{path}/framework.info", info.SerializeToString())
+                core.host.store.write(f"{path}/framework.pid", b"")
+        return framework
+
+    def remove_framework(self, framework: Framework) -> None:
+        """Nothing of the framework is left here."""
+        core = self._core
+        if core.frameworks.pop(framework.id, None) is None:
+            return
+        self.reports.drop_framework(framework.id)
+        core.completed_frameworks.append(framework)
+        if framework.info.checkpoint:
+            core.host.store.remove(layout.framework_path(core.agent_id, framework.id))
+
+    def shutdown_framework(self, framework: Framework) -> None:
+        """The framework is gone: so are its executors, without a word to it."""
+        if framework.terminating:
+            return
+        framework.terminating = True
+        self.reports.drop_framework(framework.id)
+        for executor in list(framework.executors.values()):
+            if executor.state is ExecutorState.TERMINATED:
+                self.remove(framework, executor)
+            else:
+                self.shutdown(framework, executor)
+        if framework.idle:
+            self.remove_framework(framework)
+
+
+def make_volume(directory: Path, user: str | None) -> None:
+    """Makes a persistent volume's directory when it is first used; later it stays as it is. Raises ``SandboxError``."""
+    if not directory.exists():
+        make_sandbox(directory, user)

@@ -1,0 +1,318 @@
+"""The machine that an agent runs on: what is on it goes on when the agent dies.
+
+A ``Host`` holds the work directory with the checkpoints, and the executors' containers: the processes of custom executors, and the
+built-in executors, which act in the actor's turn but are no part of any agent. An agent that starts finds them here again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Union
+
+from attrs import define
+
+from pymesoskit.testing.agent.builtin_executor import Line, Spec
+from pymesoskit.testing.agent.command_executor import CommandExecutor
+from pymesoskit.testing.agent.containers import ContainerTree
+from pymesoskit.testing.agent.default_executor import DefaultExecutor
+from pymesoskit.testing.agent.environment import inherited
+from pymesoskit.testing.agent.fetcher import ThreadFetcher
+from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
+from pymesoskit.testing.agent.machine import Fetcher, Machine
+from pymesoskit.testing.agent.prober import NetworkProber
+from pymesoskit.testing.agent.simulated_executor import SimulatedExecutor
+from pymesoskit.testing.agent.store import DiskStore, MemoryStore, Store
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping
+
+    from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.agent.checks import Prober
+    from pymesoskit.wire.v1 import executor
+
+
+class Kind(Enum):
+    """What an executor is."""
+
+    COMMAND = "command"
+    DEFAULT = "default"
+    CUSTOM = "custom"
+
+
+class AgentPort(Protocol):
+    """The agent as the executors on its machine see it."""
+
+    def executor_call(self, container: Container, call: executor.Call) -> None:
+        """An executor says something."""
+
+
+Builtin = Union[CommandExecutor, DefaultExecutor, SimulatedExecutor]
+
+
+@define(eq=False)
+class Container:
+    """An executor's container; it is on the host until it has ended."""
+
+    kind: Kind
+    spec: Spec
+    on_end: Callable[[Exit], None]
+    builtin: Builtin | None = None
+    process: Process | None = None
+    launched: bool = False
+    doomed: bool = False  # destroyed before it was launched
+
+    @property
+    def id(self) -> str:
+        return self.spec.container_id
+
+    @property
+    def pid(self) -> int:
+        """Its process; of a built-in executor, that of its task."""
+        if self.builtin is not None:
+            return self.builtin.pid
+        return 0 if self.process is None else self.process.pid
+
+
+@define(frozen=True)
+class Callbacks:
+    """What whoever launches a container wants to hear, each in a later turn."""
+
+    launched: Callable[[], None]
+    failed: Callable[[str], None]  # instead of the others: it could not be launched, with the reason
+    ended: Callable[[Exit], None]
+
+
+class Host:
+    """See the module's text.
+
+    ``work_dir`` None: nothing is kept on disk (for simulated launchers). ``environment`` is what processes inherit.
+    """
+
+    def __init__(
+        self,
+        work_dir: Path | None,
+        *,
+        actor: Actor,
+        launcher: Launcher,
+        rng: random.Random,
+        environment: Mapping[str, str],
+        prober: Prober | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        if work_dir is None and launcher.needs_sandbox:
+            raise ValueError("a host whose tasks are real processes needs a work directory")
+        self.work_dir = work_dir
+        self.environment = inherited(environment)
+        self._own_prober = NetworkProber(actor) if prober is None else None
+        self._own_fetcher = ThreadFetcher(actor) if fetcher is None else None
+        self.machine = Machine(
+            actor,
+            launcher,
+            prober if prober is not None else self._own_prober,  # type: ignore[arg-type]
+            fetcher if fetcher is not None else self._own_fetcher,  # type: ignore[arg-type]
+            rng,
+        )
+        self.nested = ContainerTree(launcher)
+        self._containers: dict[str, Container] = {}
+        self._agent: AgentPort | None = None
+        self.store: Store = self._new_store()
+
+    def _new_store(self) -> Store:
+        return MemoryStore() if self.work_dir is None else DiskStore(self.work_dir / "meta")
+
+    @property
+    def simulates(self) -> bool:
+        """Whether nothing here is real: no sandboxes, no processes."""
+        return not self.machine.launcher.needs_sandbox
+
+    # The agent
+
+    def attach(self, agent: AgentPort) -> None:
+        """An agent runs on this machine now."""
+        self._agent = agent
+
+    def detach(self, agent: AgentPort) -> None:
+        """The agent is gone; the executors notice."""
+        if self._agent is agent:
+            self._agent = None
+            for container in self._containers.values():
+                if container.builtin is not None:
+                    self.machine.actor.post(container.builtin.agent_lost)
+
+    def find(self, container_id: str) -> Container | None:
+        """The executor's container of that id, if it has not ended."""
+        return self._containers.get(container_id)
+
+    def containers(self) -> list[Container]:
+        """The executors' containers that have not ended."""
+        return list(self._containers.values())
+
+    def reconnect(self, container: Container) -> None:
+        """Tells a built-in executor that its agent is back; others look for it themselves."""
+        if container.builtin is not None:
+            self.machine.actor.post(container.builtin.agent_found)
+
+    # Containers
+
+    def launch(self, kind: Kind, spec: Spec, command: Command | None, callbacks: Callbacks) -> Container:
+        """Launches an executor: the process of ``command``, or without one the built-in executor of that kind."""
+        container = Container(kind, spec, callbacks.ended)
+        self._containers[container.id] = container
+        if spec.info.command.uris and not self.simulates and spec.directory is not None:
+
+            def fetched(error: str | None) -> None:
+                if error is None:
+                    self._start(container, command, callbacks)
+                else:
+                    self._note(container, error)
+                    what = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
+                    self._give_up(container, callbacks, what)
+
+            self.machine.fetcher.fetch(spec.info.command, spec.directory, spec.user, fetched)
+        else:
+            self._start(container, command, callbacks)
+        return container
+
+    def deliver(self, container: Container, event: executor.Event) -> None:
+        """Hands an event to a built-in executor, in a later turn."""
+        if container.builtin is not None:
+            self.machine.actor.post(container.builtin.receive, event)
+
+    def destroy(self, container_id: str) -> None:
+        """Kills the container with all in it; its end is told like any other. Harmless if it has ended."""
+        container = self._containers.get(container_id)
+        if container is None or container.doomed:
+            return
+        container.doomed = True
+        if container.process is not None:
+            container.process.kill(signal.SIGKILL)
+        elif container.builtin is not None:
+            container.builtin.destroy()
+            self.machine.actor.post(self._end, container, Exit.of_signal(signal.SIGKILL))
+
+    def usage(self, container: Container) -> Usage | None:
+        """What the container and those nested in it use now; None if that is not known."""
+        parts = [] if container.process is None else [container.process.usage()]
+        if container.builtin is not None:
+            parts += container.builtin.usages()
+        parts += [nested.usage() for nested in self.nested.below(container.id)]
+        known = [part for part in parts if part is not None]
+        return sum_usage(known) if known else None
+
+    def _start(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
+        if container.doomed:
+            self.machine.actor.post(self._end, container, Exit.of_signal(signal.SIGKILL))
+            return
+        if container.kind is Kind.CUSTOM and not self.simulates:
+            assert command is not None
+
+            def started() -> None:
+                container.launched = True
+                callbacks.launched()
+
+            def failed(why: str) -> None:
+                self._give_up(container, callbacks, why)
+
+            def ended(how: Exit) -> None:
+                self._end(container, how)
+
+            container.process = self.machine.launcher.launch(command, started, ended, failed)
+            return
+        container.builtin = self._make_builtin(container, callbacks)
+        container.launched = True
+        self.machine.actor.post(self._launched, container, callbacks)
+
+    def _launched(self, container: Container, callbacks: Callbacks) -> None:
+        if container.builtin is not None and not container.builtin.dead:
+            callbacks.launched()
+            container.builtin.start()
+
+    def _make_builtin(self, container: Container, callbacks: Callbacks) -> Builtin:
+        line = Line(
+            call=lambda call: self._call_agent(container, call),
+            exit=lambda how: self.machine.actor.post(self._end, container, how),
+            fail=lambda why: self._give_up(container, callbacks, why),
+        )
+        if container.kind is Kind.COMMAND:
+            return CommandExecutor(container.spec, self.machine, line)
+        if container.kind is Kind.DEFAULT:
+            return DefaultExecutor(container.spec, self.machine, line, self.nested)
+        return SimulatedExecutor(container.spec, self.machine, line)
+
+    def _call_agent(self, container: Container, call: executor.Call) -> None:
+        if self._agent is not None:
+            self.machine.actor.post(self._deliver_call, self._agent, container, call)
+
+    def _deliver_call(self, agent: AgentPort, container: Container, call: executor.Call) -> None:
+        if self._agent is agent:  # else it died with the call on its way
+            agent.executor_call(container, call)
+
+    def _give_up(self, container: Container, callbacks: Callbacks, why: str) -> None:
+        if self._containers.pop(container.id, None) is not None:
+            if container.builtin is not None:
+                container.builtin.destroy()
+            callbacks.failed(why)
+
+    def _end(self, container: Container, how: Exit) -> None:
+        if self._containers.pop(container.id, None) is None:
+            return
+        for nested in self.nested.below(container.id):
+            nested.kill(signal.SIGKILL)
+        self.nested.remove((container.id,))
+        container.on_end(how)
+
+    def _note(self, container: Container, text: str) -> None:
+        """Leaves a line for people in the sandbox's stderr."""
+        if container.spec.directory is not None:
+            with (Path(container.spec.directory) / "stderr").open("a") as file:
+                file.write(text + "\n")
+
+    # The machine itself
+
+    def wipe(self) -> None:
+        """Ends all containers and empties the work directory: the next agent is a new one."""
+        self._end_all()
+        if self.work_dir is not None:
+            for entry in os.scandir(self.work_dir) if self.work_dir.exists() else ():
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
+        self.store = self._new_store()
+
+    def close(self) -> None:
+        """Ends all that is on the machine, without a word to any agent."""
+        self._agent = None
+        self._end_all()
+        if self._own_prober is not None:
+            self._own_prober.close()
+        if self._own_fetcher is not None:
+            self._own_fetcher.close()
+
+    def _end_all(self) -> None:
+        for container in self.containers():
+            container.on_end = _ignore
+            self.destroy(container.id)
+        for nested in self.nested.all():
+            nested.kill(signal.SIGKILL)
+            self.nested.remove(nested.path)
+
+
+def _ignore(_: Exit) -> None:
+    """Nobody is there to be told."""
+
+
+def sum_usage(parts: list[Usage]) -> Usage:
+    """What several use together."""
+    return Usage(
+        cpus_user_time_secs=sum(part.cpus_user_time_secs for part in parts),
+        cpus_system_time_secs=sum(part.cpus_system_time_secs for part in parts),
+        mem_rss_bytes=sum(part.mem_rss_bytes for part in parts),
+        processes=sum(part.processes for part in parts),
+        threads=sum(part.threads for part in parts),
+    )

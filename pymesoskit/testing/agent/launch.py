@@ -1,0 +1,262 @@
+"""Tasks that arrive: what is wrong with them, to which executor they go, how they are killed again.
+
+The failures are those of docs/reference/agent-executor.md 4 and 5.4, in that order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.agent.commands import describe_command
+from pymesoskit.testing.agent.executors import COMMAND_EXTRA_GRACE, Executors
+from pymesoskit.testing.agent.host import Kind
+from pymesoskit.testing.agent.state import Executor, ExecutorState, Framework, Phase, Task
+from pymesoskit.wire.v1 import executor as executor_v1
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.messages import KillTask, RunTask, RunTaskGroup
+
+Reason = mesos.TaskStatus
+
+#: What an agent adds for the command executor of a task.
+COMMAND_OVERHEAD = {"cpus": 0.1, "mem": 32.0}
+
+#: Which isolator a limit needs, and what its refusal calls it.
+LIMIT_ISOLATORS = {"cpus": ("cgroups/cpu", "CPU"), "mem": ("cgroups/mem", "Memory")}
+
+_NANOSECONDS = 1_000_000_000
+
+
+@frozen
+class Refusal:
+    """Why tasks are not launched."""
+
+    reason: int
+    message: str
+
+
+def command_executor_info(framework_id: mesos.FrameworkID, task: mesos.TaskInfo) -> mesos.ExecutorInfo:
+    """The executor that an agent makes up for a command task."""
+    info = mesos.ExecutorInfo(name=describe_command(task), source=task.task_id.value)
+    info.executor_id.value = task.task_id.value
+    info.framework_id.CopyFrom(framework_id)
+    info.command.value = "mesos-executor"
+    info.command.shell = True
+    info.command.uris.extend(task.command.uris)
+    if task.command.HasField("environment"):
+        info.command.environment.CopyFrom(task.command.environment)
+    if task.command.HasField("user"):
+        info.command.user = task.command.user
+    for name in ("labels", "discovery", "container"):
+        if task.HasField(name):
+            getattr(info, name).CopyFrom(getattr(task, name))
+    role = task.resources[0].allocation_info if task.resources else None
+    for name, amount in COMMAND_OVERHEAD.items():
+        resource = info.resources.add(name=name, type=mesos.Value.SCALAR)
+        resource.scalar.value = amount
+        if role is not None and role.role:
+            resource.allocation_info.CopyFrom(role)
+    if task.kill_policy.HasField("grace_period"):
+        grace = task.kill_policy.grace_period.nanoseconds + int(COMMAND_EXTRA_GRACE * _NANOSECONDS)
+        info.shutdown_grace_period.nanoseconds = grace
+    return info
+
+
+def kind_of(info: mesos.ExecutorInfo) -> Kind:
+    """Whether an executor that a framework brought is its own or the default one."""
+    return Kind.DEFAULT if info.type == mesos.ExecutorInfo.DEFAULT else Kind.CUSTOM
+
+
+class Launching:
+    """See the module's text."""
+
+    def __init__(self, core: Core, executors: Executors) -> None:
+        self._core = core
+        self._executors = executors
+        self._reports = executors.reports
+
+    # Launching
+
+    def run_task(self, message: RunTask) -> None:
+        """A task is to be launched."""
+        task = message.task
+        if task.HasField("executor"):
+            info, kind = task.executor, kind_of(task.executor)
+            if not info.HasField("framework_id"):
+                filled = mesos.ExecutorInfo()
+                filled.CopyFrom(info)
+                filled.framework_id.CopyFrom(message.framework.id)
+                info = filled
+        else:
+            info, kind = command_executor_info(message.framework.id, task), Kind.COMMAND
+        self._run(message.framework, info, kind, (task,), message.launch_executor, grouped=False)
+
+    def run_group(self, message: RunTaskGroup) -> None:
+        """A group of tasks is to be launched, all of it or nothing."""
+        info = message.executor
+        self._run(message.framework, info, kind_of(info), message.tasks, message.launch_executor, grouped=True)
+
+    def _run(
+        self,
+        framework_info: mesos.FrameworkInfo,
+        info: mesos.ExecutorInfo,
+        kind: Kind,
+        tasks: Sequence[mesos.TaskInfo],
+        launch_executor: bool,
+        *,
+        grouped: bool,
+    ) -> None:
+        core = self._core
+        known = core.frameworks.get(framework_info.id.value)
+        if core.phase is not Phase.RUNNING or (known is not None and known.terminating):
+            return
+        framework = self._executors.framework_of(framework_info)
+        executor = framework.executors.get(info.executor_id.value)
+        refusal = self._refusal(info, tasks, executor, launch_executor, grouped=grouped)
+        if refusal is not None:
+            self._refuse(framework, tasks, refusal)
+            if launch_executor and executor is not None and refusal.reason == Reason.REASON_EXECUTOR_TERMINATED:
+                self._executors.shutdown(framework, executor)
+            if framework.idle:
+                self._executors.remove_framework(framework)
+            return
+        if executor is None:
+            executor = self._executors.create(framework, info, kind)
+        group = tuple(task.task_id.value for task in tasks) if grouped else ()
+        for task in tasks:
+            record = Task(task, framework.id, "" if kind is Kind.COMMAND else executor.id, group=group)
+            executor.queued[record.id] = record
+            framework.by_task[record.id] = executor
+            if executor.checkpoint:
+                core.host.store.write(executor.run.task(record.id, "task.info"), task.SerializeToString())
+        core.note(f"launches {', '.join(task.task_id.value for task in tasks)} of {framework.id}")
+        if executor.container is None and executor.state is ExecutorState.REGISTERING:
+            self._executors.launch(framework, executor, tasks[0])
+        else:
+            self._executors.deliver_queued(executor)
+
+    def _refusal(
+        self,
+        info: mesos.ExecutorInfo,
+        tasks: Sequence[mesos.TaskInfo],
+        executor: Executor | None,
+        launch_executor: bool,
+        *,
+        grouped: bool,
+    ) -> Refusal | None:
+        if self._core.drain is not None:
+            what = "Task was received while agent was already draining"
+            return Refusal(Reason.REASON_AGENT_DRAINING, what)
+        return (
+            self._limits_refusal(tasks)
+            or self._resources_refusal(info, tasks, grouped=grouped)
+            or self._executor_refusal(executor, launch_executor)
+        )
+
+    def _limits_refusal(self, tasks: Iterable[mesos.TaskInfo]) -> Refusal | None:
+        isolators = self._core.flags.isolation.split(",")
+        for task in tasks:
+            for name, (isolator, what) in LIMIT_ISOLATORS.items():
+                if name in task.limits and isolator not in isolators and not self._core.host.simulates:
+                    text = (
+                        f"{what} limits can only be set on tasks launched in Mesos containers"
+                        f" when the agent has loaded the '{isolator}' isolator"
+                    )
+                    return Refusal(Reason.REASON_GC_ERROR, text)
+        return None
+
+    def _resources_refusal(
+        self, info: mesos.ExecutorInfo, tasks: Sequence[mesos.TaskInfo], *, grouped: bool
+    ) -> Refusal | None:
+        by_task = (resource for task in tasks for resource in task.resources)
+        for resources, who in ((by_task, "task or task group"), (info.resources, "executor")):
+            needed = [resource for resource in resources if needs_checkpoint(resource)]
+            if needed and not self._core.total.contains(Resources.from_messages(needed).unallocated()):
+                text = f"The checkpointed resources being used by the {who} are unknown to the agent"
+                return Refusal(Reason.REASON_RESOURCES_UNKNOWN, text)
+        return None
+
+    def _executor_refusal(self, executor: Executor | None, launch_executor: bool) -> Refusal | None:
+        state = None if executor is None else executor.state
+        text = None
+        if state is ExecutorState.TERMINATING:
+            text = "Executor terminating"
+        elif state is ExecutorState.TERMINATED:
+            text = "Executor terminated"
+        elif launch_executor and executor is not None:
+            text = "Master wants to launch executor, but one already exists"
+        elif not launch_executor and executor is None:
+            text = "No executor is expected to launch and there is none running"
+        return None if text is None else Refusal(Reason.REASON_EXECUTOR_TERMINATED, text)
+
+    def _refuse(self, framework: Framework, tasks: Iterable[mesos.TaskInfo], refusal: Refusal) -> None:
+        state = self._core.lost_state(framework, mesos.TASK_DROPPED)
+        for task in tasks:
+            self._reports.from_agent(
+                framework.id, task.task_id.value, state, refusal.reason, refusal.message, with_container=False
+            )
+
+    # Killing
+
+    def kill(self, message: KillTask) -> None:
+        """A task is to be killed."""
+        core = self._core
+        framework = core.frameworks.get(message.framework_id)
+        if framework is None or framework.terminating or core.phase is not Phase.RUNNING:
+            return
+        executor = framework.by_task.get(message.task_id)
+        if executor is None:
+            self._reports.from_agent(
+                framework.id,
+                message.task_id,
+                core.lost_state(framework, mesos.TASK_DROPPED),
+                Reason.REASON_EXECUTOR_TERMINATED,
+                "Cannot find executor",
+            )
+            return
+        self.kill_task(framework, executor, message.task_id, message.kill_policy)
+
+    def kill_task(
+        self, framework: Framework, executor: Executor, task_id: str, kill_policy: mesos.KillPolicy | None
+    ) -> None:
+        """Kills a task that an executor has or is to get."""
+        if executor.state not in {ExecutorState.REGISTERING, ExecutorState.RUNNING}:
+            return
+        queued = executor.queued.get(task_id)
+        if queued is not None:
+            self._kill_queued(framework, executor, queued)
+        elif task_id in executor.launched and executor.connection is not None:
+            event = executor_v1.Event(type=executor_v1.Event.KILL)
+            event.kill.task_id.value = task_id
+            if kill_policy is not None and not executor.is_command:
+                event.kill.kill_policy.CopyFrom(kill_policy)
+            executor.connection.send(event)
+
+    def _kill_queued(self, framework: Framework, executor: Executor, task: Task) -> None:
+        text = "Killed before delivery to the executor"
+        if task.group:
+            text = "A task within the task group was killed before delivery to the executor"
+        for task_id in task.group or (task.id,):
+            self._reports.from_agent(
+                framework.id,
+                task_id,
+                mesos.TASK_KILLED,
+                Reason.REASON_TASK_KILLED_DURING_LAUNCH,
+                text,
+                executor=executor,
+            )
+        if not executor.ever_sent_task and not executor.queued:
+            self._executors.shutdown(framework, executor)
+
+
+def needs_checkpoint(resource: mesos.Resource) -> bool:
+    """Whether an agent must remember the resource: it is a dynamic reservation or a persistent volume."""
+    dynamic = mesos.Resource.ReservationInfo.DYNAMIC
+    return resource.disk.HasField("persistence") or any(item.type == dynamic for item in resource.reservations)

@@ -1,0 +1,109 @@
+"""Where an agent keeps what: the paths below its work directory.
+
+Pure path arithmetic; who writes and reads is ``store.py`` and ``recovery.py``. Source: docs/reference/agent-executor.md 12.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from attrs import frozen
+
+#: The last path of a container id's nesting: (top, child, grandchild …).
+ContainerPath = tuple[str, ...]
+
+
+@frozen
+class RunLayout:
+    """The paths of one run of one executor."""
+
+    agent_id: str
+    framework_id: str
+    executor_id: str
+    container_id: str
+
+    @property
+    def sandbox(self) -> PurePosixPath:
+        """The sandbox, below the work directory."""
+        return executor_path(self.agent_id, self.framework_id, self.executor_id) / "runs" / self.container_id
+
+    @property
+    def virtual(self) -> str:
+        """The name under which ``/files`` shows the sandbox of an executor's latest run."""
+        return f"/frameworks/{self.framework_id}/executors/{self.executor_id}/runs/latest"
+
+    @property
+    def meta(self) -> str:
+        """Where the run's checkpoints are, below ``meta/``."""
+        return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/runs/{self.container_id}"
+
+    @property
+    def executor_info(self) -> str:
+        return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/executor.info"
+
+    @property
+    def latest(self) -> str:
+        return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/runs/latest"
+
+    @property
+    def sentinel(self) -> str:
+        return f"{self.meta}/executor.sentinel"
+
+    def pid(self, name: str) -> str:
+        """``forked.pid``, ``libprocess.pid`` or ``http.marker``."""
+        return f"{self.meta}/pids/{name}"
+
+    def task(self, task_id: str, name: str) -> str:
+        """``task.info`` or ``task.updates`` of a task."""
+        return f"{self.meta}/tasks/{task_id}/{name}"
+
+
+LATEST_AGENT = "slaves/latest"
+BOOT_ID = "boot_id"
+RESOURCES = "resources/resources.info"
+
+
+def agent_info(agent_id: str) -> str:
+    return f"slaves/{agent_id}/slave.info"
+
+
+def drain_config(agent_id: str) -> str:
+    return f"slaves/{agent_id}/drain.config"
+
+
+def operation_updates(agent_id: str, uuid: str) -> str:
+    return f"slaves/{agent_id}/operations/{uuid}/operation.updates"
+
+
+def operation_path(agent_id: str, uuid: str) -> str:
+    return f"slaves/{agent_id}/operations/{uuid}"
+
+
+def framework_path(agent_id: str, framework_id: str) -> str:
+    return f"slaves/{agent_id}/frameworks/{framework_id}"
+
+
+def executor_meta(agent_id: str, framework_id: str, executor_id: str) -> str:
+    return f"{framework_path(agent_id, framework_id)}/executors/{executor_id}"
+
+
+def executor_path(agent_id: str, framework_id: str, executor_id: str) -> PurePosixPath:
+    """An executor's directory, below the work directory."""
+    return PurePosixPath("slaves", agent_id, "frameworks", framework_id, "executors", executor_id)
+
+
+def nested_sandbox(sandbox: Path, nesting: ContainerPath) -> Path:
+    """The sandbox of a container nested in an executor's: ``containers/<id>`` for each level."""
+    for container_id in nesting:
+        sandbox = sandbox / "containers" / container_id
+    return sandbox
+
+
+def standalone_sandbox(container_id: str) -> PurePosixPath:
+    """The sandbox of a container that belongs to no executor, below the work directory."""
+    return PurePosixPath("containers", container_id)
+
+
+def volume_path(role: str, persistence_id: str) -> PurePosixPath:
+    """A persistent volume's directory, below the work directory: slashes in the role become spaces."""
+    return PurePosixPath("volumes", "roles", role.replace("/", " "), persistence_id)

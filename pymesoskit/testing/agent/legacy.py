@@ -1,0 +1,256 @@
+"""The agent's endpoints from before the v1 API: /state, /containers, /monitor/statistics and their like.
+
+Source: docs/reference/operator-api.md 4.2; the fragments that master and agent share are in ``model.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pymesoskit.resources import Format, Resources
+from pymesoskit.testing import model
+from pymesoskit.testing.agent.core import CAPABILITIES, Core
+from pymesoskit.testing.agent.metrics import snapshot
+from pymesoskit.testing.agent.state import Executor, Framework, Phase, Task
+from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.wire import to_json_value
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pymesoskit.testing.agent.reports import Reports
+
+Json = dict[str, Any]
+
+#: What the real 1.11.0 says of its build.
+BUILD: Json = {
+    "version": "1.11.0",
+    "git_sha": "04bc7ee1984d86fbb0bd782ccc69ce44c13ae4b9",
+    "git_tag": "1.11.0",
+    "build_date": "2020-11-24 15:38:37",
+    "build_time": 1606232317.0,
+    "build_user": "ubuntu",
+}
+
+
+def amounts(messages: Iterable[mesos.Resource]) -> Resources:
+    return Resources.from_messages(messages)
+
+
+class Legacy:
+    """See the module's text; ``routes`` gives the endpoints by path."""
+
+    def __init__(self, core: Core, reports: Reports) -> None:
+        self._core = core
+        self._reports = reports
+
+    def routes(self) -> Mapping[str, Callable[[Request, Responder], None]]:
+        return {
+            "/state": self._serve(self.state),
+            "/containers": self._serve(self.containers),
+            "/monitor/statistics": self._serve(self.statistics),
+            "/flags": self._serve(lambda _: {"flags": self._core.flags.as_text()}),
+            "/version": self._serve(lambda _: dict(sorted(BUILD.items()))),
+            "/metrics/snapshot": self._serve(lambda _: snapshot(self._core)),
+            "/containerizer/debug": self._serve(lambda _: {"pending": []}),
+            "/health": lambda _, responder: responder.respond(Response(200)),
+        }
+
+    def _serve(self, document: Callable[[Request], object]) -> Callable[[Request, Responder], None]:
+        def handler(request: Request, responder: Responder) -> None:
+            if self._core.phase is Phase.RECOVERING and request.path.rstrip("/").endswith("/state"):
+                responder.respond(Response.text(503, "Agent has not finished recovery"))
+                return
+            body = json.dumps(document(request), separators=(",", ":"))
+            jsonp = request.query().get("jsonp")
+            if jsonp is None:
+                responder.respond(Response.json(body))
+            else:
+                wrapped = f"{jsonp}({body});".encode()
+                responder.respond(Response(200, wrapped, (("Content-Type", "text/javascript"),)))
+
+        return handler
+
+    # /state
+
+    def state(self, _request: Request | None = None) -> Json:
+        """All that the agent knows."""
+        core = self._core
+        total = core.total
+        allocated = amounts(resource for _, executor in core.executors() for resource in executor.resources())
+        state: Json = {
+            **BUILD,
+            "start_time": core.start_time,
+            "id": core.agent_id,
+            "pid": core.address,
+            "hostname": core.endpoint.hostname,
+            "capabilities": list(CAPABILITIES),
+        }
+        if core.info.HasField("domain"):
+            state["domain"] = model.domain(core.info.domain)
+        if core.drain is not None:
+            state["drain_config"] = to_json_value(core.drain)
+            state["estimated_drain_start_time_seconds"] = core.drain_start
+        state |= {
+            "resources": model.resources(total),
+            "reserved_resources": by_role(total),
+            "unreserved_resources": model.resources(total.unreserved()),
+            "reserved_resources_full": {
+                role: full(resources) for role, resources in total.by_reservation_role().items()
+            },
+            "unreserved_resources_full": full(total.unreserved()),
+            "reserved_resources_allocated": by_role(allocated),
+            "unreserved_resources_allocated": model.resources(allocated.unreserved()),
+            "resource_providers": [],
+            "attributes": model.attributes(core.info.attributes),
+        }
+        if core.master is not None:
+            state["master_hostname"] = core.master.partition("@")[2].partition(":")[0]
+        for name in ("log_dir", "external_log_file"):
+            value = getattr(core.flags, name)
+            if value is not None:
+                state[name] = value
+        state |= {
+            "flags": core.flags.as_text(),
+            "frameworks": [self._framework(framework) for framework in core.frameworks.values()],
+            "completed_frameworks": [self._framework(framework) for framework in core.completed_frameworks],
+        }
+        return state
+
+    def _framework(self, framework: Framework) -> Json:
+        info = framework.info
+        result: Json = {
+            "id": framework.id,
+            "name": info.name,
+            "user": info.user,
+            "failover_timeout": info.failover_timeout,
+            "checkpoint": info.checkpoint,
+            "hostname": info.hostname,
+        }
+        if info.HasField("principal"):
+            result["principal"] = info.principal
+        if any(item.type == mesos.FrameworkInfo.Capability.MULTI_ROLE for item in info.capabilities):
+            result["roles"] = list(info.roles)
+        else:
+            result["role"] = info.role
+        result["executors"] = [self._executor(executor) for executor in framework.executors.values()]
+        result["completed_executors"] = [self._executor(executor) for executor in framework.completed]
+        return result
+
+    def _executor(self, executor: Executor) -> Json:
+        info = executor.info
+        held = amounts(executor.resources())
+        result: Json = {
+            "id": executor.id,
+            "name": info.name,
+            "source": info.source,
+            "container": executor.container_id,
+            "directory": executor.directory,
+            "resources": model.resources(held),
+        }
+        role = model.role_of(held)
+        if role:
+            result["role"] = role
+        if info.HasField("labels"):
+            result["labels"] = model.labels(info.labels)
+        if info.HasField("type"):
+            result["type"] = mesos.ExecutorInfo.Type.Name(info.type)
+        done = [mesos.Task.FromString(data) for data in executor.completed]
+        done += [task.message() for task in executor.terminated.values()]
+        result |= {
+            "tasks": [task_model(task.message()) for task in executor.launched.values()],
+            "queued_tasks": [queued_model(task) for task in executor.queued.values()],
+            "completed_tasks": [task_model(message) for message in done],
+        }
+        return result
+
+    # /containers, /monitor/statistics
+
+    def containers(self, request: Request | None = None) -> list[Json]:
+        """The executors' containers."""
+        wanted = None if request is None else request.query().get("container_id")
+        return [
+            {
+                "container_id": executor.container_id,
+                "executor_id": executor.id,
+                "executor_name": executor.info.name,
+                "framework_id": framework.id,
+                "source": executor.info.source,
+                "status": to_json_value(self._reports.bare_container_status(executor)),
+                **self._statistics(executor),
+            }
+            for framework, executor in self._core.executors()
+            if executor.container is not None and wanted in {None, executor.container_id}
+        ]
+
+    def statistics(self, _request: Request | None = None) -> list[Json]:
+        """What the executors' containers use."""
+        return [
+            {
+                "executor_id": executor.id,
+                "executor_name": executor.info.name,
+                "framework_id": framework.id,
+                "source": executor.info.source,
+                **self._statistics(executor),
+            }
+            for framework, executor in self._core.executors()
+            if executor.container is not None
+        ]
+
+    def _statistics(self, executor: Executor) -> Json:
+        statistics = resource_statistics(self._core, executor)
+        return {} if statistics is None else {"statistics": to_json_value(statistics)}
+
+
+def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatistics | None:
+    """What an executor's container uses now, None if that is not known."""
+    usage = None if executor.container is None else core.host.usage(executor.container)
+    if usage is None:
+        return None
+    statistics = mesos.ResourceStatistics(
+        timestamp=core.lifeline.time(),
+        cpus_user_time_secs=usage.cpus_user_time_secs,
+        cpus_system_time_secs=usage.cpus_system_time_secs,
+        mem_rss_bytes=usage.mem_rss_bytes,
+        processes=usage.processes,
+        threads=usage.threads,
+    )
+    held = amounts(executor.resources()).to_messages()
+    statistics.cpus_limit = sum(item.scalar.value for item in held if item.name == "cpus")
+    statistics.mem_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "mem") * 2**20)
+    return statistics
+
+
+def by_role(resources: Resources) -> Json:
+    return {role: model.resources(part) for role, part in resources.by_reservation_role().items()}
+
+
+def full(resources: Resources) -> list[Any]:
+    """Resources in full, in the format of endpoints (old and new fields)."""
+    return [to_json_value(message) for message in resources.to_messages(Format.ENDPOINT)]
+
+
+def task_model(message: mesos.Task) -> Json:
+    return model.task(message, amounts(message.resources))
+
+
+def queued_model(task: Task) -> Json:
+    """A task that has not reached its executor."""
+    info = task.info
+    held = amounts(info.resources)
+    result: Json = {
+        "id": task.id,
+        "name": info.name,
+        "slave_id": info.agent_id.value,
+        "resources": model.resources(held),
+        "role": model.role_of(held),
+    }
+    if info.HasField("command"):
+        result["command"] = model.command(info.command)
+    if info.HasField("executor"):
+        result["executor_id"] = info.executor.executor_id.value
+    if info.HasField("discovery"):
+        result["discovery"] = to_json_value(info.discovery)
+    return result

@@ -1,0 +1,254 @@
+"""``POST /api/v1`` of the agent: the checks, and the calls that ask. Calls on containers are in ``container_api.py``.
+
+Source: docs/reference/operator-api.md 2 and 4.1.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pymesoskit.testing.agent.legacy import BUILD, resource_statistics
+from pymesoskit.testing.agent.metrics import snapshot
+from pymesoskit.testing.agent.state import Executor, Framework, Phase
+from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
+from pymesoskit.testing.files import FileRoots, FilesError
+from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.wire import to_json_value
+from pymesoskit.wire.v1 import agent, mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pymesoskit.testing.agent.container_api import ContainerApi
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.reports import Reports
+
+#: Lists that JSON shows even when they are empty, by the message they are in.
+ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "get_tasks": ("pending_tasks", "queued_tasks", "launched_tasks", "terminated_tasks", "completed_tasks"),
+    "get_executors": ("executors", "completed_executors"),
+    "get_frameworks": ("frameworks", "completed_frameworks"),
+}
+
+#: The payload that each type of call must have.
+PAYLOADS: Mapping[int, str] = {
+    agent.Call.GET_METRICS: "get_metrics",
+    agent.Call.SET_LOGGING_LEVEL: "set_logging_level",
+    agent.Call.LIST_FILES: "list_files",
+    agent.Call.READ_FILE: "read_file",
+    agent.Call.LAUNCH_NESTED_CONTAINER: "launch_nested_container",
+    agent.Call.WAIT_NESTED_CONTAINER: "wait_nested_container",
+    agent.Call.KILL_NESTED_CONTAINER: "kill_nested_container",
+    agent.Call.REMOVE_NESTED_CONTAINER: "remove_nested_container",
+    agent.Call.LAUNCH_NESTED_CONTAINER_SESSION: "launch_nested_container_session",
+    agent.Call.ATTACH_CONTAINER_INPUT: "attach_container_input",
+    agent.Call.ATTACH_CONTAINER_OUTPUT: "attach_container_output",
+    agent.Call.LAUNCH_CONTAINER: "launch_container",
+    agent.Call.WAIT_CONTAINER: "wait_container",
+    agent.Call.KILL_CONTAINER: "kill_container",
+    agent.Call.REMOVE_CONTAINER: "remove_container",
+    agent.Call.ADD_RESOURCE_PROVIDER_CONFIG: "add_resource_provider_config",
+    agent.Call.UPDATE_RESOURCE_PROVIDER_CONFIG: "update_resource_provider_config",
+    agent.Call.REMOVE_RESOURCE_PROVIDER_CONFIG: "remove_resource_provider_config",
+    agent.Call.MARK_RESOURCE_PROVIDER_GONE: "mark_resource_provider_gone",
+}
+
+
+class OperatorApi:
+    """The endpoint; ``handle`` serves it."""
+
+    def __init__(self, core: Core, reports: Reports, files: FileRoots, containers: ContainerApi) -> None:
+        self._core = core
+        self._reports = reports
+        self._files = files
+        self._containers = containers
+        self._logging_level = 0
+        call = agent.Call
+        self._queries: Mapping[int, Callable[[agent.Call, agent.Response], None]] = {
+            call.GET_HEALTH: self._health,
+            call.GET_FLAGS: self._flags,
+            call.GET_VERSION: self._version,
+            call.GET_METRICS: self._metrics,
+            call.GET_LOGGING_LEVEL: self._get_logging_level,
+            call.LIST_FILES: self._list_files,
+            call.READ_FILE: self._read_file,
+            call.GET_STATE: self._state,
+            call.GET_CONTAINERS: self._get_containers,
+            call.GET_FRAMEWORKS: lambda _, response: self._frameworks(response.get_frameworks),
+            call.GET_EXECUTORS: lambda _, response: self._executors(response.get_executors),
+            call.GET_OPERATIONS: self._operations,
+            call.GET_TASKS: lambda _, response: self._tasks(response.get_tasks),
+            call.GET_AGENT: self._agent,
+            call.GET_RESOURCE_PROVIDERS: self._resource_providers,
+        }
+
+    def handle(self, request: Request, responder: Responder) -> None:
+        """Serves one request. Raises ``Refused``."""
+        if self._core.phase is Phase.RECOVERING:
+            raise refuse(503, "Agent has not finished recovery")
+        check_method(request, "POST")
+        if self._containers.takes(request):
+            self._containers.attach_input(request, responder)
+            return
+        call = parse_call(request, agent.Call)
+        error = validation_error(call)
+        if error is not None:
+            raise refuse(400, f"Failed to validate agent::Call: {error}")
+        if self._containers.streams(call):
+            self._containers.stream(call, request, responder)
+            return
+        content_type = negotiate(request)
+        query = self._queries.get(call.type)
+        if query is not None:
+            self._answer(call, query, content_type, responder)
+        elif call.type == agent.Call.SET_LOGGING_LEVEL:
+            self._logging_level = call.set_logging_level.level
+            responder.respond(Response(200))
+        elif call.type == agent.Call.PRUNE_IMAGES:
+            responder.respond(Response(200))
+        elif not self._containers.handle(call, content_type, responder):
+            responder.respond(Response(501))
+
+    def _answer(
+        self,
+        call: agent.Call,
+        query: Callable[[agent.Call, agent.Response], None],
+        content_type: str,
+        responder: Responder,
+    ) -> None:
+        name = agent.Call.Type.Name(call.type)
+        response = agent.Response(type=name)
+        try:
+            query(call, response)
+        except FilesError as error:
+            raise refuse(error.status, error.text) from None
+        if content_type == JSON and name in {"GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"}:
+            responder.respond(Response.json(json.dumps(with_empty_lists(to_json_value(response)))))
+        else:
+            responder.respond(answer(response, content_type))
+
+    # Queries
+
+    def _health(self, _: agent.Call, response: agent.Response) -> None:
+        response.get_health.healthy = True
+
+    def _flags(self, _: agent.Call, response: agent.Response) -> None:
+        for name, value in self._core.flags.as_text().items():
+            response.get_flags.flags.add(name=name, value=value)
+
+    def _version(self, _: agent.Call, response: agent.Response) -> None:
+        for name, value in BUILD.items():
+            setattr(response.get_version.version_info, name, value)
+
+    def _metrics(self, _: agent.Call, response: agent.Response) -> None:
+        for name, value in snapshot(self._core).items():
+            response.get_metrics.metrics.add(name=name, value=value)
+
+    def _get_logging_level(self, _: agent.Call, response: agent.Response) -> None:
+        response.get_logging_level.level = self._logging_level
+
+    def _list_files(self, call: agent.Call, response: agent.Response) -> None:
+        response.list_files.file_infos.extend(self._files.browse(call.list_files.path))
+
+    def _read_file(self, call: agent.Call, response: agent.Response) -> None:
+        wanted = call.read_file
+        piece = self._files.read(wanted.path, wanted.offset, wanted.length if wanted.HasField("length") else None)
+        response.read_file.size = piece.size
+        response.read_file.data = piece.data
+
+    def _state(self, _: agent.Call, response: agent.Response) -> None:
+        self._tasks(response.get_state.get_tasks)
+        self._executors(response.get_state.get_executors)
+        self._frameworks(response.get_state.get_frameworks)
+
+    def _all_frameworks(self) -> list[Framework]:
+        return [*self._core.frameworks.values(), *self._core.completed_frameworks]
+
+    def _tasks(self, result: agent.Response.GetTasks) -> None:
+        result.SetInParent()
+        for framework in self._all_frameworks():
+            for executor in [*framework.executors.values(), *framework.completed]:
+                result.queued_tasks.extend(task.message() for task in executor.queued.values())
+                result.launched_tasks.extend(task.message() for task in executor.launched.values())
+                result.terminated_tasks.extend(task.message() for task in executor.terminated.values())
+                result.completed_tasks.extend(mesos.Task.FromString(data) for data in executor.completed)
+
+    def _executors(self, result: agent.Response.GetExecutors) -> None:
+        result.SetInParent()
+        for framework in self._all_frameworks():
+            for executor in framework.executors.values():
+                result.executors.add().executor_info.CopyFrom(executor.info)
+            for executor in framework.completed:
+                result.completed_executors.add().executor_info.CopyFrom(executor.info)
+
+    def _frameworks(self, result: agent.Response.GetFrameworks) -> None:
+        result.SetInParent()
+        for framework in self._core.frameworks.values():
+            result.frameworks.add().framework_info.CopyFrom(framework.info)
+        for framework in self._core.completed_frameworks:
+            result.completed_frameworks.add().framework_info.CopyFrom(framework.info)
+
+    def _get_containers(self, call: agent.Call, response: agent.Response) -> None:
+        for framework, executor in self._core.executors():
+            if executor.container is None:
+                continue
+            item = self._container(framework, executor)
+            item.container_id.value = executor.container_id
+            item.container_status.CopyFrom(self._reports.bare_container_status(executor))
+            statistics = resource_statistics(self._core, executor)
+            if statistics is not None:
+                item.resource_statistics.CopyFrom(statistics)
+            response.get_containers.containers.append(item)
+            if call.get_containers.show_nested:
+                for nested in self._containers.nested(executor):
+                    item = self._container(framework, executor)
+                    item.container_id.CopyFrom(nested.container_id)
+                    item.container_status.CopyFrom(nested)
+                    response.get_containers.containers.append(item)
+        if call.get_containers.show_standalone:
+            for status in self._containers.standalone():
+                added = response.get_containers.containers.add()
+                added.container_id.CopyFrom(status.container_id)
+                added.container_status.CopyFrom(status)
+
+    def _container(self, framework: Framework, executor: Executor) -> agent.Response.GetContainers.Container:
+        item = agent.Response.GetContainers.Container(executor_name=executor.info.name)
+        item.framework_id.CopyFrom(framework.info.id)
+        item.executor_id.CopyFrom(executor.info.executor_id)
+        return item
+
+    def _operations(self, _: agent.Call, response: agent.Response) -> None:
+        response.get_operations.SetInParent()
+        response.get_operations.operations.extend(self._core.operations.values())
+
+    def _agent(self, _: agent.Call, response: agent.Response) -> None:
+        response.get_agent.agent_info.CopyFrom(self._core.info)
+        if self._core.drain is not None:
+            response.get_agent.drain_config.CopyFrom(self._core.drain)
+            response.get_agent.estimated_drain_start_time.nanoseconds = int(self._core.drain_start * 1e9)
+
+    def _resource_providers(self, _: agent.Call, response: agent.Response) -> None:
+        response.get_resource_providers.SetInParent()
+
+
+def validation_error(call: agent.Call) -> str | None:
+    """What is wrong with a call, in Mesos's words; None if nothing is."""
+    if not call.HasField("type"):
+        return "Expecting 'type' to be present"
+    payload = PAYLOADS.get(call.type)
+    if payload is not None and not call.HasField(payload):  # type: ignore[arg-type]
+        return f"Expecting '{payload}' to be present"
+    return None
+
+
+def with_empty_lists(value: Any, name: str = "") -> Any:
+    """A response's JSON with the lists that are always shown."""
+    if not isinstance(value, dict):
+        return value
+    result = {}
+    for shown in ALWAYS_SHOWN.get(name, ()):
+        result[shown] = value.get(shown, [])
+    for key, item in value.items():
+        result.setdefault(key, with_empty_lists(item, key) if key in ALWAYS_SHOWN or key == "get_state" else item)
+    return result

@@ -1,0 +1,206 @@
+"""What an agent finds when it starts on a machine where one ran before.
+
+It takes up its id, its reservations and volumes, and the executors and updates of frameworks that checkpoint; all else that still
+runs there is ended. Source: docs/reference/agent-executor.md 5.5 and 12, failover.md 1 to 11.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from google.protobuf.message import DecodeError
+
+from pymesoskit.testing.agent import layout
+from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
+from pymesoskit.testing.agent.host import Kind
+from pymesoskit.testing.agent.launch import kind_of
+from pymesoskit.testing.agent.reports import ACKNOWLEDGEMENT, UPDATE
+from pymesoskit.testing.agent.state import TERMINAL_STATES, Executor, ExecutorState, Framework, Task
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.operations import Operations
+    from pymesoskit.testing.agent.sandboxes import Sandboxes
+
+
+class IncompatibleAgent(Exception):
+    """The flags describe another agent than the one that was here; the text says what differs."""
+
+
+@frozen
+class Found:
+    """What recovery has found."""
+
+    known: bool  # whether there was an agent here
+    waiting: tuple[tuple[Framework, Executor], ...] = ()  # executors that are alive and have to subscribe again
+    ended: tuple[tuple[Framework, Executor], ...] = ()  # executors that ended while nobody looked
+
+
+class Recovery:
+    """See the module's text."""
+
+    def __init__(self, core: Core, executors: Executors, operations: Operations, sandboxes: Sandboxes) -> None:
+        self._core = core
+        self._executors = executors
+        self._operations = operations
+        self._sandboxes = sandboxes
+
+    def checkpoint_agent(self) -> None:
+        """Remembers who this agent is."""
+        store, agent_id = self._core.host.store, self._core.agent_id
+        store.write(layout.agent_info(agent_id), self._core.info.SerializeToString())
+        store.write(layout.LATEST_AGENT, agent_id.encode())
+
+    def run(self) -> Found:
+        """Takes up what there is. Raises ``IncompatibleAgent``, or ``ResourcesError`` for reservations that do not fit."""
+        core = self._core
+        latest = core.host.store.read(layout.LATEST_AGENT)
+        data = None if latest is None else core.host.store.read(layout.agent_info(latest.decode()))
+        if data is None:
+            self._operations.recover()
+            self._end_orphans(())
+            return Found(known=False)
+        before = mesos.AgentInfo.FromString(data)
+        self._check_compatible(before)
+        core.info.id.CopyFrom(before.id)
+        self._operations.recover()
+        drain = core.host.store.read(layout.drain_config(core.agent_id))
+        if drain is not None:
+            core.drain = mesos.DrainConfig.FromString(drain)
+        executors = list(self._executors_found())
+        alive = [(f, e) for f, e in executors if core.host.find(e.container_id) is not None]
+        ended = [(f, e) for f, e in executors if core.host.find(e.container_id) is None]
+        self._end_orphans({executor.container_id for _, executor in alive})
+        return Found(known=True, waiting=tuple(alive), ended=tuple(ended))
+
+    def _check_compatible(self, before: mesos.AgentInfo) -> None:
+        now = mesos.AgentInfo()
+        now.CopyFrom(self._core.info)
+        now.id.CopyFrom(before.id)
+        if now == before:
+            return
+        names = [field.name for field in mesos.AgentInfo.DESCRIPTOR.fields]
+        different = [name for name in names if getattr(now, name) != getattr(before, name)]
+        additive = {"resources", "attributes", "domain"}
+        if self._core.flags.reconfiguration_policy == "additive" and set(different) <= additive:
+            if all(_extends(getattr(before, name), getattr(now, name)) for name in different):
+                return
+        raise IncompatibleAgent(
+            "Incompatible agent info detected. The agent was started with different values than it had before for: "
+            + ", ".join(different)
+        )
+
+    def _end_orphans(self, known: object) -> None:
+        for container in self._core.host.containers():
+            if container.id not in known:  # type: ignore[operator]
+                container.on_end = lambda _: None
+                self._core.host.destroy(container.id)
+
+    def _executors_found(self) -> list[tuple[Framework, Executor]]:
+        core = self._core
+        store = core.host.store
+        found = []
+        for framework_id in store.names(f"slaves/{core.agent_id}/frameworks"):
+            data = store.read(f"{layout.framework_path(core.agent_id, framework_id)}/framework.info")
+            if data is None:
+                continue
+            info = mesos.FrameworkInfo.FromString(data)
+            for executor_id in store.names(f"{layout.framework_path(core.agent_id, framework_id)}/executors"):
+                run_id = store.read(f"{layout.executor_meta(core.agent_id, framework_id, executor_id)}/runs/latest")
+                if run_id is not None:
+                    found += self._executor(info, executor_id, run_id.decode())
+        return found
+
+    def _executor(
+        self, framework_info: mesos.FrameworkInfo, executor_id: str, container_id: str
+    ) -> list[tuple[Framework, Executor]]:
+        core = self._core
+        run = layout.RunLayout(core.agent_id, framework_info.id.value, executor_id, container_id)
+        data = core.host.store.read(run.executor_info)
+        if data is None:
+            return []
+        info = mesos.ExecutorInfo.FromString(data)
+        container = core.host.find(container_id)
+        ended = core.host.store.read(run.sentinel) is not None
+        if ended:
+            return []
+        framework = self._executors.framework_of(framework_info)
+        kind = container.kind if container is not None else self._kind(info, run)
+        executor = self._executors.create(framework, info, kind, container_id=container_id)
+        executor.container = container
+        executor.ever_sent_task = True
+        if executor.directory and Path(executor.directory).exists():
+            self._sandboxes.opened(run, Path(executor.directory))
+        if container is not None:
+            container.on_end = lambda how: core.lifeline.deliver(self._executors.ended, framework, executor, how)
+        else:
+            pid = core.host.store.read(run.pid("forked.pid"))
+            executor.pid = int(pid) if pid else 0
+        for task_id in core.host.store.names(f"{run.meta}/tasks"):
+            self._task(framework, executor, task_id)
+        return [(framework, executor)]
+
+    def _kind(self, info: mesos.ExecutorInfo, run: layout.RunLayout) -> Kind:
+        names = self._core.host.store.names(f"{run.meta}/tasks")
+        if info.type == mesos.ExecutorInfo.UNKNOWN and names == [info.executor_id.value]:
+            return Kind.COMMAND
+        return kind_of(info)
+
+    def _task(self, framework: Framework, executor: Executor, task_id: str) -> None:
+        store = self._core.host.store
+        data = store.read(executor.run.task(task_id, "task.info"))
+        try:
+            info = None if data is None else mesos.TaskInfo.FromString(data)
+        except DecodeError:
+            info = None
+        if info is None:
+            return
+        task = Task(info, framework.id, "" if executor.is_command else executor.id)
+        key = (framework.id, task_id)
+        streams = self._executors.reports.streams
+        known = False
+        for record in store.records(executor.run.task(task_id, "task.updates")):
+            known = True
+            if record[:1] == UPDATE:
+                status = mesos.TaskStatus.FromString(record[1:])
+                task.record(status)
+                streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+            elif record[:1] == ACKNOWLEDGEMENT:
+                streams.restore(key, record[1:], None, terminal=False)
+        framework.by_task[task_id] = executor
+        if not task.terminal:
+            executor.launched[task_id] = task
+            return
+        executor.terminated[task_id] = task
+        if known and key not in streams:
+            self._executors.reports.complete(framework, executor, task)
+
+    def reconnect(self, found: Found) -> None:
+        """Tells the executors that are alive that their agent is back."""
+        core = self._core
+        for _, executor in found.waiting:
+            executor.state = ExecutorState.REGISTERING
+            if executor.container is not None:
+                core.host.reconnect(executor.container)
+
+
+def connection_of(core: Core, executor: Executor) -> BuiltinConnection:
+    """The way to a built-in executor."""
+    assert executor.container is not None
+    return BuiltinConnection(core, executor.container)
+
+
+def _extends(before: object, now: object) -> bool:
+    """Whether nothing of ``before`` is missing or smaller now."""
+    if isinstance(before, mesos.DomainInfo):
+        return not before.ListFields()
+    left = list(now)  # type: ignore[call-overload]
+    for item in before:  # type: ignore[attr-defined]
+        match = next((other for other in left if other.name == item.name), None)
+        if match is None or (item.type == mesos.Value.SCALAR and match.scalar.value < item.scalar.value):
+            return False
+        left.remove(match)
+    return True

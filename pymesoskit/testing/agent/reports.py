@@ -1,0 +1,227 @@
+"""Task status updates on their way through the agent, and their acknowledgements on the way back.
+
+Updates come from executors and from the agent itself; all go through the streams (``updates.py``). Checkpoints of them are written
+here. Source: docs/reference/agent-executor.md 2.5, 3.1 and 3.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.agent.containers import path_of
+from pymesoskit.testing.agent.identity import is_uuid, uuid_bytes
+from pymesoskit.testing.agent.state import TERMINAL_STATES, Executor, Framework, Phase, Task
+from pymesoskit.testing.agent.updates import UpdateStreams
+from pymesoskit.testing.messages import StatusUpdate, StatusUpdateAcknowledgement
+from pymesoskit.wire.v1 import executor as executor_v1
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.layout import RunLayout
+
+#: (framework id, task id)
+StreamKey = tuple[str, str]
+
+#: What a record of ``task.updates`` begins with.
+UPDATE, ACKNOWLEDGEMENT = b"U", b"A"
+
+
+class Reports:
+    """Takes in updates and acknowledgements. ``completed`` is told when a task's last update has been acknowledged."""
+
+    def __init__(self, core: Core, completed: Callable[[Framework, Executor], None]) -> None:
+        self._core = core
+        self._completed = completed
+        self.streams: UpdateStreams[StreamKey, mesos.TaskStatus] = UpdateStreams(core.lifeline, self._forward)
+
+    # Updates
+
+    def from_executor(self, framework: Framework | None, executor: Executor, status: mesos.TaskStatus) -> None:
+        """An update that an executor has sent."""
+        core = self._core
+        if not is_uuid(status.uuid):
+            core.count("invalid_status_updates")
+            return
+        if not status.HasField("agent_id"):
+            status.agent_id.CopyFrom(core.info.id)
+        elif status.agent_id.value != core.agent_id:
+            core.count("invalid_status_updates")
+            return
+        status.source = mesos.TaskStatus.SOURCE_EXECUTOR
+        if not status.HasField("timestamp"):
+            status.timestamp = core.lifeline.time()
+        self._take(framework, executor, status, acknowledge=executor)
+
+    def from_agent(
+        self,
+        framework_id: str,
+        task_id: str,
+        state: int,
+        reason: int,
+        message: str,
+        *,
+        executor: Executor | None = None,
+        with_container: bool = True,
+    ) -> None:
+        """An update that the agent itself makes; ``executor`` is the one whose end or state it tells of."""
+        core = self._core
+        status = mesos.TaskStatus(
+            state=state,  # type: ignore[arg-type]
+            source=mesos.TaskStatus.SOURCE_AGENT,
+            reason=reason,  # type: ignore[arg-type]
+            message=message,
+            timestamp=core.lifeline.time(),
+            uuid=uuid_bytes(core.rng),
+        )
+        status.task_id.value = task_id
+        status.agent_id.CopyFrom(core.info.id)
+        framework = core.frameworks.get(framework_id)
+        if executor is not None:
+            status.executor_id.CopyFrom(executor.info.executor_id)
+        if framework is None:
+            self._enter((framework_id, task_id), status, None)
+        else:
+            self._take(framework, executor, status, acknowledge=None, with_container=with_container)
+
+    def _take(
+        self,
+        framework: Framework | None,
+        executor: Executor | None,
+        status: mesos.TaskStatus,
+        *,
+        acknowledge: Executor | None,
+        with_container: bool = True,
+    ) -> None:
+        core = self._core
+        if framework is None or framework.terminating:
+            core.count("invalid_status_updates")
+            return
+        if core.drain is not None:
+            self._rewrite_while_draining(framework, status)
+        task_id = status.task_id.value
+        owner = framework.by_task.get(task_id)
+        core.count("valid_status_updates")
+        key = (framework.id, task_id)
+        if owner is None:
+            self._enter(key, status, None)
+            return
+        if task_id in owner.terminated and status.state in TERMINAL_STATES:
+            self._acknowledge_to(acknowledge, status)
+            return
+        task = owner.find(task_id)
+        assert task is not None
+        if with_container and task_id not in owner.queued:
+            self._add_container_status(owner, status)
+        if not (key in self.streams and self.streams.knows(key, status.uuid)):
+            self._record(owner, task, status)
+            self._enter(key, status, owner)
+        self._acknowledge_to(acknowledge, status)
+
+    def _record(self, executor: Executor, task: Task, status: mesos.TaskStatus) -> None:
+        task.record(status)
+        if task.terminal:
+            executor.queued.pop(task.id, None)
+            executor.launched.pop(task.id, None)
+            executor.terminated[task.id] = task
+            self._core.count(f"tasks_{mesos.TaskState.Name(status.state).removeprefix('TASK_').lower()}")
+
+    def _enter(self, key: StreamKey, status: mesos.TaskStatus, executor: Executor | None) -> None:
+        if executor is not None and executor.checkpoint:
+            self._log(executor.run, key[1], UPDATE + status.SerializeToString())
+        self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+
+    def _log(self, run: RunLayout, task_id: str, record: bytes) -> None:
+        self._core.host.store.append(run.task(task_id, "task.updates"), record)
+
+    def _rewrite_while_draining(self, framework: Framework, status: mesos.TaskStatus) -> None:
+        if status.state in {mesos.TASK_KILLING, mesos.TASK_KILLED}:
+            status.reason = mesos.TaskStatus.REASON_AGENT_DRAINING
+            assert self._core.drain is not None
+            if self._core.drain.mark_gone and framework.partition_aware:
+                status.state = mesos.TASK_GONE_BY_OPERATOR
+
+    def _acknowledge_to(self, executor: Executor | None, status: mesos.TaskStatus) -> None:
+        if executor is not None and executor.connection is not None:
+            event = executor_v1.Event(type=executor_v1.Event.ACKNOWLEDGED)
+            event.acknowledged.task_id.CopyFrom(status.task_id)
+            event.acknowledged.uuid = status.uuid
+            executor.connection.send(event)
+
+    def _add_container_status(self, executor: Executor, status: mesos.TaskStatus) -> None:
+        """Adds what the agent knows of the container: of the one that the status names, else of the executor's."""
+        if not status.HasField("container_status"):
+            status.container_status.CopyFrom(self.container_status(executor))
+            return
+        own = status.container_status
+        if own.HasField("container_id"):
+            nested = self._core.host.nested.find(path_of(own.container_id))
+            if nested is not None and nested.pid and not own.HasField("executor_pid"):
+                own.executor_pid = nested.pid
+        else:
+            own.MergeFrom(self.container_status(executor))
+        if not own.network_infos:
+            own.network_infos.add().ip_addresses.add(ip_address=self._core.endpoint.ip, protocol=mesos.NetworkInfo.IPv4)
+
+    def container_status(self, executor: Executor) -> mesos.ContainerStatus:
+        """What the agent knows of an executor's container."""
+        known = executor.container_status
+        pid = executor.container.pid if executor.container is not None else 0
+        if known is None or (pid and known.executor_pid != pid):
+            known = mesos.ContainerStatus()
+            known.container_id.value = executor.container_id
+            if pid or executor.pid:
+                executor.pid = known.executor_pid = pid or executor.pid
+            known.network_infos.add().ip_addresses.add(
+                ip_address=self._core.endpoint.ip, protocol=mesos.NetworkInfo.IPv4
+            )
+            executor.container_status = known
+        return known
+
+    def bare_container_status(self, executor: Executor) -> mesos.ContainerStatus:
+        """The same, as the containerizer has it: without the agent's address."""
+        status = mesos.ContainerStatus()
+        status.CopyFrom(self.container_status(executor))
+        status.ClearField("network_infos")
+        return status
+
+    def _forward(self, key: StreamKey, status: mesos.TaskStatus) -> None:
+        core = self._core
+        if core.phase is not Phase.RUNNING:
+            return
+        framework = core.frameworks.get(key[0])
+        task = None if framework is None else framework.task(key[1])
+        latest = status.state if task is None else task.state
+        core.send(StatusUpdate(framework_id=key[0], status=status, latest_state=latest))
+
+    # Acknowledgements
+
+    def acknowledge(self, message: StatusUpdateAcknowledgement) -> None:
+        """The framework has got an update."""
+        core = self._core
+        framework_id, task_id = key = (message.framework_id, message.task_id)
+        if not self.streams.acknowledge(key, message.uuid):
+            return
+        framework = core.frameworks.get(framework_id)
+        executor = None if framework is None else framework.by_task.get(task_id)
+        if framework is None or executor is None:
+            return
+        if executor.checkpoint:
+            self._log(executor.run, task_id, ACKNOWLEDGEMENT + message.uuid)
+        if task_id in executor.terminated and key not in self.streams:
+            self.complete(framework, executor, executor.terminated[task_id])
+            self._completed(framework, executor)
+
+    def complete(self, framework: Framework, executor: Executor, task: Task) -> None:
+        """All is said of the task: it is kept for the record only."""
+        del executor.terminated[task.id]
+        del framework.by_task[task.id]
+        executor.completed.append(task.message().SerializeToString())
+
+    def drop_framework(self, framework_id: str) -> None:
+        """Nothing is sent to that framework any more."""
+        for key in self.streams.keys():  # noqa: SIM118 (not a dict: a copy, to drop from it meanwhile)
+            if key[0] == framework_id:
+                self.streams.drop(key)

@@ -1,0 +1,247 @@
+"""The /files endpoints of master and agents, over a table of virtual roots.
+
+``FileRoots`` maps virtual paths to real ones and reads below them; nothing outside a root is ever served, whatever links or dots a
+path holds. ``routes`` gives the HTTP endpoints over it. Source: docs/reference/operator-api.md 2.1 and 3.4.
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from attrs import frozen
+
+from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+#: How much one read gives at most: 16 pages.
+READ_LIMIT = 16 * 4096
+
+
+class FilesError(Exception):
+    """A path cannot be served: ``status`` is the HTTP status that says so, the text the reason."""
+
+    def __init__(self, status: int, text: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@frozen
+class Piece:
+    """A part of a file."""
+
+    size: int  # of the whole file
+    data: bytes
+
+
+class FileRoots:
+    """Virtual paths and what they stand for."""
+
+    def __init__(self) -> None:
+        self._roots: dict[str, Path] = {}
+        self._shared: list[Path] = []
+
+    def attach(self, virtual: str, real: Path) -> None:
+        """Everything at and below ``real`` can be read at and below ``virtual`` from now on."""
+        self._roots[_clean(virtual)] = real.resolve()
+
+    def detach(self, virtual: str) -> None:
+        """Ends that; harmless if it was not so."""
+        self._roots.pop(_clean(virtual), None)
+
+    def share(self, real: Path) -> None:
+        """Links from below any root may lead to here (persistent volumes)."""
+        self._shared.append(real.resolve())
+
+    def table(self) -> dict[str, str]:
+        """Virtual path -> real path."""
+        return {virtual: str(real) for virtual, real in self._roots.items()}
+
+    def resolve(self, path: str) -> Path:
+        """The real path. Raises ``FilesError``: 404 if there is none, 400 if it leads out of its root."""
+        parts = _clean(path).split("/")
+        for cut in range(len(parts), 0, -1):
+            root = self._roots.get("/".join(parts[:cut]) or "/")
+            if root is not None:
+                return self._below(root, parts[cut:])
+        raise FilesError(404)
+
+    def _below(self, root: Path, parts: list[str]) -> Path:
+        try:
+            real = root.joinpath(*parts).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):  # not there; links in a circle; a NUL
+            raise FilesError(404) from None
+        if not any(real == allowed or allowed in real.parents for allowed in (root, *self._shared)):
+            raise FilesError(400, "Resolved path is inaccessible")
+        return real
+
+    def browse(self, path: str) -> list[mesos.FileInfo]:
+        """What is in a directory, sorted; what is no longer there, or leads nowhere, is left out."""
+        real = self.resolve(path)
+        if not real.is_dir():
+            return []
+        found = []
+        for name in sorted(os.listdir(real)):
+            try:
+                found.append(_info(f"{path.rstrip('/')}/{name}", real / name))
+            except OSError:
+                continue
+        return found
+
+    def read(self, path: str, offset: int, length: int | None) -> Piece:
+        """A part of a file, at most ``READ_LIMIT`` bytes; empty at or beyond its end."""
+        real = self.resolve(path)
+        if real.is_dir():
+            raise FilesError(400, "Cannot read a directory")
+        try:
+            with _open_regular(real) as file:
+                size = os.fstat(file.fileno()).st_size
+                if offset >= size:
+                    return Piece(size, b"")
+                file.seek(offset)
+                return Piece(size, file.read(READ_LIMIT if length is None else min(length, READ_LIMIT)))
+        except OSError as error:
+            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+
+    def whole(self, path: str) -> bytes:
+        """A whole file."""
+        real = self.resolve(path)
+        if real.is_dir():
+            raise FilesError(400, "Cannot download a directory")
+        try:
+            with _open_regular(real) as file:
+                return file.read()
+        except OSError as error:
+            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; anything else (a pipe would block) is an OSError."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "Not a regular file")
+    return file
+
+
+def _clean(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def _info(virtual: str, real: Path) -> mesos.FileInfo:
+    found = real.stat()
+    info = mesos.FileInfo(path=virtual, nlink=found.st_nlink, size=found.st_size, mode=found.st_mode)
+    info.mtime.nanoseconds = found.st_mtime_ns // 1_000_000_000 * 1_000_000_000
+    info.uid = _name(pwd.getpwuid, found.st_uid)
+    info.gid = _name(grp.getgrgid, found.st_gid)
+    return info
+
+
+def _name(lookup: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(lookup(number)[0])
+    except KeyError:
+        return str(number)
+
+
+# HTTP
+
+
+def routes(roots: FileRoots) -> Mapping[str, Callable[[Request, Responder], None]]:
+    """The endpoints over that table, by path."""
+
+    def serve(answer: Callable[[FileRoots, dict[str, str]], Response]) -> Callable[[Request, Responder], None]:
+        def handler(request: Request, responder: Responder) -> None:
+            try:
+                response = answer(roots, request.query())
+            except FilesError as error:
+                response = Response.text(error.status, f"{error.text}.\n" if error.text else "")
+            responder.respond(response)
+
+        return handler
+
+    return {
+        "/files/browse": serve(_browse),
+        "/files/read": serve(_read),
+        "/files/download": serve(_download),
+        "/files/debug": serve(_debug),
+    }
+
+
+def _path(query: Mapping[str, str]) -> str:
+    path = query.get("path", "")
+    if not path:
+        raise FilesError(400, "Expecting 'path=value' in query")
+    return path
+
+
+def _json(document: object, query: Mapping[str, str]) -> Response:
+    """The document; bytes of a file that are not UTF-8 leave as they are (they came in as surrogates)."""
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    if "jsonp" in query:
+        wrapped = query["jsonp"].encode() + b"(" + body + b");"
+        return Response(200, wrapped, (("Content-Type", "text/javascript"),))
+    return Response.json(body)
+
+
+def _browse(roots: FileRoots, query: Mapping[str, str]) -> Response:
+    return _json(
+        [
+            {
+                "gid": info.gid,
+                "mode": stat.filemode(info.mode),
+                "mtime": info.mtime.nanoseconds / 1_000_000_000,
+                "nlink": info.nlink,
+                "path": info.path,
+                "size": info.size,
+                "uid": info.uid,
+            }
+            for info in roots.browse(_path(query))
+        ],
+        query,
+    )
+
+
+def _read(roots: FileRoots, query: Mapping[str, str]) -> Response:
+    path = _path(query)
+    offset = _number(query, "offset")
+    length = _number(query, "length")
+    if offset is None:
+        return _json({"data": "", "offset": roots.read(path, 0, 0).size}, query)
+    piece = roots.read(path, offset, length)
+    return _json({"data": piece.data.decode("utf-8", "surrogateescape"), "offset": offset}, query)
+
+
+def _number(query: Mapping[str, str], name: str) -> int | None:
+    """The number of that name; absent and -1 are the same."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        raise FilesError(400, f"Failed to parse {name}: Failed to convert '{text}' to number") from None
+    if number < -1:
+        raise FilesError(400, f"Negative {name} provided: {number}")
+    return None if number == -1 else number
+
+
+def _download(roots: FileRoots, query: Mapping[str, str]) -> Response:
+    path = _path(query)
+    data = roots.whole(path)
+    name = path.rstrip("/").rpartition("/")[2]
+    disposition = ("Content-Disposition", f"attachment; filename={name}")
+    return Response(200, data, (("Content-Type", "application/octet-stream"), disposition))
+
+
+def _debug(roots: FileRoots, query: Mapping[str, str]) -> Response:
+    return _json(roots.table(), query)
