@@ -12,10 +12,12 @@ from random import Random
 from typing import Any, Protocol
 
 from pymesoskit.testing.actor import Actor
+from pymesoskit.testing.allocator import Allocator
 from pymesoskit.testing.api import Event
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.master.events import Listener
 from pymesoskit.testing.master.registry import Registry
+from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
 from pymesoskit.testing.messages import Message
 from pymesoskit.testing.network import Address, Network
@@ -77,10 +79,13 @@ class Core:
         self.registry = registry
         self.history = history
         self.listeners: list[Listener] = []
+        self.allocator: Allocator  # who made it hands it in before the master starts
+        self.drained_to_be_gone: Callable[
+            [str], None
+        ]  # what becomes of a drained agent (id) that was to be marked gone
+        self.removals = RemovalLimiter(self, flags.agent_removal_rate_limit)
         self.timers: set[CancelableTimer] = set()
-        self.state = MasterState(
-            str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks
-        )
+        self.state = MasterState(str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
             id=self.state.master_id,
             ip=int.from_bytes(bytes(map(int, ip.split("."))), "little"),
@@ -95,6 +100,9 @@ class Core:
                 mesos.MasterInfo.Capability(),  # QUOTA_V2, which the v1 enumeration lacks
             ],
         )
+
+        if flags.domain is not None:
+            self.info.domain.CopyFrom(flags.domain)
 
     # Time and chance
 

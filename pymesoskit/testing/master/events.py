@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, Event
-from pymesoskit.testing.master.state import Agent, Framework, Task
+from pymesoskit.testing.master.state import Agent, Framework
 from pymesoskit.wire.v1 import mesos, scheduler
 
 Type = scheduler.Event.Type
@@ -22,13 +22,26 @@ HEARTBEAT = Event(scheduler.Event(type=Type.HEARTBEAT))
 class Listener(Protocol):
     """Is told what happens in the cluster, as it happens (operator-api.md 2.5 says when)."""
 
-    def task_added(self, task: Task) -> None: ...
-    def task_updated(self, task: Task, status: mesos.TaskStatus) -> None: ...
-    def framework_added(self, framework: Framework) -> None: ...
-    def framework_updated(self, framework: Framework) -> None: ...
-    def framework_removed(self, framework: Framework) -> None: ...
-    def agent_added(self, agent: Agent) -> None: ...
-    def agent_removed(self, agent: Agent) -> None: ...
+    def task_added(self, task: mesos.Task) -> None:
+        """A task was accepted, or is known again from its agent."""
+
+    def task_updated(self, task: mesos.Task, status: mesos.TaskStatus, previous: mesos.TaskState | None) -> None:
+        """A status has arrived and ``task`` is as it left it; ``previous`` is the state of its last status before."""
+
+    def framework_added(self, framework: Framework) -> None:
+        """A framework has subscribed for the first time, or is known from an agent after a failover of the master."""
+
+    def framework_updated(self, framework: Framework) -> None:
+        """A framework has subscribed again, or has changed its info."""
+
+    def framework_removed(self, info: mesos.FrameworkInfo) -> None:
+        """A framework was torn down, or did not come back in time."""
+
+    def agent_added(self, agent: Agent) -> None:
+        """An agent was admitted, or is back from unreachable or after a failover of the master."""
+
+    def agent_removed(self, agent_id: str) -> None:
+        """An agent has unregistered, was replaced at its address, or its machine is down."""
 
 
 def subscribed(framework_id: str, master_info: mesos.MasterInfo) -> Event:
@@ -50,9 +63,7 @@ def offers(messages: Iterable[mesos.Offer]) -> Event:
 
 def inverse_offers(messages: Iterable[mesos.InverseOffer]) -> Event:
     return Event(
-        scheduler.Event(
-            type=Type.INVERSE_OFFERS, inverse_offers=scheduler.Event.InverseOffers(inverse_offers=messages)
-        )
+        scheduler.Event(type=Type.INVERSE_OFFERS, inverse_offers=scheduler.Event.InverseOffers(inverse_offers=messages))
     )
 
 

@@ -27,7 +27,7 @@ from pymesoskit.testing.master.transitions import (
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pymesoskit.testing.api import EventStream
     from pymesoskit.testing.clock import Timer
@@ -110,15 +110,14 @@ class InverseOffer:
 class Operation:
     """An offer operation that an agent was asked to apply. ``message`` is what operators are shown."""
 
-    __slots__ = ("agent_id", "consumed", "framework_id", "id", "message", "uuid")
+    __slots__ = ("agent_id", "framework_id", "id", "message", "uuid")
 
-    def __init__(self, message: mesos.Operation, consumed: Resources) -> None:
+    def __init__(self, message: mesos.Operation) -> None:
         self.message = message
         self.uuid = message.uuid.value
         self.framework_id = message.framework_id.value  # "" for an operator's
         self.agent_id = message.agent_id.value
         self.id = message.info.id.value  # the framework's name for it, "" if it wants no feedback
-        self.consumed = consumed
 
     @property
     def state(self) -> mesos.OperationState:
@@ -260,14 +259,17 @@ class Agent:
         self.executors: dict[str, dict[str, Executor]] = {}  # framework id -> executor id -> executor
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
+        self.inverse_answers: dict[str, float] = {}  # framework id -> when it last answered an inverse offer
         self.operations: dict[bytes, Operation] = {}  # by uuid
         self.used = Holdings()  # by framework
         self.offered = Holdings()  # by framework
 
         self.ping_timer: Timer | None = None
         self.missed_pings = 0
+        self.removal: Callable[[], None] | None = (
+            None  # withdraws its marking as unreachable, while that waits its turn
+        )
         self.reregister_timer: Timer | None = None  # runs while it is disconnected
-        self.link_epoch = 0
 
     def step(self, cause: AgentCause) -> None:
         """Moves on in the table ``AGENT``."""
@@ -354,6 +356,7 @@ class MasterState:
         self.removed: set[str] = set()  # agents removed by this master
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
+        self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
         self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
         self._next_framework = 0
         self._next_agent = 0
@@ -397,6 +400,23 @@ class MasterState:
             agent.used.add(task.framework_id, task.resources)
             if framework is not None:
                 framework.used.add(agent.id, task.resources)
+
+    def adopt(self, framework: Framework) -> None:
+        """A framework that was not known until now owns what its agents run for it."""
+        for agent in self.agents.values():
+            for task in agent.tasks.get(framework.id, {}).values():
+                framework.tasks[task.id] = task
+            executors = agent.executors.get(framework.id)
+            if executors:
+                framework.executors[agent.id] = dict(executors)
+            for operation in agent.operations.values():
+                if operation.framework_id == framework.id:
+                    framework.operations[operation.uuid] = operation
+                    if operation.id:
+                        framework.operation_uuids[operation.id] = operation.uuid
+            used = agent.used.by.get(framework.id)
+            if used is not None:
+                framework.used.add(agent.id, used)
 
     def release_task(self, task: Task) -> None:
         """Its resources are in use no longer; the task itself stays. To be called once, when it becomes so."""

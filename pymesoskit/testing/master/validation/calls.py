@@ -33,7 +33,7 @@ def call_error(call: scheduler.Call, principal: str | None) -> str | None:
     if call.type != Type.SUBSCRIBE and not call.HasField("framework_id"):
         return "Expecting 'framework_id' to be present"
     payload = _PAYLOADS.get(call.type)
-    if payload is not None and not call.HasField(payload):  # type: ignore[arg-type]
+    if payload is not None and not call.HasField(payload):
         return f"Expecting '{payload}' to be present"
     rule = _RULES.get(call.type)
     return rule(call, principal) if rule is not None else None

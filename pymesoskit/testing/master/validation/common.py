@@ -103,7 +103,7 @@ def _volume_error(volume: mesos.Volume) -> str | None:
     if volume.source.type not in _VOLUME_SOURCES:
         return "'source.type' is unknown"
     name, kind = _VOLUME_SOURCES[volume.source.type]
-    if not volume.source.HasField(name):  # type: ignore[arg-type]
+    if not volume.source.HasField(name):
         return f"'source.{name}' is not set for {kind} volume"
     if volume.source.type == Source.CSI_VOLUME and not volume.source.csi_volume.HasField("static_provisioning"):
         return "'source.csi_volume.static_provisioning' is not set for CSI volume"
@@ -172,7 +172,8 @@ def check_error(check: mesos.CheckInfo) -> str | None:
 
 def _check_command_error(command: mesos.CommandInfo, kind: str, owner: str) -> str | None:
     if not command.HasField("value"):
-        return f"{kind} must contain {"'shell command'" if command.shell else "'executable path'"}"
+        needed = "'shell command'" if command.shell else "'executable path'"
+        return f"{kind} must contain {needed}"
     error = command_error(command)
     return f"{owner}'s `CommandInfo` is invalid: {error}" if error is not None else None
 
@@ -185,10 +186,6 @@ def _path_error(http: mesos.HealthCheck.HTTPCheckInfo | mesos.CheckInfo.Http, ki
 
 def _seconds_error(check: mesos.HealthCheck | mesos.CheckInfo, *names: str) -> str | None:
     return next(
-        (
-            f"Expecting '{name}_seconds' to be non-negative"
-            for name in names
-            if getattr(check, f"{name}_seconds") < 0
-        ),
+        (f"Expecting '{name}_seconds' to be non-negative" for name in names if getattr(check, f"{name}_seconds") < 0),
         None,
     )

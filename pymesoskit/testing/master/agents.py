@@ -1,0 +1,268 @@
+"""The agents that are registered: pings, lost connections, and the ways in which an agent is lost.
+
+How they come in is in ``registration.py``. Source: docs/reference/scheduler-api.md 7, agent-executor.md 2.4, failover.md 1 to 19.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.master import events, offers, operations, tasks
+from pymesoskit.testing.flag_syntax import print_duration
+from pymesoskit.testing.master.registry import Unreachable
+from pymesoskit.testing.master.state import Agent
+from pymesoskit.testing.master.transitions import AgentCause
+from pymesoskit.testing.messages import PingAgent, ShutdownAgent, UpdateAgent
+from pymesoskit.testing.network import Address
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.master.core import Core
+
+Reason = mesos.TaskStatus.Reason
+
+
+# Pings
+
+
+def start_pings(core: Core, agent: Agent) -> None:
+    """Pings the agent now and from now on."""
+    _ping(core, agent)
+
+
+def _ping(core: Core, agent: Agent) -> None:
+    core.send(agent, PingAgent(agent.connected))
+    agent.ping_timer = core.call_later(core.flags.agent_ping_timeout, _ping_due, core, agent)
+
+
+def _ping_due(core: Core, agent: Agent) -> None:
+    """One interval is over: counts an unanswered ping, sends the next."""
+    agent.missed_pings += 1
+    if agent.missed_pings >= core.flags.max_agent_ping_timeouts and agent.removal is None:
+        core.count("slave_unreachable_scheduled")
+        agent.removal = core.removals.acquire(lambda: _unanswered(core, agent))
+    if core.state.agents.get(agent.id) is agent:
+        _ping(core, agent)
+
+
+def _unanswered(core: Core, agent: Agent) -> None:
+    agent.removal = None
+    if core.state.agents.get(agent.id) is agent:
+        core.count("slave_unreachable_completed")
+        mark_unreachable(core, agent, "health check timed out")
+
+
+def pong(core: Core, sender: Address) -> None:
+    """An agent has answered: it is well, even if it was about to be given up."""
+    agent = core.state.agents_by_address.get(sender)
+    if agent is None:
+        return
+    agent.missed_pings = 0
+    if agent.removal is not None:
+        agent.removal()
+        agent.removal = None
+        core.count("slave_unreachable_canceled")
+
+
+# Connections
+
+
+def link_broken(core: Core, address: Address) -> None:
+    """The agent's process is gone, or its connection broke: nothing is offered there until it is back."""
+    agent = core.state.agents_by_address.get(address)
+    if agent is None or not agent.connected:
+        return
+    core.note(f"agent {agent.id} is disconnected")
+    agent.step(AgentCause.LINK_BROKEN)
+    core.allocator.deactivate_agent(agent.id)
+    offers.rescind_of_agent(core, agent)
+    for framework_id in agent.tasks.keys() | agent.executors.keys():
+        framework = core.state.frameworks.get(framework_id)
+        if framework is None or not framework.info.checkpoint:
+            _lose_tasks(
+                core,
+                agent,
+                framework_id,
+                mesos.TASK_LOST,
+                Reason.REASON_AGENT_DISCONNECTED,
+                f"Agent {agent.hostname} disconnected",
+            )
+            tasks.remove_executors(core, agent, framework_id)
+    agent.reregister_timer = core.call_later(core.flags.agent_reregister_timeout, _not_back, core, agent)
+
+
+def stop_reregister_timer(agent: Agent) -> None:
+    """The agent is back in time."""
+    if agent.reregister_timer is not None:
+        agent.reregister_timer.cancel()
+        agent.reregister_timer = None
+
+
+def _not_back(core: Core, agent: Agent) -> None:
+    def due() -> None:
+        if core.state.agents.get(agent.id) is agent and not agent.connected:
+            mark_unreachable(core, agent, not_back_text(core))
+
+    core.removals.acquire(due)
+
+
+def not_back_text(core: Core) -> str:
+    """Why an agent that did not come back is unreachable."""
+    timeout = print_duration(core.flags.agent_reregister_timeout)
+    return f"agent did not reregister within {timeout} after disconnecting"
+
+
+def replace_address(core: Core, address: Address) -> None:
+    """Another agent is at the address now: whoever was registered there is gone."""
+    other = core.state.agents_by_address.get(address)
+    if other is not None:
+        remove(core, other, "a new agent registered at the same address", "registered")
+
+
+# Losing an agent
+
+
+def mark_unreachable(core: Core, agent: Agent, message: str) -> None:
+    """The agent does not answer. It may come back, and its tasks with it."""
+    now = core.now()
+    core.note(f"agent {agent.id} is unreachable: {message}")
+    core.count("slave_removals")
+    core.count("slave_removals/reason_unhealthy")
+    agent.step(AgentCause.UNREACHABLE)
+    record = core.registry.admitted.pop(agent.id)
+    operations.lose(core, agent, mesos.OPERATION_UNREACHABLE, "Agent was marked unreachable")
+    core.allocator.remove_agent(agent.id)
+    for framework_id in list(agent.tasks):
+        framework = core.state.frameworks.get(framework_id)
+        state = mesos.TASK_UNREACHABLE if framework is None or framework.partition_aware else mesos.TASK_LOST
+        _lose_tasks(core, agent, framework_id, state, Reason.REASON_AGENT_REMOVED, message, unreachable_since=now)
+    _forget(core, agent)
+    core.registry.unreachable[agent.id] = Unreachable(now, record)
+    core.tell_all(events.agent_failure(agent.id))
+
+
+def mark_gone(core: Core, agent_id: str) -> None:
+    """An operator says that the agent, in whatever state, never comes back."""
+    message = "Agent has been marked gone"
+    core.note(f"agent {agent_id} is gone")
+    core.registry.gone[agent_id] = core.now()
+    core.registry.admitted.pop(agent_id, None)
+    core.state.recovered_agents.pop(agent_id, None)
+    if core.registry.unreachable.pop(agent_id, None) is not None:
+        _unreachable_tasks_are_gone(core, agent_id, message)
+        return
+    agent = core.state.agents.get(agent_id)
+    if agent is None:
+        return
+    core.count("slave_removals")
+    agent.step(AgentCause.GONE)
+    core.send(agent, ShutdownAgent(message))
+    operations.lose(core, agent, mesos.OPERATION_GONE_BY_OPERATOR, message)
+    core.allocator.remove_agent(agent_id)
+    for framework_id in list(agent.tasks):
+        framework = core.state.frameworks.get(framework_id)
+        if framework is None or framework.partition_aware:
+            state, reason = mesos.TASK_GONE_BY_OPERATOR, Reason.REASON_AGENT_REMOVED_BY_OPERATOR
+        else:
+            state, reason = mesos.TASK_LOST, Reason.REASON_AGENT_REMOVED
+        _lose_tasks(core, agent, framework_id, state, reason, message)
+    _forget(core, agent)
+    core.tell_all(events.agent_failure(agent_id))
+
+
+def _unreachable_tasks_are_gone(core: Core, agent_id: str, message: str) -> None:
+    for framework in core.state.frameworks.values():
+        if not framework.partition_aware:
+            continue
+        for task in [task for task in framework.unreachable_tasks.values() if task.agent_id == agent_id]:
+            status = tasks.status_of(
+                core, task, mesos.TASK_GONE_BY_OPERATOR, Reason.REASON_AGENT_REMOVED_BY_OPERATOR, message
+            )
+            del framework.unreachable_tasks[task.id]
+            tasks.update_task(core, task, status)
+            framework.completed_tasks.append(task)
+            core.tell(framework, events.update(status))
+
+
+def unregister(core: Core, agent: Agent) -> None:
+    """The agent leaves in good order."""
+    core.count("messages_unregister_slave")
+    remove(core, agent, "the agent unregistered", "unregistered")
+
+
+def shut_down(core: Core, agent: Agent, why: str) -> None:
+    """The agent has to end, and is removed at once."""
+    core.send(agent, ShutdownAgent(why))
+    remove(core, agent, why)
+
+
+def remove(core: Core, agent: Agent, why: str, reason: str | None = None) -> None:
+    """The agent is gone as what it was: unregistered, replaced, or its machine is down. ``reason`` names a metric."""
+    message = f"Agent {agent.hostname} removed: {why}"
+    core.note(f"agent {agent.id} is removed: {why}")
+    core.count("slave_removals")
+    if reason is not None:
+        core.count(f"slave_removals/reason_{reason}")
+    agent.step(AgentCause.REMOVE)
+    core.registry.admitted.pop(agent.id, None)
+    operations.lose(core, agent, mesos.OPERATION_UNKNOWN, message)
+    core.allocator.remove_agent(agent.id)
+    for framework_id in list(agent.tasks):
+        _lose_tasks(core, agent, framework_id, mesos.TASK_LOST, Reason.REASON_AGENT_REMOVED, message)
+    _forget(core, agent)
+    core.state.removed.add(agent.id)
+    core.tell_all(events.agent_failure(agent.id))
+    for listener in core.listeners:
+        listener.agent_removed(agent.id)
+
+
+def _lose_tasks(
+    core: Core,
+    agent: Agent,
+    framework_id: str,
+    state: mesos.TaskState,
+    reason: mesos.TaskStatus.Reason,
+    message: str,
+    unreachable_since: float | None = None,
+) -> None:
+    framework = core.state.frameworks.get(framework_id)
+    for task in list(agent.tasks.get(framework_id, {}).values()):
+        status = tasks.status_of(core, task, state, reason, message, unreachable_since)
+        tasks.update_task(core, task, status)
+        tasks.remove_task(core, task, unreachable=unreachable_since is not None)
+        if framework is not None:
+            core.tell(framework, events.update(status))
+
+
+def _forget(core: Core, agent: Agent) -> None:
+    """Takes the agent off the master's books; its tasks must have been dealt with."""
+    tasks.remove_executors(core, agent)
+    offers.rescind_of_agent(core, agent)
+    for timer in (agent.ping_timer, agent.reregister_timer):
+        if timer is not None:
+            timer.cancel()
+    if agent.removal is not None:
+        agent.removal()
+        agent.removal = None
+    del core.state.agents[agent.id]
+    if core.state.agents_by_address.get(agent.address) is agent:
+        del core.state.agents_by_address[agent.address]
+
+
+# Changes
+
+
+def update(core: Core, message: UpdateAgent) -> None:
+    """An agent has new oversubscribed resources: what is offered of the old ones is rescinded."""
+    core.count("messages_update_slave")
+    agent = core.state.agents.get(message.agent_id)
+    if agent is None:
+        return
+    resources = Resources.from_messages(message.oversubscribed)
+    if resources == agent.oversubscribed_resources:
+        return
+    agent.total_resources = agent.total_resources - agent.oversubscribed_resources + resources
+    agent.oversubscribed_resources = resources
+    core.allocator.update_agent(agent.id, total=agent.total_resources)
+    offers.rescind_all(core, [offer for offer in agent.offers.values() if offer.resources.revocable()])

@@ -1,0 +1,303 @@
+"""How agents register and come back, and what the master learns from them then.
+
+Source: docs/reference/agent-executor.md 2.2 and 2.3, failover.md 3 to 12, 16 to 24.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.master.options import agent_options, unallocated_by_role, unavailability_of
+from pymesoskit.testing.master.registry import AgentRecord
+from pymesoskit.testing.master.state import Agent, Operation, Task
+from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, AgentCause, AgentState
+from pymesoskit.testing.messages import (
+    AgentRegistered,
+    AgentReregistered,
+    DrainAgent,
+    KillTask,
+    RegisterAgent,
+    ReregisterAgent,
+    ShutdownAgent,
+    ShutdownFramework,
+    UpdateFramework,
+)
+from pymesoskit.testing.network import Address
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.master.core import Core
+
+_REREGISTERED = mesos.TaskStatus.REASON_AGENT_REREGISTERED
+
+
+def total_ping_timeout(core: Core) -> float:
+    """After how many seconds without a ping an agent takes its master for lost."""
+    return core.flags.agent_ping_timeout * core.flags.max_agent_ping_timeouts
+
+
+def register(core: Core, sender: Address, message: RegisterAgent) -> None:
+    """An agent without an id."""
+    core.count("messages_register_slave")
+    if _refused(core, sender, message.agent_info):
+        return
+    known = core.state.agents_by_address.get(sender)
+    if known is not None and known.connected:  # it did not hear the answer
+        core.send(known, AgentRegistered(known.id, total_ping_timeout(core)))
+        return
+    if known is not None:
+        agents.remove(core, known, "a new agent registered at the same address", "registered")
+    info = mesos.AgentInfo()
+    info.CopyFrom(message.agent_info)
+    info.id.value = core.state.new_agent_id()
+    record = AgentRecord(info)
+    core.registry.admitted[info.id.value] = record
+    agent = Agent(info, sender, message.version, message.capabilities, record)
+    agent.registered_time = core.now()
+    _set_resources(agent, message.checkpointed_resources)
+    core.count("slave_registrations")
+    _admit(core, agent, AgentCause.REGISTER)
+    core.send(agent, AgentRegistered(agent.id, total_ping_timeout(core)))
+    agents.start_pings(core, agent)
+
+
+def reregister(core: Core, sender: Address, message: ReregisterAgent) -> None:
+    """An agent with an id, with all that it knows of."""
+    core.count("messages_reregister_slave")
+    info = message.agent_info
+    agent_id = info.id.value
+    if agent_id in core.state.gone:
+        _shut_down(core, sender, "Agent has been marked gone")
+        return
+    if _refused(core, sender, info):
+        return
+    agent = core.state.agents.get(agent_id)
+    if agent is not None:
+        _reregister_known(core, agent, sender, message)
+    else:
+        _readmit(core, sender, message)
+
+
+def _refused(core: Core, sender: Address, info: mesos.AgentInfo) -> bool:
+    """Agents that must not come in: some are told to end, others are left to try again."""
+    machine = core.registry.machines.get((info.hostname.lower(), sender.partition("@")[2].rpartition(":")[0]))
+    if machine is not None and machine.mode == mesos.MachineInfo.DOWN:
+        _shut_down(core, sender, "Machine is `DOWN`")
+        return True
+    has_domain = info.HasField("domain")
+    if has_domain and not core.info.HasField("domain"):
+        core.note(f"agent at {sender} is ignored: it has a domain and the master has none")
+        return True
+    if core.flags.require_agent_domain and not has_domain:
+        core.note(f"agent at {sender} is ignored: it has no domain")
+        return True
+    return False
+
+
+def _shut_down(core: Core, sender: Address, why: str) -> None:
+    core.note(f"agent at {sender} is refused: {why}")
+    core.send_address(sender, ShutdownAgent(why))
+
+
+def _set_resources(agent: Agent, checkpointed: tuple[mesos.Resource, ...]) -> None:
+    agent.checkpointed_resources = Resources.from_messages(checkpointed)
+    agent.total_resources = operations.with_checkpointed(
+        Resources.from_messages(agent.info.resources), agent.checkpointed_resources
+    )
+
+
+def _admit(core: Core, agent: Agent, cause: AgentCause) -> None:
+    """The agent is registered from now on, with all that was put on it before."""
+    core.state.agents[agent.id] = agent
+    core.state.agents_by_address[agent.address] = agent
+    agent.step(cause)
+    core.network.link(core.address, agent.address)
+    machine = core.registry.machines.get(agent.machine)
+    unavailability = (
+        unavailability_of(machine.unavailability)
+        if machine is not None and machine.unavailability is not None
+        else None
+    )
+    core.note(f"agent {agent.id} at {agent.address} is registered")
+    core.allocator.add_agent(
+        agent.id,
+        agent_options(agent),
+        agent.total_resources,
+        unavailability=unavailability,
+        used=unallocated_by_role(agent.used.by),
+    )
+    if agent.deactivated:
+        core.allocator.deactivate_agent(agent.id)
+    for listener in core.listeners:
+        listener.agent_added(agent)
+
+
+# Back from a failover of the master, or from being unreachable
+
+
+def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
+    agent_id = message.agent_info.id.value
+    recovered = core.state.recovered_agents.pop(agent_id, None)
+    unreachable = core.state.unreachable.pop(agent_id, None)
+    record = recovered or (unreachable.record if unreachable is not None else AgentRecord(message.agent_info))
+    previous = AgentState.RECOVERED if recovered is not None else AgentState.UNREACHABLE
+    record.info = message.agent_info
+    core.registry.admitted[agent_id] = record
+    core.state.removed.discard(agent_id)
+    agents.replace_address(core, sender)
+    agent = Agent(message.agent_info, sender, message.version, message.capabilities, record)
+    agent.state = previous
+    agent.registered_time = agent.reregistered_time = core.now()
+    _set_resources(agent, message.checkpointed_resources)
+    core.count("slave_reregistrations")
+
+    completed = [info.id.value for info in message.frameworks if info.id.value in core.state.completed_frameworks]
+    new_frameworks = [
+        info
+        for info in message.frameworks
+        if info.id.value not in core.state.frameworks and info.id.value not in core.state.completed_frameworks
+    ]
+    core.state.agents[agent_id] = agent  # what follows hangs tasks on it
+    for task in message.tasks:
+        framework = core.state.frameworks.get(task.framework_id.value)
+        if framework is not None:
+            framework.unreachable_tasks.pop(task.task_id.value, None)
+    kept_tasks = [task for task in message.tasks if task.framework_id.value not in completed]
+    for framework_id, executor in message.executors:
+        if framework_id not in completed:
+            tasks.add_executor(core, framework_id, executor, agent, core.state.frameworks.get(framework_id))
+    added = [_restore_task(core, agent, task) for task in kept_tasks]
+    _restore_operations(core, agent, message)
+    _admit(core, agent, AgentCause.REREGISTER)
+    for info in new_frameworks:
+        _recover_framework(core, info)
+    for restored in added:
+        for listener in core.listeners:
+            listener.task_added(restored.message)
+    core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
+    for framework_id in completed:
+        core.send(agent, ShutdownFramework(framework_id))
+    if recovered is None:
+        _tell_states(core, agent, was_unreachable=unreachable is not None)
+    _after_reregistration(core, agent)
+    agents.start_pings(core, agent)
+
+
+def _restore_task(core: Core, agent: Agent, reported: mesos.Task) -> Task:
+    message = mesos.Task()
+    message.CopyFrom(reported)
+    task = Task(message, Resources.from_messages(message.resources))
+    core.state.add_task(task, core.state.frameworks.get(task.framework_id), agent)
+    return task
+
+
+def _recover_framework(core: Core, info: mesos.FrameworkInfo) -> None:
+    """A framework that is only known from its agents: what they run is its own from now on."""
+    framework = frameworks.recover(core, info)
+    core.state.adopt(framework)
+
+
+def _restore_operations(core: Core, agent: Agent, message: ReregisterAgent) -> None:
+    for reported in message.operations:
+        operation = mesos.Operation()
+        operation.CopyFrom(reported)
+        operation.agent_id.value = agent.id
+        core.state.add_operation(Operation(operation))
+
+
+def _tell_states(core: Core, agent: Agent, *, was_unreachable: bool) -> None:
+    """Each task of the agent is reported once with its current state: its framework was told that it is lost."""
+    text = "Unreachable agent re-reregistered" if was_unreachable else "Unknown agent reregistered"
+    for task in list(agent.all_tasks()):
+        framework = core.state.frameworks.get(task.framework_id)
+        if framework is not None:
+            core.tell(framework, events.update(tasks.status_of(core, task, task.state, _REREGISTERED, text)))
+
+
+# Back from a lost connection
+
+
+def _reregister_known(core: Core, agent: Agent, sender: Address, message: ReregisterAgent) -> None:
+    if agent.ip != sender.partition("@")[2].rpartition(":")[0] or agent.hostname != message.agent_info.hostname:
+        _shut_down(core, sender, "Agent attempted to reregister with different IP / hostname")
+        return
+    agents.stop_reregister_timer(agent)
+    if agent.address != sender:
+        core.state.agents_by_address.pop(agent.address, None)
+        agents.replace_address(core, sender)
+        agent.address = sender
+    core.state.agents_by_address[sender] = agent
+    was_connected = agent.connected
+    agent.info = agent.record.info = message.agent_info
+    agent.version = message.version
+    agent.capabilities = tuple(message.capabilities)
+    agent.reregistered_time = core.now()
+    agent.step(AgentCause.REREGISTER)
+    core.network.link(core.address, sender)
+    core.count("slave_reregistrations")
+    core.note(f"agent {agent.id} at {sender} has registered again")
+    _set_resources(agent, message.checkpointed_resources)
+    core.allocator.update_agent(agent.id, options=agent_options(agent), total=agent.total_resources)
+    unknown = _reconcile(core, agent, message)
+    if not was_connected and not agent.deactivated:
+        core.allocator.activate_agent(agent.id)
+    core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown))
+    for framework_id in {info.id.value for info in message.frameworks}:
+        if framework_id in core.state.completed_frameworks:
+            core.send(agent, ShutdownFramework(framework_id))
+    _after_reregistration(core, agent)
+
+
+def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tuple[str, str], ...]:
+    """Compares what the agent has with what the master has of it; returns the tasks that the agent does not know.
+
+    The agent itself then reports those as lost. Executors that it does not know have ended without a word.
+    """
+    reported = {(task.framework_id.value, task.task_id.value): task for task in message.tasks}
+    for (framework_id, task_id), task in reported.items():
+        known = agent.task(framework_id, task_id)
+        if known is None:
+            if framework_id in core.state.frameworks:
+                restored = _restore_task(core, agent, task)
+                for listener in core.listeners:
+                    listener.task_added(restored.message)
+        elif task_id in agent.killed_tasks.get(framework_id, ()):
+            core.send(agent, KillTask(framework_id, task_id))
+    unknown = tuple(
+        (task.framework_id, task.id) for task in agent.all_tasks() if (task.framework_id, task.id) not in reported
+    )
+    executors = {(framework_id, info.executor_id.value) for framework_id, info in message.executors}
+    for framework_id, known_executors in list(agent.executors.items()):
+        for executor in list(known_executors.values()):
+            if (framework_id, executor.id) not in executors:
+                tasks.remove_executor(core, executor)
+    for framework_id, info in message.executors:
+        if agent.executor(framework_id, info.executor_id.value) is None and framework_id in core.state.frameworks:
+            tasks.add_executor(core, framework_id, info, agent, core.state.frameworks[framework_id])
+    _reconcile_operations(core, agent, {operation.uuid.value for operation in message.operations})
+    return unknown
+
+
+def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> None:
+    """Operations that the agent has not heard of are lost with the message that carried them."""
+    for operation in list(agent.operations.values()):
+        if operation.uuid in reported or operation.state in TERMINAL_OPERATION_STATES:
+            continue
+        framework = core.state.frameworks.get(operation.framework_id)
+        if framework is not None and operation.id:
+            status = operations.make_status(mesos.OPERATION_DROPPED, operation_id=operation.id, agent_id=agent.id)
+            core.tell(framework, events.update_operation_status(status))
+        operations.forget(core, agent, operation)
+
+
+def _after_reregistration(core: Core, agent: Agent) -> None:
+    """What an agent has to hear again: frameworks as they are now, and that it drains."""
+    for framework_id in agent.tasks.keys() | agent.executors.keys():
+        framework = core.state.frameworks.get(framework_id)
+        if framework is not None and framework.connected:
+            core.send(agent, UpdateFramework(framework.info))
+    if agent.record.drain_config is not None:
+        core.send(agent, DrainAgent(agent.record.drain_config))
+        draining.check(core, agent)

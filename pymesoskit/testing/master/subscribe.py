@@ -1,0 +1,98 @@
+"""SUBSCRIBE: who is admitted, and what is wrong with those who are not.
+
+The HTTP checks are over when a call gets here and the stream is open: what is refused now is told by one ERROR event, and then the
+stream ends. Source: docs/reference/scheduler-api.md 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.api import EventStream
+from pymesoskit.testing.http import Responder
+from pymesoskit.testing.master import events, frameworks
+from pymesoskit.testing.master.state import Framework
+from pymesoskit.testing.master.transitions import FrameworkState
+from pymesoskit.testing.master.validation.constraints import constraints_error
+from pymesoskit.testing.master.validation.framework import framework_error, principal_error
+from pymesoskit.testing.master.validation.regex import RegexLimits
+from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.master.core import Core
+
+
+class _Subscription:
+    """One stream; it knows whose it is as soon as somebody is admitted, and tells when the other side ends it."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.framework: Framework | None = None
+        self.epoch = 0
+
+    def closed(self) -> None:
+        if self.framework is not None:
+            frameworks.disconnected(self._core, self.framework, self.epoch)
+
+
+def subscribe(
+    core: Core, call: scheduler.Call.Subscribe, principal: str | None, responder: Responder, content_type: str
+) -> None:
+    """Opens the stream and admits the framework, or says why not."""
+    subscription = _Subscription(core)
+    stream_id = str(core.new_uuid())
+    headers = (("Content-Type", content_type), ("Mesos-Stream-Id", stream_id))
+    stream = EventStream(responder.stream(200, headers, subscription.closed), content_type)
+    info = mesos.FrameworkInfo()
+    info.CopyFrom(call.framework_info)
+    if principal is not None and not info.HasField("principal"):
+        info.principal = principal
+    framework_id = info.id.value
+    core.count("messages_reregister_framework" if framework_id else "messages_register_framework")
+    error = subscription_error(core, info, call)
+    if error is not None:
+        core.note(f"SUBSCRIBE of {info.name} is refused: {error}")
+        stream.send(events.error(error))
+        stream.end()
+        return
+    constraints = call.offer_constraints if call.HasField("offer_constraints") else None
+    framework = core.state.frameworks.get(framework_id)
+    if framework is None and framework_id:
+        framework = frameworks.recover(core, info)
+    if framework is None:
+        info.id.value = core.state.new_framework_id()
+        framework = frameworks.new_framework(core, info, FrameworkState.RECOVERED)
+        framework.suppressed_roles = frozenset(call.suppressed_roles)
+        framework.offer_constraints = constraints
+        frameworks.admit(core, framework, stream, stream_id)
+    else:
+        info.user = framework.info.user
+        if info.checkpoint != framework.info.checkpoint:
+            info.checkpoint = framework.info.checkpoint
+        frameworks.update_info(core, framework, info, call.suppressed_roles, constraints)
+        frameworks.readmit(core, framework, stream, stream_id)
+    framework.counters["calls/subscribe"] += 1
+    subscription.framework = framework
+    subscription.epoch = framework.epoch
+
+
+def regex_limits(core: Core) -> RegexLimits:
+    """How large regular expressions of offer constraints may be."""
+    return RegexLimits(core.flags.offer_constraints_re2_max_mem, core.flags.offer_constraints_re2_max_program_size)
+
+
+def subscription_error(core: Core, info: mesos.FrameworkInfo, call: scheduler.Call.Subscribe) -> str | None:
+    """The first reason to refuse a subscription."""
+    error = framework_error(
+        info,
+        call.suppressed_roles,
+        whitelist=core.flags.roles,
+        root_submissions=core.flags.root_submissions,
+        is_completed=info.id.value in core.state.completed_frameworks,
+    )
+    if error is None and call.HasField("offer_constraints"):
+        error = constraints_error(call.offer_constraints, regex_limits(core))
+    framework = core.state.frameworks.get(info.id.value)
+    if error is None and framework is not None and info.id.value:
+        error = principal_error(framework.info, info)
+    return error
