@@ -39,7 +39,8 @@ def drain(core: Core, call: pb.Call.DrainAgent) -> None:
     record = _record(core, agent_id)
     config = mesos.DrainConfig(mark_gone=call.mark_gone)
     if call.HasField("max_grace_period"):
-        config.max_grace_period.CopyFrom(call.max_grace_period)
+        grace = call.max_grace_period
+        config.max_grace_period.nanoseconds = grace.seconds * 10**9 + grace.nanos
     record.deactivated = True
     record.drain_config, record.drain_state, record.drain_start_time = config, mesos.DRAINING, core.now()
     core.note(f"agent {agent_id} is to drain")
@@ -50,7 +51,7 @@ def drain(core: Core, call: pb.Call.DrainAgent) -> None:
 
 
 def check(core: Core, agent: Agent) -> None:
-    """Something on the agent has ended: if it drains and nothing is left, it is drained (or gone, if that was asked)."""
+    """Something on the agent has ended: if it drains and nothing is left, it is drained (or gone, if so asked)."""
     if agent.drain_state != mesos.DRAINING or agent.tasks or agent.operations:
         return
     core.note(f"agent {agent.id} is drained")

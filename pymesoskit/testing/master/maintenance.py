@@ -1,7 +1,7 @@
 """Maintenance: the schedule, and the machines it takes from UP to DRAINING to DOWN and back.
 
-The registry keeps both; a machine that is UP has no entry there. When a schedule is posted, the offers and inverse offers
-on all agents are rescinded, and the allocator makes them anew with the unavailability of now.
+The registry keeps both; a machine that is UP has no entry there. When a schedule is posted, the offers and inverse
+offers on all agents are rescinded, and the allocator makes them anew with the unavailability of now.
 Source: docs/reference/operator-api.md 2.4, allocator.md 8 and 9.
 """
 
@@ -14,7 +14,9 @@ from pymesoskit.testing.master import agents, offers
 from pymesoskit.testing.master.machines import MachineKey, machine_key, machines_error, schedule_error
 from pymesoskit.testing.master.options import unavailability_of
 from pymesoskit.testing.master.registry import Machine
+from pymesoskit.testing.messages import ShutdownAgent
 from pymesoskit.wire import to_json
+from pymesoskit.wire.v1 import allocator as pb_allocator
 from pymesoskit.wire.v1 import maintenance as pb
 from pymesoskit.wire.v1 import mesos
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Agent
 
 DRAINING = mesos.MachineInfo.DRAINING
 DOWN = mesos.MachineInfo.DOWN
@@ -64,7 +67,8 @@ def start(core: Core, machines: Sequence[mesos.MachineID]) -> None:
     """START_MAINTENANCE: brings draining machines down; their agents end and are removed. Raises ``Refused`` (400)."""
     found = _find(core, machines, DRAINING, "is not in DRAINING mode and cannot be brought down")
     for agent in [agent for agent in core.state.agents.values() if agent.machine in found]:
-        agents.shut_down(core, agent, MACHINE_DOWN)
+        core.send(agent, ShutdownAgent(MACHINE_DOWN))
+        agents.remove(core, agent, MACHINE_DOWN)
     for machine in found.values():
         machine.mode = DOWN
 
@@ -84,9 +88,9 @@ def stop(core: Core, machines: Sequence[mesos.MachineID]) -> None:
 
 def status(core: Core) -> pb.ClusterStatus:
     """Machines that drain, with what frameworks answered to inverse offers, and machines that are down."""
-    on_machine: dict[MachineKey, list[str]] = {}
+    on_machine: dict[MachineKey, list[Agent]] = {}
     for agent in core.state.agents.values():
-        on_machine.setdefault(agent.machine, []).append(agent.id)
+        on_machine.setdefault(agent.machine, []).append(agent)
     answers = core.allocator.inverse_offer_statuses()
     cluster = pb.ClusterStatus()
     for key, machine in core.registry.machines.items():
@@ -94,9 +98,13 @@ def status(core: Core) -> pb.ClusterStatus:
             cluster.down_machines.append(machine.id)
             continue
         draining = cluster.draining_machines.add(id=machine.id)
-        for agent_id in on_machine.get(key, []):
-            for framework_id, answer in answers.get(agent_id, {}).items():
-                draining.statuses.append(offers.inverse_offer_status(core, agent_id, framework_id, answer))
+        for agent in on_machine.get(key, []):
+            for framework_id, answer in answers.get(agent.id, {}).items():
+                draining.statuses.add(
+                    status=pb_allocator.InverseOfferStatus.Status.Value(answer),
+                    framework_id=mesos.FrameworkID(value=framework_id),
+                    timestamp=mesos.TimeInfo(nanoseconds=int(agent.inverse_answers.get(framework_id, 0.0) * 1e9)),
+                )
     return cluster
 
 

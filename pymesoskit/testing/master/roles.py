@@ -1,20 +1,22 @@
 """What roles there are, and what each of them has: the numbers behind ``/roles``, GET_ROLES and the checks of quota.
 
-Amounts of a role include those of the roles below it. Source: docs/reference/operator-api.md 2.3 and 3.2, allocator.md 6.
+Amounts of a role include those of the roles below it. Source: docs/reference/operator-api.md 2.3 and 3.2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from pymesoskit.resources import Quantities, Resources
+from pymesoskit.resources import Quantities
+from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pymesoskit.testing.flags import MasterFlags
+    from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.state import MasterState
 
 DEFAULT_WEIGHT = 1.0
@@ -110,10 +112,50 @@ def known_roles(state: MasterState, flags: MasterFlags) -> list[str]:
     return sorted({ancestor for role in roles for ancestor in lineage(role)})
 
 
-def scalars_of_role(state: MasterState, role: str) -> Resources:
-    """What a role itself uses or is offered: plain scalars, by name (GET_ROLES shows no more)."""
-    total = Resources()
-    for framework in state.frameworks.values():
-        for held in (framework.used.total, framework.offered.total):
-            total += held.allocations().get(role, Resources())
-    return total.stripped_scalar_quantity()
+#: What GET_ROLES shows of a role's resources.
+_SHOWN = ("cpus", "disk", "gpus", "mem")
+
+
+def role_messages(core: Core) -> Iterator[mesos.Role]:
+    """What GET_ROLES shows: no quota, and of what a role uses and is offered only the usual scalars."""
+    amounts, frameworks = amounts_by_role(core.state), frameworks_by_role(core.state)
+    for name in known_roles(core.state, core.flags):
+        held = amounts.get(name, NOTHING)
+        total = held.allocated + held.offered
+        yield mesos.Role(
+            name=name,
+            weight=core.registry.weights.get(name, DEFAULT_WEIGHT),
+            frameworks=(mesos.FrameworkID(value=framework_id) for framework_id in frameworks.get(name, ())),
+            resources=(
+                mesos.Resource(name=key, type=mesos.Value.SCALAR, scalar=mesos.Value.Scalar(value=value))
+                for key, value in total.items()
+                if key in _SHOWN
+            ),
+        )
+
+
+def role_models(core: Core) -> Iterator[dict[str, Any]]:
+    """What ``/roles`` shows."""
+    amounts, frameworks = amounts_by_role(core.state), frameworks_by_role(core.state)
+    for name in known_roles(core.state, core.flags):
+        held = amounts.get(name, NOTHING)
+        config = core.registry.quotas.get(name)
+        yield {
+            "name": name,
+            "weight": core.registry.weights.get(name, DEFAULT_WEIGHT),
+            "quota": {
+                "role": name,
+                "guarantee": _numbers(config.guarantees) if config is not None else {},
+                "limit": _numbers(config.limits) if config is not None else {},
+                "consumed": dict(held.consumed_quota.items()),
+            },
+            "resources": dict((held.allocated + held.offered).items()),
+            "allocated": dict(held.allocated.items()),
+            "offered": dict(held.offered.items()),
+            "reserved": dict(held.reserved.items()),
+            "frameworks": frameworks.get(name, []),
+        }
+
+
+def _numbers(scalars: Mapping[str, mesos.Value.Scalar]) -> dict[str, float]:
+    return {name: scalars[name].value for name in sorted(scalars)}

@@ -1,7 +1,7 @@
 """The queries of the v1 operator API that show the master's state: GET_STATE and what it is made of, GET_OPERATIONS.
 
-Each answer exists as a message and as JSON text. The text is not that of the message: lists are printed even if they are
-empty, which Mesos's JSON does not do anywhere else; it is put together from its items, so that nothing is copied.
+Each answer exists as a message and as JSON text. The text is not that of the message: lists are printed even if they
+are empty, as nowhere else in Mesos's JSON. It is put together from its items, so that nothing is copied.
 Source: docs/reference/operator-api.md 2.1.
 """
 

@@ -22,7 +22,7 @@ AgentView = pb.Response.GetAgents.Agent
 FrameworkView = pb.Response.GetFrameworks.Framework
 
 
-_AGENT_CAPABILITIES = dict(mesos.AgentInfo.Capability.Type.items())
+_AGENT_CAPABILITIES = frozenset(mesos.AgentInfo.Capability.Type.keys())
 
 
 def nanoseconds(seconds: float) -> int:
@@ -67,10 +67,7 @@ def agent_view(agent: Agent) -> AgentView:
 def agent_capabilities(names: Iterable[str]) -> Iterable[mesos.AgentInfo.Capability]:
     """Capabilities by name; one that this version's enum does not know stays, without its type."""
     for name in names:
-        if name in known:  # noqa: SIM118: not a dict
-            yield mesos.AgentInfo.Capability(type=known.Value(name))
-        else:
-            yield mesos.AgentInfo.Capability()
+        yield mesos.AgentInfo.Capability(type=name if name in _AGENT_CAPABILITIES else None)
 
 
 def framework_view(framework: Framework) -> FrameworkView:

@@ -1,0 +1,131 @@
+"""Which path is served by what, and who may: all endpoints of the operator's side of one master.
+
+Each endpoint belongs to a realm, or to none and is open to all. Source: docs/reference/operator-api.md 1 and 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing import files
+from pymesoskit.testing.master.auth import READONLY, READWRITE
+from pymesoskit.testing.master.gauges import read_metrics
+from pymesoskit.testing.master.legacy import changing, plain, reading
+from pymesoskit.testing.master.logging_level import LoggingLevel
+from pymesoskit.testing.master.operator.api import OperatorApi
+from pymesoskit.testing.master.operator.events import OperatorEvents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.api import RequestHandler
+    from pymesoskit.testing.authentication import Authenticator
+    from pymesoskit.testing.http import Handler, Request, Responder, Response
+    from pymesoskit.testing.master.core import Core
+
+    #: Answers a request at once.
+    Answer = Callable[[Core, Request], Response]
+    #: The same, for those that have to know who asks.
+    PrincipalAnswer = Callable[[Core, Request, str | None], Response]
+
+
+_READING: dict[str, Answer] = {
+    "/state": reading.state,
+    "/state-summary": reading.state_summary,
+    "/slaves": reading.slaves,
+    "/frameworks": reading.frameworks,
+    "/tasks": reading.tasks,
+    "/roles": reading.all_roles,
+    "/flags": plain.flags,
+}
+
+#: Reading from one of these needs the right to write, too.
+_CHANGING: dict[str, Answer] = {
+    "/quota": changing.serve_quota,
+    "/weights": changing.serve_weights,
+    "/maintenance/schedule": changing.serve_schedule,
+    "/maintenance/status": changing.serve_maintenance_status,
+    "/machine/down": changing.machine_down,
+    "/machine/up": changing.machine_up,
+    "/teardown": changing.serve_teardown,
+}
+
+_RESERVING: dict[str, PrincipalAnswer] = {
+    "/reserve": changing.reserve,
+    "/unreserve": changing.unreserve,
+    "/create-volumes": changing.create_volumes,
+    "/destroy-volumes": changing.destroy_volumes,
+}
+
+
+class OperatorEndpoints:
+    """The operator's side of one master: its routes, its event stream, its files."""
+
+    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+        self._core = core
+        self._authenticator = authenticator
+        self.files = files.FileRoots()
+        self.events = OperatorEvents(core.state, core.actor.clock, core.flags.max_operator_event_stream_subscribers)
+        core.listeners.append(self.events)
+        self._logging = LoggingLevel(core)
+        self._api = OperatorApi(core, self.events, self.files, self._logging)
+
+    def routes(self) -> dict[str, RequestHandler]:
+        """All paths (without the process's name) and what serves them."""
+        routes: dict[str, RequestHandler] = {
+            "/api/v1": self._serve_api,
+            "/health": _open(plain.health),
+            "/version": _open(plain.serve_version),
+            "/redirect": _open(lambda request: plain.redirect(self._core, request)),
+            "/metrics/snapshot": self._checked(READONLY, lambda _, request: plain.metrics(self.read_metrics, request)),
+            "/system/stats.json": _open(plain.system_stats),
+            "/logging/toggle": self._checked(
+                READWRITE, lambda _, request: plain.toggle_logging(self._logging, request)
+            ),
+            "/allocator/offer_constraints_debug": self._checked(READONLY, reading.constraints_debug),
+        }
+        for path, answer in _READING.items():
+            routes[path] = self._checked(READONLY, answer)
+        for path, answer in _CHANGING.items():
+            routes[path] = self._checked(READWRITE, answer)
+        for path, reserve in _RESERVING.items():
+            routes[path] = self._for_principal(READWRITE, reserve)
+        for path, serve in files.routes(self.files).items():
+            routes[path] = self._guarded(READONLY, serve)
+        return routes
+
+    def read_metrics(self) -> dict[str, float]:
+        """All metrics of the master, by name."""
+        return read_metrics(self._core, len(self.events))
+
+    def close(self) -> None:
+        """Breaks the event streams: the master ends."""
+        self.events.close()
+
+    def _serve_api(self, request: Request, responder: Responder) -> None:
+        principal = self._authenticator.authenticate(request, READWRITE)
+        self._api.handle(request, responder, principal)
+
+    def _checked(self, realm: str, answer: Answer) -> RequestHandler:
+        return self._for_principal(realm, lambda core, request, _: answer(core, request))
+
+    def _for_principal(self, realm: str, answer: PrincipalAnswer) -> RequestHandler:
+        def serve(request: Request, responder: Responder) -> None:
+            principal = self._authenticator.authenticate(request, realm)
+            responder.respond(answer(self._core, request, principal))
+
+        return serve
+
+    def _guarded(self, realm: str, handler: Handler) -> RequestHandler:
+        def serve(request: Request, responder: Responder) -> None:
+            self._authenticator.authenticate(request, realm)
+            handler(request, responder)
+
+        return serve
+
+
+def _open(answer: Callable[[Request], Response]) -> RequestHandler:
+    def serve(request: Request, responder: Responder) -> None:
+        responder.respond(answer(request))
+
+    return serve

@@ -1,0 +1,1 @@
+"""The master's endpoints from before the v1 API: ``/state``, ``/slaves``, ``/metrics/snapshot``, ``/quota``, …"""

@@ -1,0 +1,81 @@
+"""Endpoints without a view on frameworks and agents: health, version, flags, metrics, redirection, help.
+
+Source: docs/reference/operator-api.md 3.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing import version
+from pymesoskit.testing.api import refuse
+from pymesoskit.testing.flag_syntax import DURATION
+from pymesoskit.testing.http import Response
+from pymesoskit.testing.master.legacy.answers import json_answer
+from pymesoskit.testing.system import system_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pymesoskit.testing.http import Request
+    from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.logging_level import LoggingLevel
+
+
+def health(_: Request) -> Response:
+    """``/health``: an empty answer is a healthy one."""
+    return Response(200)
+
+
+def serve_version(request: Request) -> Response:
+    """``/version``."""
+    return json_answer(version.version_model(), request)
+
+
+def system_stats(request: Request) -> Response:
+    """``/system/stats.json``."""
+    return json_answer(system_model(), request)
+
+
+def flags(core: Core, request: Request) -> Response:
+    """``/flags``."""
+    return json_answer({"flags": core.flags.as_text()}, request)
+
+
+def redirect(core: Core, request: Request) -> Response:
+    """``/redirect``: to the leader, even on the leader itself."""
+    parts = [part for part in request.path.split("/") if part]
+    if parts not in (["redirect"], ["master", "redirect"]):
+        return Response(404)
+    return Response(307, b"", (("Location", f"//{core.info.hostname}:{core.info.port}"),))
+
+
+def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Response:
+    """``/metrics/snapshot?timeout=``: everything is at hand at once, so the time allowed is only checked."""
+    timeout = request.query().get("timeout")
+    if timeout is not None:
+        try:
+            DURATION.parse(timeout)
+        except (ValueError, ArithmeticError) as error:
+            raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
+    return json_answer(read(), request)
+
+
+def toggle_logging(logging: LoggingLevel, request: Request) -> Response:
+    """``/logging/toggle?level=&duration=``: shows the level, or raises it for a while."""
+    query = request.query()
+    level, duration = query.get("level"), query.get("duration")
+    if level is None and duration is None:
+        return Response.text(200, f"{logging.level}\n")
+    if level is None:
+        raise refuse(400, "Expecting 'level=value' in query.\n")
+    if duration is None:
+        raise refuse(400, "Expecting 'duration=value' in query.\n")
+    if not (level.isascii() and level.isdigit()):
+        raise refuse(400, f"Failed to convert '{level}' to number.\n")
+    try:
+        seconds = DURATION.parse(duration)
+    except (ValueError, ArithmeticError) as error:
+        raise refuse(400, f"{error}.\n") from None
+    logging.raise_to(int(level), seconds)
+    return Response(200)

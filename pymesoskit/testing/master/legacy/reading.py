@@ -1,0 +1,152 @@
+"""The older endpoints that show the master's state. Source: docs/reference/operator-api.md 3.2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing import model, version
+from pymesoskit.testing.master import roles
+from pymesoskit.testing.master.legacy import fragments
+from pymesoskit.testing.master.legacy.answers import json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pymesoskit.testing.http import Request, Response
+    from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Framework, Task
+    from pymesoskit.testing.model import Json
+
+#: What ``/state`` says that the master can do. (The v1 enumeration has no name for the last.)
+CAPABILITIES = ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
+
+#: ``/tasks`` gives at most so many unless told otherwise.
+TASK_LIMIT = 100
+
+
+def state(core: Core, request: Request) -> Response:
+    """``/state``: everything."""
+    info, flags = core.info, core.flags
+    active = sum(agent.active for agent in core.state.agents.values())
+    body: Json = {
+        **version.build_model(),
+        "start_time": core.state.start_time,
+        "elected_time": core.state.elected_time,
+        "id": info.id,
+        "pid": info.pid,
+        "hostname": info.hostname,
+        "capabilities": list(CAPABILITIES),
+        "activated_slaves": float(active),
+        "deactivated_slaves": float(len(core.state.agents) - active),
+        "unreachable_slaves": float(len(core.state.unreachable)),
+    }
+    if info.HasField("domain"):
+        body["domain"] = model.domain(info.domain)
+    body["leader"] = info.pid
+    body["leader_info"] = {"id": info.id, "pid": info.pid, "port": info.port, "hostname": info.hostname}
+    if info.HasField("domain"):
+        body["leader_info"]["domain"] = model.domain(info.domain)
+    for name in ("cluster", "log_dir", "external_log_file"):
+        value = getattr(flags, name)
+        if value is not None:
+            body[name] = value
+    body["flags"] = flags.as_text()
+    body["slaves"] = [fragments.agent(agent) for agent in core.state.agents.values()]
+    body["recovered_slaves"] = _recovered(core)
+    body["frameworks"] = [fragments.framework(framework) for framework in core.state.frameworks.values()]
+    completed = core.state.completed_frameworks.values()
+    body["completed_frameworks"] = [fragments.framework(framework) for framework in completed]
+    body["orphan_tasks"] = []
+    body["unregistered_frameworks"] = []
+    return json_answer(body, request)
+
+
+def _recovered(core: Core) -> list[Json]:
+    return [model.agent_info(record.info) for record in core.state.recovered_agents.values()]
+
+
+def state_summary(core: Core, request: Request) -> Response:
+    """``/state-summary``: agents and frameworks with numbers of tasks."""
+    summaries = fragments.TaskSummaries(core.state.frameworks.values())
+    body: Json = {"hostname": core.info.hostname}
+    if core.flags.cluster is not None:
+        body["cluster"] = core.flags.cluster
+    body["slaves"] = [
+        {**fragments.agent(agent), **summaries.of_agent(agent.id)} for agent in core.state.agents.values()
+    ]
+    body["frameworks"] = [
+        {**fragments.framework_summary(framework), **summaries.of_framework(framework.id)}
+        for framework in core.state.frameworks.values()
+    ]
+    return json_answer(body, request)
+
+
+def slaves(core: Core, request: Request) -> Response:
+    """``/slaves?slave_id=``: agents with all metadata of their resources."""
+    wanted = request.query().get("slave_id")
+    body = {
+        "slaves": [
+            {**fragments.agent(agent), **fragments.full_resources(agent)}
+            for agent in core.state.agents.values()
+            if wanted in {None, agent.id}
+        ],
+        "recovered_slaves": [fragment for fragment in _recovered(core) if wanted in {None, fragment["id"]}],
+    }
+    return json_answer(body, request)
+
+
+def frameworks(core: Core, request: Request) -> Response:
+    """``/frameworks?framework_id=``."""
+    wanted = request.query().get("framework_id")
+
+    def shown(group: Iterable[Framework]) -> list[Json]:
+        return [fragments.framework(framework) for framework in group if wanted in {None, framework.id}]
+
+    body = {
+        "frameworks": shown(core.state.frameworks.values()),
+        "completed_frameworks": shown(core.state.completed_frameworks.values()),
+        "unregistered_frameworks": [],
+    }
+    return json_answer(body, request)
+
+
+def tasks(core: Core, request: Request) -> Response:
+    """``/tasks?framework_id=&task_id=&limit=&offset=&order=``: sorted by the time of the first status, latest first.
+
+    A task without status is older than all others.
+    """
+    query = request.query()
+    ascending = query.get("order") == "asc"
+    limit, offset = _number(query, "limit", TASK_LIMIT), _number(query, "offset", 0)
+    found = [
+        task
+        for group in (core.state.frameworks, core.state.completed_frameworks)
+        for framework in group.values()
+        if query.get("framework_id") in {None, framework.id}
+        for some in (framework.tasks.values(), framework.unreachable_tasks.values(), framework.completed_tasks)
+        for task in some
+        if query.get("task_id") in {None, task.id}
+    ]
+    found.sort(key=_first_seen, reverse=not ascending)
+    return json_answer({"tasks": fragments.tasks(found[offset : offset + limit])}, request)
+
+
+def _first_seen(task: Task) -> tuple[bool, float]:
+    statuses = task.message.statuses
+    return (True, statuses[0].timestamp) if statuses else (False, 0.0)
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A parameter that is a number; what is none, or negative, counts as not given."""
+    text = query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else default
+
+
+def all_roles(core: Core, request: Request) -> Response:
+    """``/roles``."""
+    return json_answer({"roles": list(roles.role_models(core))}, request)
+
+
+def constraints_debug(core: Core, request: Request) -> Response:
+    """``/allocator/offer_constraints_debug``."""
+    return json_answer(core.allocator.constraints_debug(), request)
