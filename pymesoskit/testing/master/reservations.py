@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources, ResourcesError, consumed, conversions, operation_error
-from pymesoskit.testing.allocator import Conversion, Filters
+from pymesoskit.testing.allocator import Filters
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.master import offers, operations
 from pymesoskit.testing.master.validation import operation as validation
@@ -45,8 +45,7 @@ def apply(core: Core, agent_id: str, operation: mesos.Offer.Operation, principal
         raise refuse(400, f"Invalid {name} operation: {refused}") from None
     _take_back(core, agent, operation, required)
     try:
-        steps = [Conversion(step.consumed, step.converted) for step in conversions(operation)]
-        core.allocator.update_available(agent.id, steps)
+        core.allocator.update_available(agent.id, conversions(operation))
     except ResourcesError as missing:
         raise refuse(409, str(missing)) from None
     core.note(f"an operator's {name} on agent {agent.id}")

@@ -41,11 +41,6 @@ if TYPE_CHECKING:
 Type = pb.Call.Type
 Operation = mesos.Offer.Operation
 
-#: The type of the answer to a query: it has the name of the call's type.
-_RESPONSE_TYPES: Mapping[pb.Call.Type, pb.Response.Type] = {
-    Type.Value(name): pb.Response.Type.Value(name) for name in pb.Response.Type
-}
-
 OK = Response(200)
 ACCEPTED = Response(202)
 
@@ -116,7 +111,7 @@ class OperatorApi:
             responder.respond(_listing(self._core, kind, call.content_type))
         elif kind in self._queries:
             response = self._queries[kind](call)
-            response.type = _RESPONSE_TYPES[kind]
+            response.MergeFrom(pb.Response(type=Type.Name(kind)))  # an answer is named as its call
             responder.respond(answer(response, call.content_type))
         elif kind in self._changes:
             self._changes[kind](call)
@@ -224,7 +219,7 @@ def _listing(core: Core, kind: pb.Call.Type, content_type: str) -> Response:
     name, as_json, as_message = _LISTINGS[kind]
     if content_type == JSON:
         return Response.json(f'{{"type":"{Type.Name(kind)}","{name}":{as_json(core.state)}}}')
-    response = pb.Response(type=_RESPONSE_TYPES[kind])
+    response = pb.Response(type=Type.Name(kind))
     getattr(response, name).MergeFrom(as_message(core.state))
     return answer(response, content_type)
 
