@@ -5,12 +5,13 @@ What a call says is made by ``calls``, ``operations`` and ``tasks``.
 """
 
 from pymesoskit.scheduler import calls, operations
-from pymesoskit.scheduler.client import Notice, SchedulerClient
+from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.driver import Acknowledgement, SchedulerDriver
 from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, SubscriptionRejected
 from pymesoskit.scheduler.handlers import Scheduler
 from pymesoskit.scheduler.offers import OfferPool
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
+from pymesoskit.scheduler.states import NEVER_RAN_STATES, TERMINAL_STATES, is_terminal, state_name
 from pymesoskit.scheduler.store import FileStore, FrameworkIdStore, MemoryStore
 from pymesoskit.scheduler.tasks import (
     command,
@@ -22,13 +23,14 @@ from pymesoskit.scheduler.tasks import (
 )
 
 __all__ = [
+    "NEVER_RAN_STATES",
+    "TERMINAL_STATES",
     "Acknowledgement",
     "FileStore",
     "FrameworkFailedOver",
     "FrameworkIdStore",
     "FrameworkRemoved",
     "MemoryStore",
-    "Notice",
     "OfferPool",
     "OnRemoved",
     "Scheduler",
@@ -42,6 +44,8 @@ __all__ = [
     "custom_executor",
     "default_executor",
     "executor_task",
+    "is_terminal",
     "new_task_id",
     "operations",
+    "state_name",
 ]

@@ -1,29 +1,25 @@
 """The scheduler API with handlers: a ``Scheduler`` is called for each event, in a thread of the driver's own.
 
-Two threads: one reads and writes (``transport``), one calls the handlers. Over a transport in virtual time there is
-none: the handlers run in the cluster's turn.
-
-What a handler raises ends the driver: it disconnects (tasks go on, nothing is torn down), calls ``stopped``, and
-``join`` and ``run`` raise ``HandlerFailed`` with the original as its cause. The update that was being handled is not
-acknowledged, so it comes again. The one exception is ``NotSubscribed``, which any call may raise when the connection
-has just gone: it ends that handler, not the driver.
+How handlers are called, and what becomes of what they raise, is the general driver's (``transport/driver.py``). An
+update whose handler raised is not acknowledged, so it comes again.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 
-from pymesoskit.scheduler.client import QUEUE_LIMIT, Item, SchedulerClient
+from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
+from pymesoskit.transport.client import QUEUE_LIMIT, Notice
 from pymesoskit.transport.content import PROTOBUF, Codec
-from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
+from pymesoskit.transport.driver import HandlerDriver
 from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
 from pymesoskit.transport.subscriber import CallFailed, Timeouts
-from pymesoskit.wire.v1 import mesos, scheduler
+from pymesoskit.wire.v1 import mesos
+from pymesoskit.wire.v1 import scheduler as v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +38,7 @@ __all__ = ["Acknowledgement", "SchedulerDriver"]
 
 _log = logging.getLogger(__name__)
 
-Event = scheduler.Event
+Event = v1.Event
 
 
 class Acknowledgement(Enum):
@@ -52,7 +48,7 @@ class Acknowledgement(Enum):
     EXPLICIT = "explicit"  # the handlers, with ``driver.acknowledge``
 
 
-class SchedulerDriver(CallMethods):
+class SchedulerDriver(HandlerDriver[Event], CallMethods):
     """Runs a ``Scheduler`` against a master. The arguments are those of ``SchedulerClient``, which it is made of.
 
     ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does both. As a context
@@ -71,7 +67,7 @@ class SchedulerDriver(CallMethods):
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
         suppressed_roles: Iterable[str] = (),
-        offer_constraints: scheduler.OfferConstraints | None = None,
+        offer_constraints: v1.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
         watchdog: Watchdog | None = None,
@@ -95,83 +91,19 @@ class SchedulerDriver(CallMethods):
             queue_limit=queue_limit,
         )
         self._automatic = acknowledgement is Acknowledgement.AUTOMATIC
-        self._thread = threading.Thread(
-            target=self._run, name=f"pymesoskit-{framework.name or 'scheduler'}-handlers", daemon=True
-        )
-        self._handling: int | None = None  # the thread that is in a handler
-        self._ending: Callable[[], None] | None = None  # asked for by the handler that runs, done when it has returned
-        self._stopping = False
-        self._ended = False
-        self._error: MesosError | None = None
-        self._handlers = self._table()
+        super().__init__(self._client, Event, f"pymesoskit-{framework.name or 'scheduler'}")
 
     # Its life.
-
-    def start(self) -> Self:
-        """Begins to subscribe; returns at once. Raises ``DriverStateError`` the second time, and what the id's store
-        raises.
-        """
-        if self._client.threaded:
-            self._client._start(None)  # a driver is a client with handlers
-            self._thread.start()
-        else:
-            self._client._start(self._consume)
-        return self
 
     def stop(self) -> None:
         """Ends the framework: TEARDOWN (its tasks are killed, its id is never used again). Returns at once; ``join``
         waits.
 
-        Raises ``NotSubscribed`` if the master cannot be told now: wait for a subscription, or ``disconnect``.
+        Raises ``NotSubscribed`` if the master cannot be told now: wait for a subscription, or ``disconnect``, which
+        leaves the framework and its tasks to a scheduler that subscribes with the same id within the framework's
+        failover timeout.
         """
         self._end(self._client.teardown)
-
-    def disconnect(self) -> None:
-        """Ends the driver and leaves the framework and its tasks to a scheduler that subscribes with the same id
-        within the framework's failover timeout. Returns at once; ``join`` waits. Calls made before are answered first.
-        """
-        self._end(self._client.disconnect)
-
-    def _end(self, how: Callable[[], None]) -> None:
-        if self._stopping or self._ended:
-            return
-        if self._handling == threading.get_ident():
-            self._ending = how  # after what the handler is about to acknowledge
-            return
-        how()
-        self._stopping = True
-
-    def join(self, timeout: float | None = None) -> None:
-        """Waits for the end. Raises what ended the driver if that was an error; ``TimeoutError`` after ``timeout``
-        seconds.
-        """
-        if not self._client.threaded:
-            if not self._ended:
-                raise DriverStateError("in virtual time nobody can wait: advance the cluster until driver.ended")
-        elif self._thread.ident is None:
-            raise DriverStateError("not started")
-        elif self._thread is threading.current_thread():
-            raise DriverStateError("a handler cannot wait for the end of its own driver")
-        else:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise TimeoutError(f"the driver has not ended within {timeout:g} s")
-        if self._error is not None:
-            raise self._error
-
-    def run(self) -> None:
-        """``start`` and ``join``. Interrupted (Ctrl-C), it disconnects first."""
-        self.start()
-        try:
-            self.join()
-        except BaseException:
-            self._leave()
-            raise
-
-    def _leave(self) -> None:
-        self.disconnect()
-        if self._client.threaded:
-            self._thread.join()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -179,15 +111,12 @@ class SchedulerDriver(CallMethods):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._leave()
-            return
         try:
-            self.stop()
-        except NotSubscribed:
+            if error is None:
+                self.stop()
+                self.join()
+        finally:
             self._leave()
-            raise
-        self.join()
 
     # What is known.
 
@@ -201,98 +130,24 @@ class SchedulerDriver(CallMethods):
         """A copy of the FrameworkInfo as the master last accepted it, with its id."""
         return self._client.framework
 
-    @property
-    def subscribed(self) -> bool:
-        """Whether calls may be made now."""
-        return self._client.subscribed
-
-    @property
-    def ended(self) -> bool:
-        """Whether the last handler has run."""
-        return self._ended
-
-    @property
-    def failure(self) -> MesosError | None:
-        """What ended the driver, if that was an error."""
-        return self._error
-
-    def wait_until_subscribed(self, timeout: float | None = None) -> None:
-        """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler
-        (``DriverStateError``).
-        """
-        self._client.wait_until_subscribed(timeout)
-
-    def call(self, call: scheduler.Call) -> PendingCall:
+    def call(self, call: v1.Call) -> PendingCall:
         return self._client.call(call)
 
     # Handlers.
 
-    def _run(self) -> None:
-        self._handling = threading.get_ident()
-        try:
-            for item in self._client.items():
-                self._handle(item)
-        finally:
-            self._client.close()
-
-    def _consume(self, items: list[Item]) -> None:
-        """In virtual time: handles what has just been read, in the turn."""
-        self._handling = self._client._consumer = threading.get_ident()
-        try:
-            for item in items:
-                self._client._note(item)
-                self._handle(item)
-        finally:
-            self._handling = self._client._consumer = None
-
-    def _handle(self, item: Item) -> None:
-        if isinstance(item, Event):
-            if not self._stopping:
-                self._guard(self._handlers.get(item.type, self._unknown), item)
-        else:
-            self._guard(self._notice, item)
-
-    def _guard(self, handler: Callable[..., None], item: Item) -> None:
-        """Calls a handler; what it raises ends the driver, what it asked for is done after it."""
-        try:
-            handler(item)
-        except NotSubscribed as error:
-            _log.info("a handler was cut short: %s", error)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
-            self._failed(handler, error)
-        ending, self._ending = self._ending, None
-        if ending is not None and not self._stopping:
-            try:
-                ending()
-            except NotSubscribed:  # asked to stop, and just then disconnected: the framework cannot be told
-                _log.warning("disconnected before TEARDOWN could be sent: the framework ends with its failover timeout")
-                self._client.disconnect()
-            self._stopping = True
-
-    def _failed(self, handler: Callable[..., None], error: BaseException) -> None:
-        if self._error is None:
-            name = getattr(handler, "__name__", repr(handler)).removeprefix("_on_")
-            self._error = HandlerFailed(name, error)
-        if not self._ended:
-            self._stopping = True
-            self._client.disconnect()
-
-    def _notice(self, item: Item) -> None:
+    def _notice(self, notice: Notice) -> None:
         user = self.scheduler
-        match item:
+        match notice:
             case Connected(address=address):
                 user.connected(self, address)
-            case Disconnected(reason=reason, was_subscribed=was_subscribed):
-                if was_subscribed:
-                    user.disconnected(self, reason)
-                else:
-                    _log.warning("could not subscribe: %s", reason)
+            case Disconnected(reason=reason, was_subscribed=True):
+                user.disconnected(self, reason)
+            case Disconnected(reason=reason):
+                _log.warning("could not subscribe: %s", reason)
             case CallFailed(call=call, error=error):
                 user.call_failed(self, call, error)
-            case Ended(error=error):
-                self._ended = True
-                self._error = self._error if self._error is not None else error
-                user.stopped(self, self._error)
+            case Ended():
+                user.stopped(self, self.failure)
 
     def _table(self) -> dict[int, Callable[[Event], None]]:
         """Which method handles which event."""
@@ -309,9 +164,6 @@ class SchedulerDriver(CallMethods):
             Event.ERROR: self._on_error,
             Event.HEARTBEAT: self._on_heartbeat,
         }
-
-    def _unknown(self, event: Event) -> None:
-        _log.warning("an event of a kind that is not known was ignored: %s", event)
 
     def _on_subscribed(self, event: Event) -> None:
         self.scheduler.subscribed(self, event.subscribed)

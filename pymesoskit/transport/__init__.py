@@ -8,6 +8,7 @@ the two.
 from pymesoskit.transport.address import Address
 from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Connection, Head, Headers, Reactor, Reply, Sink, Timer, Transport
+from pymesoskit.transport.client import Notice
 from pymesoskit.transport.content import JSON, PROTOBUF, Codec
 from pymesoskit.transport.credentials import Anonymous, Basic, Bearer, Credentials
 from pymesoskit.transport.detector import Detector, FixedDetector
@@ -36,6 +37,7 @@ __all__ = [
     "Head",
     "Headers",
     "HttpTransport",
+    "Notice",
     "PendingCall",
     "Reactor",
     "Reply",

@@ -318,11 +318,7 @@ class HttpConnection(asyncio.Protocol):
         if self._between and self._sink is None:
             end = data.find(b"\r\n\r\n") + 4
             if end >= 4:
-                first = data if end == len(data) else data[:end]
-                self._parser.feed_data(first)
-                if self._between and not self._closed:
-                    self._known, self._known_status = first, self._parser.get_status_code()
-                    self._known_headers = tuple(self._headers)
+                self._parse_first(data if end == len(data) else data[:end])
                 return data[end:]
         self._parser.feed_data(data)
         if self._stream_body:
@@ -330,6 +326,13 @@ class HttpConnection(asyncio.Protocol):
             if self._sink is not None:
                 self._sink.on_data(body[0] if len(body) == 1 else b"".join(body))
         return b""
+
+    def _parse_first(self, head: bytes) -> None:
+        """Parses the head of an answer; if that is all of it, the same bytes will be known next time."""
+        self._parser.feed_data(head)
+        if self._between and not self._closed:
+            self._known, self._known_status = head, self._parser.get_status_code()
+            self._known_headers = tuple(self._headers)
 
     # httptools' callbacks
 

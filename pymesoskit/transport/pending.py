@@ -31,6 +31,7 @@ class PendingCall:
         "_waiter",
         "body",
         "epoch",
+        "kept",
         "resendable",
         "sent_at",
         "type",
@@ -44,6 +45,7 @@ class PendingCall:
         epoch: int,
         *,
         resendable: bool,
+        kept: bool = False,
         on_failed: Callable[[PendingCall, MesosError, bool], None],
         on_success: Callable[[], None] | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class PendingCall:
         self.body = body
         self.epoch = epoch
         self.resendable = resendable
+        self.kept = kept  # its content is remembered elsewhere: that it goes with its subscription is not worth telling
         self.sent_at = 0.0
         self.when_done: Callable[[], None] | None = None  # called in the reactor's turn
         self._done = False

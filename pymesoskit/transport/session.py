@@ -178,6 +178,13 @@ class Ended:
     error: MesosError | None
 
 
+@frozen
+class GiveUp:
+    """A session's answer to a failure that is not to be followed by another attempt."""
+
+    error: MesosError | None
+
+
 Notice = Connected | Disconnected | Ended
 Action = Connect | Subscribe | Disconnect | Retry
 
@@ -188,10 +195,16 @@ class Watchdog:
 
     missed: int = 5  # so many heartbeats in a row
     interval: float = 15.0  # seconds between them, until the SUBSCRIBED event says another
+    subscribe: float | None = None  # seconds until SUBSCRIBED must have come; None: as between heartbeats
 
     def limit(self, interval: float | None = None) -> float:
-        """Seconds of silence that are too long."""
+        """Seconds of silence that are too long, once subscribed."""
         return (self.interval if interval is None else interval) * self.missed
+
+    @property
+    def subscribe_limit(self) -> float:
+        """Seconds of silence that are too long before SUBSCRIBED."""
+        return self.limit() if self.subscribe is None else self.subscribe
 
 
 class Session(ABC, Generic[E]):
@@ -221,7 +234,7 @@ class Session(ABC, Generic[E]):
         self._redirects = 0  # in a row
         self._heard_at = 0.0
         self._subscribed_at = 0.0
-        self._limit = self.watchdog.limit()
+        self._limit = self.watchdog.subscribe_limit
         self._actions: list[Action] = []
         self._told: list[E | Notice] = []
 
@@ -261,8 +274,8 @@ class Session(ABC, Generic[E]):
         """Whether this refusal of a call says that the other side does not know the subscription."""
         return isinstance(refused, NotLeader | Unavailable)
 
-    def _give_up(self, reason: MesosError, now: float) -> MesosError | None:  # noqa: ARG002  # for subclasses
-        """The error to end with instead of trying again after this failure, if any."""
+    def _give_up(self, reason: MesosError, now: float) -> GiveUp | None:  # noqa: ARG002  # for subclasses
+        """Whether to end instead of trying again after this failure."""
         return None
 
     def _delay(self, attempt: int) -> float:
@@ -432,15 +445,15 @@ class Session(ABC, Generic[E]):
         self.epoch += 1
         self.address = address
         self._heard_at = now
-        self._limit = self.watchdog.limit()
+        self._limit = self.watchdog.subscribe_limit
         self._actions.append(Connect(self.epoch, address))
 
     def _subscribed(self, now: float, heartbeat_interval: float | None) -> None:
         self._move(Input.SUBSCRIBED)
         self._subscribed_at = now
         self._redirects = 0
-        if heartbeat_interval is not None and heartbeat_interval > 0:
-            self._limit = self.watchdog.limit(heartbeat_interval)
+        given = heartbeat_interval is not None and heartbeat_interval > 0
+        self._limit = self.watchdog.limit(heartbeat_interval if given else None)
 
     def _redirect(self, error: NotLeader, headers: Headers, now: float) -> None:
         assert self.address is not None
@@ -471,7 +484,7 @@ class Session(ABC, Generic[E]):
         self._told.append(Disconnected(self.epoch, reason, was_subscribed))
         ending = self._give_up(reason, now)
         if ending is not None:
-            self._end(ending)
+            self._end(ending.error)
             return
         self._move(Input.FAILED)
         self._actions.append(Retry(self.epoch, self._delay(self._failures)))

@@ -266,7 +266,8 @@ class Subscriber(Generic[E]):
             self._act()
 
     def _lose(self, call: PendingCall, error: MesosError) -> None:
-        self._tell([CallFailed(call.type, error)])
+        if not (call.kept and isinstance(error, StaleSubscription | OutcomeUnknown)):
+            self._tell([CallFailed(call.type, error)])
         call.fail(error)
 
     def _calls_opened(self) -> None:
