@@ -121,22 +121,30 @@ class Resources:
     def __add__(self, other: Resources | Resource) -> Resources:
         """Both together; resources of one kind merge, copies of one shared resource are counted."""
         if isinstance(other, Resource):
-            added: tuple[Resource, ...] = (other,)
-        elif not self._items:
+            other = Resources((other,))
+        if not self._items:
             return other
-        else:
-            added = other._items
-        if not added:
+        if not other._items:
             return self
         items = list(self._items)
-        positions = dict(self._index())
-        for resource in added:
-            _add(items, positions, resource)
+        known = positions = self._index()
+        for resource in other._items:
+            place = known.get(resource.key)
+            if place is not None and (resource.kind.is_shared or not resource.kind.is_exclusive):
+                items[place] = items[place].plus(resource)
+                continue
+            # New, or one and the same exclusive disk twice: they stay two.
+            if positions is known:
+                positions = dict(known)
+            positions.setdefault(resource.key, len(items))
+            items.append(resource)
         return _of(tuple(items), positions)
 
     def __sub__(self, other: Resources | Resource) -> Resources:
         """What is left. Parts of `other` that are not there are ignored; nothing goes below nothing."""
-        taken = (other,) if isinstance(other, Resource) else other._items
+        if isinstance(other, Resource):
+            other = Resources((other,))
+        taken = other._items
         if not taken or not self._items:
             return self
         items = list(self._items)
@@ -144,7 +152,7 @@ class Resources:
         changed = False
         for resource in taken:
             place = positions.get(resource.key)
-            if place is None or resource.is_empty:
+            if place is None:
                 continue
             left = items[place].minus(resource)
             if left is not None:
@@ -488,16 +496,14 @@ def _count_amounts(resources: Iterable[Resource]) -> Quantities:
     for resource in resources:
         name = resource.name
         if resource.type is ValueType.SCALAR:
-            amount = resource.measure
-            value = cast("float", resource.value)
+            amount, exact = resource.measure, resource.unrounded
         else:
-            value = _amount(resource)
-            amount = int(value) * 1000
+            amount, exact = int(_amount(resource)) * 1000, None
         if name in units:
             units[name] += amount
             unrounded.pop(name, None)
         else:
             units[name] = amount
-            if values.from_units(amount) != value:
-                unrounded[name] = value
+            if exact is not None:
+                unrounded[name] = exact
     return Quantities.of_units(units, unrounded)

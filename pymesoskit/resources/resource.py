@@ -40,11 +40,10 @@ class Resource:
     disk and id of the volume by value; the volume's container path and the principal of its creator do not count.
     """
 
-    __slots__ = ("copies", "encoded", "key", "kind", "measure", "value")
+    __slots__ = ("_value", "copies", "encoded", "key", "kind", "measure")
 
     kind: Kind
-    value: Value
-    """The value as it came; arithmetic rounds it to thousandths (scalars) or coalesces it (ranges)."""
+    _value: Value | None  # None: a scalar that came out of arithmetic and nobody looked at
     measure: Any
     """What of the value counts: thousandths, coalesced ranges, a frozenset."""
     key: str
@@ -95,6 +94,21 @@ class Resource:
         _fill(self, kind, value, _measure(kind.type, value), copies)
 
     # --- what it is ---
+
+    @property
+    def value(self) -> Value:
+        """The value as it came; arithmetic rounds it to thousandths (scalars) or coalesces it (ranges)."""
+        value = self._value
+        if value is None:
+            value = values.from_units(self.measure)
+            _set_value(self, value)
+        return value
+
+    @property
+    def unrounded(self) -> float | None:
+        """The value of a scalar, if it is not what its thousandths stand for."""
+        value = self._value
+        return None if value is None or value == values.from_units(self.measure) else cast("float", value)
 
     @property
     def name(self) -> str:
@@ -190,13 +204,13 @@ class Resource:
 
     def with_reservations(self, reservations: tuple[Reservation, ...]) -> Resource:
         """The same under another stack of reservations, which is not checked."""
-        return make_resource(attrs.evolve(self.kind, reservations=reservations), self.value, self.copies)
+        return _relabel(self, attrs.evolve(self.kind, reservations=reservations))
 
     def unreserved(self) -> Resource:
         """The same without any reservation."""
         if not self.kind.reservations:
             return self
-        return make_resource(_unreserved_kind(self.kind, 0), self.value, self.copies)
+        return _relabel(self, _unreserved_kind(self.kind, 0))
 
     def with_pushed_reservation(self, reservation: Reservation) -> Resource:
         """The same with one more reservation on the stack. ResourcesError if the stack would be invalid."""
@@ -211,7 +225,7 @@ class Resource:
         layers = len(self.kind.reservations)
         if not layers:
             raise ResourcesError(f"Resource {self} is not reserved")
-        return make_resource(_unreserved_kind(self.kind, layers - 1), self.value, self.copies)
+        return _relabel(self, _unreserved_kind(self.kind, layers - 1))
 
     def with_copies(self, copies: int) -> Resource:
         """The same with another number of copies, if it is shared; else it is one of a kind anyhow."""
@@ -229,13 +243,13 @@ class Resource:
         """The same, allocated to a role."""
         if self.kind.allocation_role == role:
             return self
-        return make_resource(_allocated_kind(self.kind, role), self.value, self.copies)
+        return _relabel(self, _allocated_kind(self.kind, role))
 
     def unallocated(self) -> Resource:
         """The same, allocated to nobody."""
         if self.kind.allocation_role is None:
             return self
-        return make_resource(_allocated_kind(self.kind, None), self.value, self.copies)
+        return _relabel(self, _allocated_kind(self.kind, None))
 
     # --- arithmetic within one key ---
 
@@ -245,8 +259,7 @@ class Resource:
         if kind.is_shared:
             return make_resource(kind, self.value, self.copies + other.copies)
         if kind.type is ValueType.SCALAR:
-            units = self.measure + other.measure
-            return _make(kind, values.from_units(units), units)
+            return _make(kind, None, self.measure + other.measure)
         if kind.type is ValueType.RANGES:
             ranges = values.coalesce(cast("Ranges", self.value) + cast("Ranges", other.value))
             return _make(kind, ranges, ranges)
@@ -260,7 +273,7 @@ class Resource:
             return make_resource(kind, self.value, copies) if copies > 0 else None
         if kind.type is ValueType.SCALAR:
             units = self.measure - other.measure
-            return _make(kind, values.from_units(units), units) if units > 0 else None
+            return _make(kind, None, units) if units > 0 else None
         left: Value
         if kind.type is ValueType.RANGES:
             left = values.subtract_ranges(cast("Ranges", self.value), cast("Ranges", other.value))
@@ -311,7 +324,7 @@ def make_resource(kind: Kind, value: Value, copies: int = 1) -> Resource:
     return resource
 
 
-def _make(kind: Kind, value: Value, measure: Any) -> Resource:
+def _make(kind: Kind, value: Value | None, measure: Any) -> Resource:
     # The way of arithmetic: a divisible kind, everything known already.
     resource = object.__new__(Resource)
     _set_kind(resource, kind)
@@ -323,7 +336,14 @@ def _make(kind: Kind, value: Value, measure: Any) -> Resource:
     return resource
 
 
-def _fill(resource: Resource, kind: Kind, value: Value, measure: Any, copies: int) -> None:
+def _relabel(resource: Resource, kind: Kind) -> Resource:
+    # The same amount of another kind.
+    result = object.__new__(Resource)
+    _fill(result, kind, resource._value, resource.measure, resource.copies)
+    return result
+
+
+def _fill(resource: Resource, kind: Kind, value: Value | None, measure: Any, copies: int) -> None:
     _set_kind(resource, kind)
     _set_value(resource, value)
     _set_measure(resource, measure)
@@ -346,7 +366,7 @@ def _measure(type_: ValueType, value: Value) -> Any:
 
 # The slots' own setters: the instances refuse assignment.
 _set_kind: Final = cast("Any", Resource.__dict__["kind"]).__set__
-_set_value: Final = cast("Any", Resource.__dict__["value"]).__set__
+_set_value: Final = cast("Any", Resource.__dict__["_value"]).__set__
 _set_measure: Final = cast("Any", Resource.__dict__["measure"]).__set__
 _set_key: Final = cast("Any", Resource.__dict__["key"]).__set__
 _set_copies: Final = cast("Any", Resource.__dict__["copies"]).__set__

@@ -74,8 +74,10 @@ def _split_role(text: str, default_role: str, token: str) -> tuple[str, str]:
 
 
 def _json_array(text: str) -> list[Any] | None:
+    if not text.lstrip(_WHITE_SPACE).startswith("["):
+        return None
     try:
-        value = json_text.loads(text.encode(errors="surrogateescape"))
+        value = json_text.loads(text.encode(errors="surrogatepass"))
     except JsonSyntaxError:
         return None
     return value if isinstance(value, list) else None
