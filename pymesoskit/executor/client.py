@@ -10,9 +10,9 @@ from pymesoskit.executor import calls
 from pymesoskit.executor.environment import ExecutorEnvironment
 from pymesoskit.executor.session import HEARTBEAT_INTERVAL, ExecutorSession
 from pymesoskit.transport.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
-from pymesoskit.transport.content import PROTOBUF, Codec
 from pymesoskit.transport.errors import BadCall, InvalidCall, MesosError
 from pymesoskit.transport.http import HttpTransport
+from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.executor.client import ExecutorClient
 from pymesoskit.transport.client import QUEUE_LIMIT, Notice
-from pymesoskit.transport.content import PROTOBUF, Codec
 from pymesoskit.transport.driver import HandlerDriver
 from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
 from pymesoskit.transport.subscriber import CallFailed, Timeouts
+from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor as v1
 from pymesoskit.wire.v1 import mesos
 

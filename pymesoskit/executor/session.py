@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pymesoskit.executor import calls
 from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers
+from pymesoskit.transport.content import encoder, parser, request_headers
 from pymesoskit.transport.credentials import Bearer
 from pymesoskit.transport.detector import FixedDetector
 from pymesoskit.transport.errors import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.executor.environment import ExecutorEnvironment
-    from pymesoskit.transport.content import Codec
+    from pymesoskit.wire import Codec
 
 Call = executor.Call
 Event = executor.Event
@@ -75,13 +76,13 @@ class ExecutorSession(Session[Event]):
         )
         self.environment = environment
         self._rng = rng if rng is not None else random.Random()  # noqa: S311  # pauses, not secrets
-        self._parse_event = codec.parser(Event)
+        self._parse_event = parser(codec, Event)
         self._ids = Call(
             executor_id=mesos.ExecutorID(value=environment.executor_id),
             framework_id=mesos.FrameworkID(value=environment.framework_id),
         )
-        self._encode_call = codec.with_prefix(Call, self._ids)
-        self._head = Head(TARGET, (*codec.headers, *self.credentials.headers()))
+        self._encode_call = encoder(codec, Call, self._ids)
+        self._head = Head(TARGET, (*request_headers(codec), *self.credentials.headers()))
         self._lock = threading.Lock()  # what follows is read by the turn and written by whoever sends updates
         self._updates: dict[bytes, _Unacknowledged] = {}
         self._tasks: dict[str, mesos.TaskInfo] = {}

@@ -14,10 +14,10 @@ from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
 from pymesoskit.scheduler.store import FrameworkIdStore, MemoryStore
 from pymesoskit.transport.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
-from pymesoskit.transport.content import PROTOBUF, Codec
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.http import HttpTransport
 from pymesoskit.transport.session import Disconnected, Watchdog
+from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
 from pymesoskit.transport.client import QUEUE_LIMIT, Notice
-from pymesoskit.transport.content import PROTOBUF, Codec
 from pymesoskit.transport.driver import HandlerDriver
 from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
 from pymesoskit.transport.subscriber import CallFailed, Timeouts
+from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkRemoved, error_event
 from pymesoskit.transport.base import Head, Headers, header
+from pymesoskit.transport.content import encoder, parser, request_headers
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
 from pymesoskit.transport.session import Session, Watchdog
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.transport.backoff import Backoff
-    from pymesoskit.transport.content import Codec
     from pymesoskit.transport.credentials import Credentials
     from pymesoskit.transport.detector import Detector
+    from pymesoskit.wire import Codec
 
 Call = scheduler.Call
 Event = scheduler.Event
@@ -64,9 +65,10 @@ class SchedulerSession(Session[Event]):
         self._suppressed = set(suppressed_roles)
         self._constraints = offer_constraints
         self._on_removed = on_removed
-        self._parse_event = codec.parser(Event)
+        self._parse_event = parser(codec, Event)
         self._call_head: Head | None = None
-        self._encode_call = codec.with_prefix(Call, Call(framework_id=framework.id) if framework.id.value else Call())
+        self._headers = request_headers(codec)
+        self._encode_call = encoder(codec, Call, Call(framework_id=framework.id) if framework.id.value else Call())
 
     # What the general machine asks.
 
@@ -78,7 +80,7 @@ class SchedulerSession(Session[Event]):
 
     def _subscribe_request(self) -> tuple[Head, bytes]:
         call = calls.subscribe(self._framework, sorted(self._suppressed), self._constraints)
-        return Head(TARGET, (*self.codec.headers, *self.credentials.headers())), self.codec.encode(call)
+        return Head(TARGET, (*self._headers, *self.credentials.headers())), self.codec.encode(call)
 
     def _parse(self) -> Callable[[bytes], Event]:
         return self._parse_event
@@ -87,7 +89,7 @@ class SchedulerSession(Session[Event]):
         stream_id = header(headers, "mesos-stream-id")
         if not stream_id:
             raise ProtocolError("the answer to SUBSCRIBE has no Mesos-Stream-Id header")
-        given = (*self.codec.headers, *self.credentials.headers(), ("Mesos-Stream-Id", stream_id))
+        given = (*self._headers, *self.credentials.headers(), ("Mesos-Stream-Id", stream_id))
         self._call_head = Head(TARGET, given)
 
     def _matters(self, event: Event) -> bool:
@@ -99,7 +101,7 @@ class SchedulerSession(Session[Event]):
             subscribed = event.subscribed
             if not self.subscribed:
                 self._framework.id.CopyFrom(subscribed.framework_id)
-                self._encode_call = self.codec.with_prefix(Call, Call(framework_id=subscribed.framework_id))
+                self._encode_call = encoder(self.codec, Call, Call(framework_id=subscribed.framework_id))
                 interval = (
                     subscribed.heartbeat_interval_seconds if subscribed.HasField("heartbeat_interval_seconds") else None
                 )

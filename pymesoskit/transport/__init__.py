@@ -9,13 +9,13 @@ from pymesoskit.transport.address import Address
 from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Connection, Head, Headers, Reactor, Reply, Sink, Timer, Transport
 from pymesoskit.transport.client import Notice
-from pymesoskit.transport.content import JSON, PROTOBUF, Codec
 from pymesoskit.transport.credentials import Anonymous, Basic, Bearer, Credentials
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.http import HttpTransport
 from pymesoskit.transport.pending import PendingCall
 from pymesoskit.transport.session import Connected, Disconnected, Ended, State, Watchdog
 from pymesoskit.transport.subscriber import CallFailed, Timeouts
+from pymesoskit.wire import JSON, PROTOBUF, Codec
 
 __all__ = [
     "JSON",

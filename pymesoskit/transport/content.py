@@ -1,121 +1,87 @@
-"""The two content types, for sessions: how calls are written and events are read.
+"""What sessions make of a content type (``pymesoskit.wire.Codec``): headers, and functions that read and write one
+type of message.
 
-Both give compiled functions, so that nothing is looked up per message. Protobuf is the default: it costs a tenth of
-JSON. Rules: docs/reference/scheduler-api.md 1.1, 1.4.
+The functions are made once, so that nothing is looked up per message. Protobuf is the default of the clients: it costs
+a tenth of JSON. Rules: docs/reference/scheduler-api.md 1.1, 1.4.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from pymesoskit.transport.errors import InvalidCall, ProtocolError
-from pymesoskit.wire import ConversionError, JsonSyntaxError, from_json, to_json
+from pymesoskit.wire import PROTOBUF, Codec, ConversionError, JsonSyntaxError, MissingFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.transport.base import Headers
 
-__all__ = ["JSON", "PROTOBUF", "Codec", "JsonCodec", "ProtobufCodec"]
+__all__ = ["encoder", "parser", "request_headers"]
 
 M = TypeVar("M", bound=Message)
 
 
-class Codec(Protocol):
-    """One content type."""
-
-    @property
-    def media_type(self) -> str:
-        """Its name on the wire."""
-
-    @property
-    def headers(self) -> Headers:
-        """``Content-Type`` and ``Accept`` of requests."""
-
-    def encode(self, message: Message) -> bytes:
-        """Writes a message. Raises ``InvalidCall`` that names what is missing."""
-
-    def with_prefix(self, kind: type[M], prefix: M) -> Callable[[M], bytes]:
-        """Like ``encode`` for messages of this type, with the fields of ``prefix`` (plain ones) set in each. The
-        message stays as it is.
-        """
-
-    def parser(self, kind: type[M]) -> Callable[[bytes], M]:
-        """What reads messages of this type. It raises ``ProtocolError``."""
+def request_headers(codec: Codec) -> Headers:
+    """``Content-Type`` and ``Accept`` of requests."""
+    return (("Content-Type", codec.content_type), ("Accept", codec.content_type))
 
 
-def _check(message: Message) -> None:
-    missing = message.FindInitializationErrors()  # type: ignore[attr-defined]  # not in the stubs
-    if missing:
-        raise InvalidCall(f"{message.DESCRIPTOR.full_name} lacks {', '.join(missing)}")
+def encoder(codec: Codec, kind: type[M], prefix: M) -> Callable[[M], bytes]:
+    """What writes messages of this type with the fields of ``prefix`` set in each; the message itself stays as it is.
+
+    It raises ``InvalidCall`` that names what is missing.
+    """
+    if codec is PROTOBUF:
+        return _protobuf_encoder(kind, prefix)
+
+    def encode(message: M) -> bytes:
+        whole = kind()
+        whole.CopyFrom(prefix)
+        whole.MergeFrom(message)
+        try:
+            return codec.encode(whole)
+        except MissingFields as error:
+            raise InvalidCall(str(error)) from None
+
+    return encode
 
 
-class ProtobufCodec:
-    """``application/x-protobuf``."""
+def _protobuf_encoder(kind: type[M], prefix: M) -> Callable[[M], bytes]:
+    head = prefix.SerializePartialToString()
+    serialize = kind.SerializePartialToString
+    complete = kind.IsInitialized
 
-    media_type = "application/x-protobuf"
-    headers: Headers = (("Content-Type", media_type), ("Accept", media_type))
-
-    def encode(self, message: Message) -> bytes:
-        _check(message)
-        return message.SerializeToString()
-
-    def with_prefix(self, kind: type[M], prefix: M) -> Callable[[M], bytes]:
-        head = prefix.SerializePartialToString()
-        serialize = kind.SerializePartialToString
-        complete = kind.IsInitialized
-
-        def encode(message: M) -> bytes:
-            # Fields may come in any order on the wire, so the prefix is as good as part of the message.
-            body = serialize(message)
-            if not complete(message):
-                _check(kind.FromString(head + body))
-            return head + body
-
-        return encode
-
-    def parser(self, kind: type[M]) -> Callable[[bytes], M]:
-        read = kind.FromString
-
-        def parse(data: bytes) -> M:
+    def encode(message: M) -> bytes:
+        # Fields may come in any order on the wire, so the prefix is as good as part of the message.
+        body = head + serialize(message)
+        if not complete(message):  # by itself, but perhaps with the prefix
             try:
-                return read(data)
-            except DecodeError as error:
-                raise ProtocolError(f"no {kind.DESCRIPTOR.full_name}: {error}: {data[:64]!r}") from None
+                PROTOBUF.encode(kind.FromString(body))
+            except MissingFields as error:
+                raise InvalidCall(str(error)) from None
+        return body
 
-        return parse
-
-
-class JsonCodec:
-    """``application/json``, as Mesos speaks it."""
-
-    media_type = "application/json"
-    headers: Headers = (("Content-Type", media_type), ("Accept", media_type))
-
-    def encode(self, message: Message) -> bytes:
-        _check(message)
-        return to_json(message).encode()
-
-    def with_prefix(self, kind: type[M], prefix: M) -> Callable[[M], bytes]:
-        def encode(message: M) -> bytes:
-            whole = kind()
-            whole.CopyFrom(prefix)
-            whole.MergeFrom(message)
-            return self.encode(whole)
-
-        return encode
-
-    def parser(self, kind: type[M]) -> Callable[[bytes], M]:
-        def parse(data: bytes) -> M:
-            try:
-                return from_json(data, kind)
-            except (ConversionError, JsonSyntaxError) as error:
-                raise ProtocolError(f"no {kind.DESCRIPTOR.full_name}: {error}: {data[:64]!r}") from None
-
-        return parse
+    return encode
 
 
-PROTOBUF: Codec = ProtobufCodec()
-JSON: Codec = JsonCodec()
+def parser(codec: Codec, kind: type[M]) -> Callable[[bytes], M]:
+    """What reads messages of this type. It raises ``ProtocolError``."""
+    name = kind.DESCRIPTOR.full_name
+    read = kind.FromString
+
+    def parse_protobuf(data: bytes) -> M:
+        try:
+            return read(data)
+        except DecodeError as error:
+            raise ProtocolError(f"no {name}: {error}: {data[:64]!r}") from None
+
+    def parse(data: bytes) -> M:
+        try:
+            return codec.decode(data, kind)
+        except (ConversionError, JsonSyntaxError) as error:
+            raise ProtocolError(f"no {name}: {error}: {data[:64]!r}") from None
+
+    return parse_protobuf if codec is PROTOBUF else parse

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.transport.address import Address
-    from pymesoskit.transport.content import Codec
     from pymesoskit.transport.detector import Detector
+    from pymesoskit.wire import Codec
 
 E = TypeVar("E")
 
@@ -357,8 +357,9 @@ class Session(ABC, Generic[E]):
             return
         self._heard_at = now
         parse, told, matters = self._parse(), self._told, self._matters
+        decoder = self._decoder
         try:
-            for record in self._decoder.feed(chunk):
+            for record in decoder.feed(chunk):
                 if not record:
                     continue  # legal, and says nothing
                 event = parse(record)
@@ -367,6 +368,7 @@ class Session(ABC, Generic[E]):
                     self._observe(event, now)
                     if self.state not in _READING:
                         return
+            decoder.feed(b"")  # tells what is wrong behind the last good record
         except RecordIOError as error:
             self._fail(ProtocolError(f"the stream's framing is broken: {error}"), now)
         except ProtocolError as error:
@@ -502,5 +504,5 @@ class Session(ABC, Generic[E]):
 
     def _check_content_type(self, headers: Headers) -> None:
         found = header(headers, "content-type")
-        if found is None or found.partition(";")[0].strip().lower() != self.codec.media_type:
-            raise ProtocolError(f"the stream's Content-Type is {found!r}, not {self.codec.media_type!r}")
+        if found is None or found.partition(";")[0].strip().lower() != self.codec.content_type:
+            raise ProtocolError(f"the stream's Content-Type is {found!r}, not {self.codec.content_type!r}")
