@@ -487,7 +487,7 @@ def _amount(resource: Resource) -> float:
         return cast("float", resource.value)
     if resource.type is ValueType.SET:
         return float(len(cast("Items", resource.value)))
-    return float(sum(end - begin + 1 for begin, end in cast("Ranges", resource.value)))
+    return float(sum(values.size_of_range(begin, end) for begin, end in cast("Ranges", resource.value)))
 
 
 def _count_amounts(resources: Iterable[Resource]) -> Quantities:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -17,6 +17,7 @@ from . import values
 from .algebra import Resources
 from .errors import ResourcesError
 from .messages import message_error, messages_error, resource_from_message
+from .values import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -87,7 +88,7 @@ def _reserve(operation: pb.Offer.Operation) -> list[Conversion]:
     if not operation.reserve.source:
         return [Conversion(reserved.pop_reservation(), reserved)]
     source = Resources.from_messages(operation.reserve.source)
-    if source.quantities() != reserved.quantities():
+    if _totals(source) != _totals(reserved):
         raise ResourcesError(f"Cannot get conversions: the source {source} is not of the size of {reserved}")
     return [Conversion(source, reserved)]
 
@@ -111,7 +112,8 @@ def _grow_volume(operation: pb.Offer.Operation) -> list[Conversion]:
     volume = resource_from_message(operation.grow_volume.volume)
     addition = resource_from_message(operation.grow_volume.addition)
     _refuse_provider(volume)
-    grown = volume.with_value(values.from_units(volume.measure + addition.measure))
+    added = addition.measure if addition.type is ValueType.SCALAR else 0
+    grown = volume.with_value(values.from_units(_units(volume) + added))
     return [Conversion(Resources((volume, addition)), Resources((grown,)))]
 
 
@@ -119,7 +121,7 @@ def _shrink_volume(operation: pb.Offer.Operation) -> list[Conversion]:
     volume = resource_from_message(operation.shrink_volume.volume)
     subtract = operation.shrink_volume.subtract.value
     _refuse_provider(volume)
-    left = volume.measure - values.to_units(subtract)
+    left = _units(volume) - values.to_units(subtract)
     if left < 0:
         raise ResourcesError(f"Cannot get conversions: {volume} cannot shrink by {values.print_scalar(subtract)}")
     freed = _stripped(volume).with_value(subtract)
@@ -131,6 +133,23 @@ def _stripped(volume: Resource) -> Resource:
     # The disk that a volume is made from, and goes back to.
     disk = volume.disk
     return volume.with_disk(None if disk is None else disk.without_volume(), shared=False)
+
+
+def _units(volume: Resource) -> int:
+    if volume.type is not ValueType.SCALAR:
+        raise ResourcesError(f"Cannot get conversions: {volume} is not a number that could grow or shrink")
+    return cast("int", volume.measure)
+
+
+def _totals(resources: Resources) -> tuple[object, ...]:
+    # What may not change in an operation, as exactly as Mesos looks: mem and disk in whole MB, other names not at all.
+    return (
+        resources.get_scalar("cpus"),
+        resources.get_scalar("gpus"),
+        int(resources.mem()),
+        int(resources.disk()),
+        resources.ports(),
+    )
 
 
 def _refuse_provider(volume: Resource) -> None:

@@ -211,6 +211,11 @@ def ranges_error(ranges: Ranges) -> str | None:
     return error
 
 
+def size_of_range(begin: int, end: int) -> int:
+    """How many integers a range has. All of them are none: 64 bits overflow."""
+    return (end - begin + 1) & _UINT64_MAX
+
+
 def print_ranges(ranges: Ranges) -> str:
     """Ranges as in messages and logs: ``[1-2, 4-5]``."""
     return f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"

@@ -24,6 +24,7 @@ from .strategies import HELD
 
 Operation = pb.Offer.Operation
 DISK = Resource("disk", "SCALAR", 64, (Reservation.dynamic("web"),))
+PORTS = Resource("ports", "RANGES", ((1, 2),))
 VOLUME = Resource("disk", "SCALAR", 64, (Reservation.dynamic("web"),), Disk(Persistence("v"), Volume("data")))
 
 
@@ -80,6 +81,13 @@ def test_a_reservation_may_be_made_of_another() -> None:
             Operation(type="SHRINK_VOLUME", shrink_volume={"volume": messages(VOLUME)[0], "subtract": {"value": 65}}),
             r"data\]:64 cannot shrink by 65",
         ),
+        (
+            Operation(
+                type="GROW_VOLUME",
+                grow_volume={"volume": messages(PORTS)[0], "addition": messages(DISK)[0]},
+            ),
+            r"ports:\[1-2\] is not a number that could grow or shrink",
+        ),
         (Operation(type="LAUNCH", launch={}), "Cannot get conversions: Operation not supported"),
         (Operation(), "Cannot get conversions: Unknown operation"),
     ],
@@ -98,6 +106,13 @@ def test_shrinking_frees_disk() -> None:
         grow_volume={"volume": messages(VOLUME.with_value(4.0))[0], "addition": messages(DISK.with_value(60.0))[0]},
     )
     assert result.apply(grow) == Resources((VOLUME,))
+
+
+def test_what_is_no_number_adds_nothing_to_a_volume() -> None:
+    operation = Operation(
+        type="GROW_VOLUME", grow_volume={"volume": messages(VOLUME)[0], "addition": messages(PORTS)[0]}
+    )
+    assert Resources((VOLUME, PORTS)).apply(operation) == Resources((VOLUME,))
 
 
 def test_no_copy_of_a_destroyed_volume_may_be_left() -> None:
