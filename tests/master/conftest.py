@@ -38,7 +38,8 @@ RESOURCES = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
 
 
 class FakeStream:
-    def __init__(self, on_close) -> None:
+    def __init__(self, on_close, content_type: str) -> None:
+        self._decode = json.loads if content_type == "application/json" else bytes
         self.records = RecordDecoder()
         self.events: list[dict[str, Any]] = []
         self.closed = False
@@ -49,7 +50,7 @@ class FakeStream:
         if self.closed:
             return
         for piece in [data] if isinstance(data, bytes) else data:
-            self.events += [json.loads(record) for record in self.records.feed(piece)]
+            self.events += [self._decode(record) for record in self.records.feed(piece)]
 
     def end(self) -> None:
         self.closed = True
@@ -78,7 +79,7 @@ class FakeResponder:
         assert self.opened is None, "answered twice"
         assert status == 200
         self.headers = dict(headers)
-        self.opened = FakeStream(on_close)
+        self.opened = FakeStream(on_close, self.headers["Content-Type"])
         return self.opened
 
     def on_close(self, callback) -> None:
