@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Format
 from pymesoskit.testing import model
+from pymesoskit.testing.master.legacy.answers import Listing
 from pymesoskit.testing.master.operator.views import drain_info
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
@@ -119,7 +120,7 @@ def framework(registered: Framework) -> Json:
     fragment["tasks"] = tasks(registered.tasks.values())
     fragment["unreachable_tasks"] = tasks(registered.unreachable_tasks.values())
     fragment["completed_tasks"] = tasks(registered.completed_tasks)
-    fragment["offers"] = [model.offer(offer.message, offer.resources) for offer in registered.offers.values()]
+    fragment["offers"] = Listing(model.offer(offer.message, offer.resources) for offer in registered.offers.values())
     fragment["executors"] = [
         {**model.executor(executor.info, executor.resources), "slave_id": agent_id}
         for agent_id, executors in registered.executors.items()
@@ -132,9 +133,9 @@ def framework(registered: Framework) -> Json:
     return fragment
 
 
-def tasks(items: Iterable[Task]) -> list[Json]:
+def tasks(items: Iterable[Task]) -> Listing:
     """A list of tasks."""
-    return [model.task(task.message, task.resources) for task in items]
+    return Listing(model.task(task.message, task.resources) for task in items)
 
 
 class TaskSummaries:

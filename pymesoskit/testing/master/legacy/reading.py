@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing import model, version
 from pymesoskit.testing.master import roles
 from pymesoskit.testing.master.legacy import fragments
-from pymesoskit.testing.master.legacy.answers import json_answer
+from pymesoskit.testing.master.legacy.answers import Listing, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,11 +51,10 @@ def state(core: Core, request: Request) -> Response:
         if value is not None:
             body[name] = value
     body["flags"] = flags.as_text()
-    body["slaves"] = [fragments.agent(agent) for agent in core.state.agents.values()]
+    body["slaves"] = Listing(map(fragments.agent, core.state.agents.values()))
     body["recovered_slaves"] = _recovered(core)
-    body["frameworks"] = [fragments.framework(framework) for framework in core.state.frameworks.values()]
-    completed = core.state.completed_frameworks.values()
-    body["completed_frameworks"] = [fragments.framework(framework) for framework in completed]
+    body["frameworks"] = Listing(map(fragments.framework, core.state.frameworks.values()))
+    body["completed_frameworks"] = Listing(map(fragments.framework, core.state.completed_frameworks.values()))
     body["orphan_tasks"] = []
     body["unregistered_frameworks"] = []
     return json_answer(body, request)
@@ -71,9 +70,9 @@ def state_summary(core: Core, request: Request) -> Response:
     body: Json = {"hostname": core.info.hostname}
     if core.flags.cluster is not None:
         body["cluster"] = core.flags.cluster
-    body["slaves"] = [
+    body["slaves"] = Listing(
         {**fragments.agent(agent), **summaries.of_agent(agent.id)} for agent in core.state.agents.values()
-    ]
+    )
     body["frameworks"] = [
         {**fragments.framework_summary(framework), **summaries.of_framework(framework.id)}
         for framework in core.state.frameworks.values()
@@ -85,11 +84,11 @@ def slaves(core: Core, request: Request) -> Response:
     """``/slaves?slave_id=``: agents with all metadata of their resources."""
     wanted = request.query().get("slave_id")
     body = {
-        "slaves": [
+        "slaves": Listing(
             {**fragments.agent(agent), **fragments.full_resources(agent)}
             for agent in core.state.agents.values()
             if wanted in {None, agent.id}
-        ],
+        ),
         "recovered_slaves": [fragment for fragment in _recovered(core) if wanted in {None, fragment["id"]}],
     }
     return json_answer(body, request)
@@ -99,8 +98,8 @@ def frameworks(core: Core, request: Request) -> Response:
     """``/frameworks?framework_id=``."""
     wanted = request.query().get("framework_id")
 
-    def shown(group: Iterable[Framework]) -> list[Json]:
-        return [fragments.framework(framework) for framework in group if wanted in {None, framework.id}]
+    def shown(group: Iterable[Framework]) -> Listing:
+        return Listing(fragments.framework(framework) for framework in group if wanted in {None, framework.id})
 
     body = {
         "frameworks": shown(core.state.frameworks.values()),
