@@ -1,7 +1,8 @@
 """The /files endpoints of master and agents, over a table of virtual roots.
 
-``FileRoots`` maps virtual paths to real ones and reads below them; nothing outside a root is ever served, whatever links or dots a
-path holds. ``routes`` gives the HTTP endpoints over it. Source: docs/reference/operator-api.md 2.1 and 3.4.
+``FileRoots`` maps virtual paths to real ones and reads below them; nothing outside a root is ever served, whatever
+links or dots a path holds. ``routes`` gives the HTTP endpoints over it. Source: docs/reference/operator-api.md 2.1
+and 3.4.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class FileRoots:
         if not real.is_dir():
             return []
         found = []
-        for name in sorted(os.listdir(real)):
+        for name in sorted(entry.name for entry in real.iterdir()):
             try:
                 found.append(_info(f"{path.rstrip('/')}/{name}", real / name))
             except OSError:

@@ -3,24 +3,26 @@
 Who makes what (all in the actor's turn):
 
 ``Host(work_dir, *, actor, launcher, rng, environment)``
-    The machine. It outlives the agent: it holds the work directory, the containers with their processes, and the built-in
-    executors. ``host.close()`` ends all that runs on it.
+    The machine. It outlives the agent: it holds the work directory, the containers with their processes, and the
+    built-in executors. ``host.close()`` ends all that runs on it.
 
 ``Agent(endpoint, flags, *, resources, attributes, domain, host, actor, network, detector, rng, history, on_end)``
-    One life of an agent's process. A restart is a new ``Agent`` on the same ``Host``; a reset first calls ``host.wipe()``.
+    One life of an agent's process. A restart is a new ``Agent`` on the same ``Host``; a reset first calls
+    ``host.wipe()``.
 
-    =====================  ==============================================================================================
+    =====================  ===================================================================================
     ``agent.start()``      recovers what the host's work directory holds, then registers
-    ``agent.http``         the ``Handler`` behind its endpoint (also ``agent.handle_executor_socket`` for the unix socket)
+    ``agent.http``         the ``Handler`` behind its endpoint (``agent.handle_executor_socket``: the unix socket)
     ``agent.terminate()``  SIGKILL and SIGTERM: gone without a word; executors and tasks live on
     ``agent.shutdown()``   SIGUSR1: unregisters, shuts its executors down, ends
     ``agent.freeze()``     SIGSTOP: neither reads, sends nor acts until ``agent.thaw()``
     ``on_end(reason)``     is called once when the process has ended: None after ``terminate``, else why
-    =====================  ==============================================================================================
+    =====================  ===================================================================================
 
 ``endpoint`` says where the agent answers HTTP: ``Endpoint(hostname, ip, port)``; its address on the network is
-``slave(1)@ip:port``. Launchers: ``ProcessLauncher(actor)`` (real processes, one per cluster, started when first needed),
-``SimulatedLauncher(actor.clock, outcomes)``. ``detector`` tells who leads: ``StandaloneDetector(master_address)``.
+``slave(1)@ip:port``. Launchers: ``ProcessLauncher(actor)`` (real processes, one per cluster, started when first
+needed), ``SimulatedLauncher(actor.clock, outcomes)``. ``detector`` tells who leads:
+``StandaloneDetector(master_address)``.
 """
 
 from pymesoskit.testing.agent.agent import Agent

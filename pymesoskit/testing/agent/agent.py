@@ -1,7 +1,7 @@
 """One life of an agent's process: it puts the parts together and hands each message and request to the right one.
 
-What the parts do stands in their modules; what outlives this is the machine's (``host.py``). Source: docs/reference/agent-executor.md,
-docs/reference/failover.md.
+What the parts do stands in their modules; what outlives this is the machine's (``host.py``). Source:
+docs/reference/agent-executor.md, docs/reference/failover.md.
 """
 
 from __future__ import annotations

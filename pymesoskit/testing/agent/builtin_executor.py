@@ -1,7 +1,7 @@
 """What the built-in executors have in common: how they talk to their agent, and outlive it.
 
-They are processes of their own in Mesos and act like such here: they live on the machine (``host.py``), reach the agent only by
-executor calls, go on while it is away, and subscribe again, with what is unacknowledged, when it is back.
+They are processes of their own in Mesos and act like such here: they live on the machine (``host.py``), reach the
+agent only by executor calls, go on while it is away, and subscribe again, with what is unacknowledged, when it is back.
 Source: docs/reference/agent-executor.md 6.4, 8 and 9.
 """
 

@@ -1,7 +1,7 @@
 """Checks and health checks of tasks: when to look, and what a result means.
 
-How to look is the business of a ``Launcher`` (COMMAND) and of a ``Prober`` (HTTP, TCP), both handed in; what follows from a result
-(an update, a kill) that of the task's executor. Source: docs/reference/agent-executor.md 11.
+How to look is the business of a ``Launcher`` (COMMAND) and of a ``Prober`` (HTTP, TCP), both handed in; what follows
+from a result (an update, a kill) that of the task's executor. Source: docs/reference/agent-executor.md 11.
 """
 
 from __future__ import annotations
@@ -209,8 +209,9 @@ class Verdict:
 def judge(health: mesos.HealthCheck, before: Health, result: Result, age: float) -> Verdict:
     """What one more result means for a task that has been running for ``age`` seconds.
 
-    Failures before the first success and within the grace period do not count. Each other one is reported, and as many in a
-    row as ``consecutive_failures`` says are the end. A success is reported if it is the first, or the first after a failure.
+    Failures before the first success and within the grace period do not count. Each other one is reported, and as
+    many in a row as ``consecutive_failures`` says are the end. A success is reported if it is the first, or the first
+    after a failure.
     """
     if is_healthy(health, result):
         return Verdict(Health(0, True, True), None if before.last is True else True, False)

@@ -31,7 +31,9 @@ def command_of(
     container: mesos.ContainerInfo | None = None,
     task: mesos.TaskInfo | None = None,
 ) -> Command:
-    """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of argv."""
+    """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
+    argv.
+    """
     argv: tuple[str, ...]
     executable: str | None
     if info.shell:

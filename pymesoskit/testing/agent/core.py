@@ -33,7 +33,6 @@ CAPABILITIES = (
     "AGENT_DRAINING",
     "TASK_RESOURCE_LIMITS",
 )
-VERSION = "1.11.0"
 
 
 class Journal(Protocol):

@@ -1,6 +1,7 @@
 """The default executor: runs groups of tasks, each task in a container nested in its own.
 
-Source: docs/reference/agent-executor.md 9. How a task runs and ends is ``task_run.py``, what nested containers are ``containers.py``.
+Source: docs/reference/agent-executor.md 9. How a task runs and ends is ``task_run.py``, what nested containers are
+``containers.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draining: all tasks are killed, new ones refused.
 
-Source: docs/reference/agent-executor.md 2.5. What draining changes about status updates is in ``reports.py``, about new tasks in
-``launch.py``.
+Source: docs/reference/agent-executor.md 2.5. What draining changes about status updates is in ``reports.py``, about
+new tasks in ``launch.py``.
 """
 
 from __future__ import annotations

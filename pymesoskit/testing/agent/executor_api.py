@@ -5,7 +5,6 @@ Source: docs/reference/agent-executor.md 6.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -146,7 +145,7 @@ def validation_error(call: executor_v1.Call) -> str | None:
     if not call.HasField("framework_id"):
         return "Expecting 'framework_id' to be present"
     payload = PAYLOADS.get(call.type)
-    if payload is not None and not call.HasField(payload):  # type: ignore[arg-type]
+    if payload is not None and not call.HasField(payload):
         return f"Expecting '{payload}' to be present"
     return _update_error(call) if call.type == executor_v1.Call.UPDATE else None
 
@@ -183,6 +182,6 @@ def _check_status_error(status: mesos.CheckStatusInfo) -> str | None:
     if expected is None:
         return "UNKNOWN check status type is invalid"
     field_name, kind = expected
-    if not status.HasField(field_name):  # type: ignore[arg-type]
+    if not status.HasField(field_name):
         return f"Expecting '{field_name}' to be set for {kind} check's status"
     return None

@@ -136,7 +136,7 @@ class Executors:
             )
         deliver = core.lifeline.deliver
         callbacks = Callbacks(
-            launched=lambda: deliver(self._launched, framework, executor),
+            launched=lambda: deliver(self._launched, executor),
             failed=lambda why: deliver(self._launch_failed, framework, executor, why),
             ended=lambda how: deliver(self.ended, framework, executor, how),
         )
@@ -191,14 +191,14 @@ class Executors:
                 make_volume(volume, user)
                 link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
 
-    def _launched(self, framework: Framework, executor: Executor) -> None:
+    def _launched(self, executor: Executor) -> None:
         assert executor.container is not None
         if executor.checkpoint:
             self._core.host.store.write(executor.run.pid("forked.pid"), str(executor.container.pid).encode())
         if executor.state is ExecutorState.REGISTERING and executor.container.builtin is None:
             timeout = self._core.flags.executor_registration_timeout
             executor.cancel_timer()
-            executor.timer = self._core.lifeline.call_later(timeout, self._never_registered, framework, executor)
+            executor.timer = self._core.lifeline.call_later(timeout, self._never_registered, executor)
         if executor.state is ExecutorState.TERMINATING:
             self._core.host.destroy(executor.container_id)
 
@@ -212,7 +212,7 @@ class Executors:
         executor.container = None
         self.ended(framework, executor, None)
 
-    def _never_registered(self, framework: Framework, executor: Executor) -> None:
+    def _never_registered(self, executor: Executor) -> None:
         executor.timer = None
         if executor.state is ExecutorState.REGISTERING:
             after = print_duration(self._core.flags.executor_registration_timeout)

@@ -1,8 +1,8 @@
 """The fetcher: brings the URIs of a command into its sandbox.
 
-``http``, ``https`` and ``ftp`` are downloaded, ``file`` and plain paths copied; archives are unpacked unless the URI says not to or
-is executable; executable files get the bit. Whatever goes wrong fails the launch. It runs in threads of a small pool.
-Source: docs/reference/agent-executor.md 5.2 and 8.
+``http``, ``https`` and ``ftp`` are downloaded, ``file`` and plain paths copied; archives are unpacked unless the URI
+says not to or is executable; executable files get the bit. Whatever goes wrong fails the launch. It runs in threads
+of a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
 """
 
 from __future__ import annotations

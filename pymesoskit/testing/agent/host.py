@@ -1,7 +1,8 @@
 """The machine that an agent runs on: what is on it goes on when the agent dies.
 
-A ``Host`` holds the work directory with the checkpoints, and the executors' containers: the processes of custom executors, and the
-built-in executors, which act in the actor's turn but are no part of any agent. An agent that starts finds them here again.
+A ``Host`` holds the work directory with the checkpoints, and the executors' containers: the processes of custom
+executors, and the built-in executors, which act in the actor's turn but are no part of any agent. An agent that
+starts finds them here again.
 """
 
 from __future__ import annotations

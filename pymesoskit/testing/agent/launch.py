@@ -119,7 +119,7 @@ class Launching:
             return
         framework = self._executors.framework_of(framework_info)
         executor = framework.executors.get(info.executor_id.value)
-        refusal = self._refusal(info, tasks, executor, launch_executor, grouped=grouped)
+        refusal = self._refusal(info, tasks, executor, launch_executor)
         if refusal is not None:
             self._refuse(framework, tasks, refusal)
             if launch_executor and executor is not None and refusal.reason == Reason.REASON_EXECUTOR_TERMINATED:
@@ -148,15 +148,13 @@ class Launching:
         tasks: Sequence[mesos.TaskInfo],
         executor: Executor | None,
         launch_executor: bool,
-        *,
-        grouped: bool,
     ) -> Refusal | None:
         if self._core.drain is not None:
             what = "Task was received while agent was already draining"
             return Refusal(Reason.REASON_AGENT_DRAINING, what)
         return (
             self._limits_refusal(tasks)
-            or self._resources_refusal(info, tasks, grouped=grouped)
+            or self._resources_refusal(info, tasks)
             or self._executor_refusal(executor, launch_executor)
         )
 
@@ -172,9 +170,7 @@ class Launching:
                     return Refusal(Reason.REASON_GC_ERROR, text)
         return None
 
-    def _resources_refusal(
-        self, info: mesos.ExecutorInfo, tasks: Sequence[mesos.TaskInfo], *, grouped: bool
-    ) -> Refusal | None:
+    def _resources_refusal(self, info: mesos.ExecutorInfo, tasks: Sequence[mesos.TaskInfo]) -> Refusal | None:
         by_task = (resource for task in tasks for resource in task.resources)
         for resources, who in ((by_task, "task or task group"), (info.resources, "executor")):
             needed = [resource for resource in resources if needs_checkpoint(resource)]

@@ -1,7 +1,7 @@
 """The seam between executors and what really runs: processes or simulations.
 
-A ``Launcher`` starts commands and tells how they ended. ``process.py`` has real processes, ``simulated.py`` scripted ones. The
-statuses that frameworks see are made by executors, never here.
+A ``Launcher`` starts commands and tells how they ended. ``process.py`` has real processes, ``simulated.py`` scripted
+ones. The statuses that frameworks see are made by executors, never here.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class Launcher(Protocol):
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
     ) -> Process:
-        """Starts the command. In later turns either ``on_error(why)`` is called, or ``on_start()`` and, once, ``on_exit``."""
+        """Starts the command. In later turns either ``on_error(why)`` is called, or ``on_start()`` and, once,
+        ``on_exit``.
+        """
 
     def close(self) -> None:
         """Ends all that it has started, and itself."""

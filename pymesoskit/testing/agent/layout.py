@@ -1,6 +1,7 @@
 """Where an agent keeps what: the paths below its work directory.
 
-Pure path arithmetic; who writes and reads is ``store.py`` and ``recovery.py``. Source: docs/reference/agent-executor.md 12.
+Pure path arithmetic; who writes and reads is ``store.py`` and ``recovery.py``. Source:
+docs/reference/agent-executor.md 12.
 """
 
 from __future__ import annotations

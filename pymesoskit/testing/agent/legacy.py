@@ -14,6 +14,7 @@ from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import Executor, Framework, Phase, Task
 from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
 
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.reports import Reports
 
 Json = dict[str, Any]
-
-#: What the real 1.11.0 says of its build.
-BUILD: Json = {
-    "version": "1.11.0",
-    "git_sha": "04bc7ee1984d86fbb0bd782ccc69ce44c13ae4b9",
-    "git_tag": "1.11.0",
-    "build_date": "2020-11-24 15:38:37",
-    "build_time": 1606232317.0,
-    "build_user": "ubuntu",
-}
 
 
 def amounts(messages: Iterable[mesos.Resource]) -> Resources:
@@ -52,7 +43,7 @@ class Legacy:
             "/containers": self._serve(self.containers),
             "/monitor/statistics": self._serve(self.statistics),
             "/flags": self._serve(lambda _: {"flags": self._core.flags.as_text()}),
-            "/version": self._serve(lambda _: dict(sorted(BUILD.items()))),
+            "/version": self._serve(lambda _: version_model()),
             "/metrics/snapshot": self._serve(lambda _: snapshot(self._core)),
             "/containerizer/debug": self._serve(lambda _: {"pending": []}),
             "/health": lambda _, responder: responder.respond(Response(200)),
@@ -81,7 +72,7 @@ class Legacy:
         total = core.total
         allocated = amounts(resource for _, executor in core.executors() for resource in executor.resources())
         state: Json = {
-            **BUILD,
+            **build_model(),
             "start_time": core.start_time,
             "id": core.agent_id,
             "pid": core.address,

@@ -1,8 +1,8 @@
 """What an agent's process can still do: run, stand still, or nothing any more.
 
-Everything that reaches an agent (timers, requests, ends of containers, executors' calls) passes its ``Lifeline``. A frozen agent
-(SIGSTOP) acts on nothing, and catches up in order when it thaws; one that has ended hears nothing more, and its timers are gone
-with it. Messages of the network are held back by the network itself (``network.py``).
+Everything that reaches an agent (timers, requests, ends of containers, executors' calls) passes its ``Lifeline``. A
+frozen agent (SIGSTOP) acts on nothing, and catches up in order when it thaws; one that has ended hears nothing more,
+and its timers are gone with it. Messages of the network are held back by the network itself (``network.py``).
 """
 
 from __future__ import annotations
@@ -96,14 +96,12 @@ class Lifeline:
 
     def thaw(self) -> None:
         """The process goes on, and does first what it has missed, in order."""
-        held, self._held = self._held, None
-        while held:
-            if self.frozen:  # what it did froze it again: the rest stays where it is, before anything new
-                assert self._held is not None
-                self._held.extendleft(reversed(held))
-                return
+        held = self._held
+        while held:  # all of it before anything new, which joins the end of the queue
             callback, args = held.popleft()
-            self.deliver(callback, *args)
+            if not self._ended:
+                callback(*args)
+        self._held = None
 
     def end(self) -> None:
         """The process is gone, with its timers."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.agent.state import ExecutorState, Phase
+from pymesoskit.testing.system import read_system
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def snapshot(core: Core) -> dict[str, float]:
             slave[f"{name}{suffix}_total"] = all_of
             slave[f"{name}{suffix}_used"] = part
             slave[f"{name}{suffix}_percent"] = part / all_of if all_of else 0.0
+    values |= read_system()
     values |= {f"slave/{name}": value for name, value in slave.items()}
     return dict(sorted(values.items()))
 

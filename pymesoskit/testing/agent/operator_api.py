@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.agent.legacy import BUILD, resource_statistics
+from pymesoskit.testing.agent.legacy import resource_statistics
 from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import Executor, Framework, Phase
 from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
 from pymesoskit.testing.files import FileRoots, FilesError
 from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.version import version_info
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import agent, mesos
 
@@ -138,8 +139,7 @@ class OperatorApi:
             response.get_flags.flags.add(name=name, value=value)
 
     def _version(self, _: agent.Call, response: agent.Response) -> None:
-        for name, value in BUILD.items():
-            setattr(response.get_version.version_info, name, value)
+        response.get_version.version_info.CopyFrom(version_info())
 
     def _metrics(self, _: agent.Call, response: agent.Response) -> None:
         for name, value in snapshot(self._core).items():
@@ -237,7 +237,7 @@ def validation_error(call: agent.Call) -> str | None:
     if not call.HasField("type"):
         return "Expecting 'type' to be present"
     payload = PAYLOADS.get(call.type)
-    if payload is not None and not call.HasField(payload):  # type: ignore[arg-type]
+    if payload is not None and not call.HasField(payload):
         return f"Expecting '{payload}' to be present"
     return None
 

@@ -1,8 +1,8 @@
 """Tasks as real processes.
 
-``ProcessLauncher`` hands commands to the supervisor (``supervisor.py``), a small process that forks, waits and, when this one ends
-by whatever means, kills all that is left. It is started with the first command. A thread reads its answers and posts them to the
-actor; nothing else here runs outside the actor's turn.
+``ProcessLauncher`` hands commands to the supervisor (``supervisor.py``), a small process that forks, waits and, when
+this one ends by whatever means, kills all that is left. It is started with the first command. A thread reads its
+answers and posts them to the actor; nothing else here runs outside the actor's turn.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class ProcessLauncher:
         if self._connection is None:
             ours, theirs = socket.socketpair()
             with theirs:
-                program = subprocess.Popen(
+                program = subprocess.Popen(  # noqa: S603 (our own program)
                     [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,

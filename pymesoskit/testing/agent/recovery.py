@@ -1,7 +1,7 @@
 """What an agent finds when it starts on a machine where one ran before.
 
-It takes up its id, its reservations and volumes, and the executors and updates of frameworks that checkpoint; all else that still
-runs there is ended. Source: docs/reference/agent-executor.md 5.5 and 12, failover.md 1 to 11.
+It takes up its id, its reservations and volumes, and the executors and updates of frameworks that checkpoint; all
+else that still runs there is ended. Source: docs/reference/agent-executor.md 5.5 and 12, failover.md 1 to 11.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Recovery:
         store.write(layout.LATEST_AGENT, agent_id.encode())
 
     def run(self) -> Found:
-        """Takes up what there is. Raises ``IncompatibleAgent``, or ``ResourcesError`` for reservations that do not fit."""
+        """Takes up what there is. Raises ``IncompatibleAgent``, or ``ResourcesError`` for reservations that do not
+        fit.
+        """
         core = self._core
         latest = core.host.store.read(layout.LATEST_AGENT)
         data = None if latest is None else core.host.store.read(layout.agent_info(latest.decode()))
@@ -86,8 +88,9 @@ class Recovery:
         different = [name for name in names if getattr(now, name) != getattr(before, name)]
         additive = {"resources", "attributes", "domain"}
         if self._core.flags.reconfiguration_policy == "additive" and set(different) <= additive:
-            if all(_extends(getattr(before, name), getattr(now, name)) for name in different):
-                return
+            different = [name for name in different if not _extends(getattr(before, name), getattr(now, name))]
+        if not different:
+            return
         raise IncompatibleAgent(
             "Incompatible agent info detected. The agent was started with different values than it had before for: "
             + ", ".join(different)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.agent.core import CAPABILITIES, VERSION, Core
+from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.launch import needs_checkpoint
 from pymesoskit.testing.agent.state import Phase
 from pymesoskit.testing.messages import (
@@ -18,6 +18,7 @@ from pymesoskit.testing.messages import (
     RegisterAgent,
     ReregisterAgent,
 )
+from pymesoskit.testing.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

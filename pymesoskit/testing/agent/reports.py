@@ -1,7 +1,7 @@
 """Task status updates on their way through the agent, and their acknowledgements on the way back.
 
-Updates come from executors and from the agent itself; all go through the streams (``updates.py``). Checkpoints of them are written
-here. Source: docs/reference/agent-executor.md 2.5, 3.1 and 3.3.
+Updates come from executors and from the agent itself; all go through the streams (``updates.py``). Checkpoints of
+them are written here. Source: docs/reference/agent-executor.md 2.5, 3.1 and 3.3.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Reports:
         status.source = mesos.TaskStatus.SOURCE_EXECUTOR
         if not status.HasField("timestamp"):
             status.timestamp = core.lifeline.time()
-        self._take(framework, executor, status, acknowledge=executor)
+        self._take(framework, status, acknowledge=executor)
 
     def from_agent(
         self,
@@ -84,12 +84,11 @@ class Reports:
         if framework is None:
             self._enter((framework_id, task_id), status, None)
         else:
-            self._take(framework, executor, status, acknowledge=None, with_container=with_container)
+            self._take(framework, status, acknowledge=None, with_container=with_container)
 
     def _take(
         self,
         framework: Framework | None,
-        executor: Executor | None,
         status: mesos.TaskStatus,
         *,
         acknowledge: Executor | None,

@@ -5,7 +5,6 @@ Source: docs/reference/agent-executor.md 12 (gc), operator-api.md 3.4.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import deque
 from pathlib import Path
@@ -86,7 +85,7 @@ class Sandboxes:
 def disk_usage(path: str) -> float:
     """The used fraction of the disk that holds the path; 0 if that is not known."""
     try:
-        use = shutil.disk_usage(path if os.path.exists(path) else "/")
+        use = shutil.disk_usage(path if Path(path).exists() else "/")
     except OSError:
         return 0.0
     return use.used / use.total if use.total else 0.0

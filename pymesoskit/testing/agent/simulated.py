@@ -1,8 +1,9 @@
 """Tasks that only pretend to run.
 
-``SimulatedLauncher`` gives each command the ``Outcome`` that a function or a table has for its task: how long it takes, how it ends,
-how it takes a SIGTERM, what it uses. There is no process and no directory, and a task costs no more than one timer, so that
-hundreds of thousands fit into one Python process. Executors treat such a command as they treat a process.
+``SimulatedLauncher`` gives each command the ``Outcome`` that a function or a table has for its task: how long it
+takes, how it ends, how it takes a SIGTERM, what it uses. There is no process and no directory, and a task costs no
+more than one timer, so that hundreds of thousands fit into one Python process. Executors treat such a command as they
+treat a process.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Union
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from pymesoskit.testing.agent.launcher import Command, Exit, Usage
 from pymesoskit.wire.v1 import mesos
@@ -31,10 +32,10 @@ class Outcome:
     """What becomes of a simulated command."""
 
     run_time: float = 0.0  # seconds; math.inf: until it is killed
-    exit: Exit = Exit.of_code(0)
+    exit: Exit = field(default=Exit(0))
     term_delay: float = 0.0  # seconds from SIGTERM to its end; math.inf: it ignores SIGTERM
     start_error: str | None = None  # why it does not start at all
-    usage: Usage = Usage(processes=1, threads=1)
+    usage: Usage = field(default=Usage(processes=1, threads=1))
 
     @classmethod
     def finishes(cls, after: float = 0.0) -> Outcome:
@@ -109,7 +110,9 @@ class SimulatedProcess:
 
 
 class SimulatedLauncher:
-    """Gives each command of a task the outcome that ``outcomes`` has for it; commands of no task (checks) exit with 0 at once."""
+    """Gives each command of a task the outcome that ``outcomes`` has for it; commands of no task (checks) exit with 0
+    at once.
+    """
 
     needs_sandbox = False
 

@@ -1,7 +1,7 @@
 """What stands in for custom executors on machines that only simulate.
 
-It runs each of its tasks as the launcher's outcome says and reports RUNNING and the end; it ends when it is told to. It is nothing
-that Mesos has: a real custom executor does as it likes.
+It runs each of its tasks as the launcher's outcome says and reports RUNNING and the end; it ends when it is told to.
+It is nothing that Mesos has: a real custom executor does as it likes.
 """
 
 from __future__ import annotations

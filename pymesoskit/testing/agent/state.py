@@ -1,6 +1,7 @@
 """What an agent knows: itself, its frameworks, their executors, their tasks.
 
-Records and the tables of their states; what happens to them is in the modules around. Source: docs/reference/agent-executor.md 1,
+Records and the tables of their states; what happens to them is in the modules around. Source:
+docs/reference/agent-executor.md 1,
 2.1, 3.3 and 5.1.
 """
 
@@ -133,7 +134,7 @@ class Task:
         if self.statuses:
             task.status_update_state = self.statuses[-1].state
             task.status_update_uuid = self.statuses[-1].uuid
-        for name in ("labels", "discovery", "container", "health_check", "kill_policy", "max_completion_time"):
+        for name in ("labels", "discovery", "container", "health_check", "kill_policy"):
             if self.info.HasField(name):
                 getattr(task, name).CopyFrom(getattr(self.info, name))
         for name, limit in self.info.limits.items():

@@ -1,12 +1,11 @@
 """What survives an agent's death: its checkpoints.
 
-Names are relative to ``<work_dir>/meta`` (``layout.py``). ``DiskStore`` keeps files as Mesos lays them out; ``MemoryStore`` serves
-machines without a work directory. A write is whole or has not happened.
+Names are relative to ``<work_dir>/meta`` (``layout.py``). ``DiskStore`` keeps files as Mesos lays them out;
+``MemoryStore`` serves machines without a work directory. A write is whole or has not happened.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 from typing import TYPE_CHECKING, Protocol
@@ -81,7 +80,7 @@ class DiskStore:
 
     def names(self, directory: str) -> list[str]:
         try:
-            return sorted(os.listdir(self._root / directory))
+            return sorted(entry.name for entry in (self._root / directory).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -1,8 +1,8 @@
 """The process that starts tasks' processes, waits for them, and lets none of them outlive the cluster.
 
-It runs as a program of its own (``python -I -S supervisor.py FD``), because forking a small single-threaded process is fast and
-safe where forking the cluster's own is neither, and because it can outlive the cluster by the moment it takes to end what was left.
-It imports nothing but the standard library.
+It runs as a program of its own (``python -I -S supervisor.py FD``), because forking a small single-threaded process
+is fast and safe where forking the cluster's own is neither, and because it can outlive the cluster by the moment it
+takes to end what was left. It imports nothing but the standard library.
 
 It talks frames (four bytes of length, then JSON) over a socket pair, in both directions:
 
@@ -14,8 +14,10 @@ It talks frames (four bytes of length, then JSON) over a socket pair, in both di
 
 Rules:
 
-- Each task is the leader of a session and of a process group. Its tree is what descends from it. A child that outlives its
-  parent is handed to this process (a *subreaper*), which finds out whose it was by its session, environment or directory.
+- Each task is the leader of a session and of a process group. Its tree is what descends from it. A child that
+outlives its
+  parent is handed to this process (a *subreaper*), which finds out whose it was by its session, environment or
+  directory.
 - When a task's first process ends, the rest of its tree is killed.
 - An orphan that hides whose it is lives no longer than the last task that may have started it.
 - When the socket is closed (the cluster has ended, however) or the parent has changed, everything is killed.
@@ -80,8 +82,9 @@ def find_program(name: str, path: str) -> str:
 def spawn(order: dict[str, Any], stdio: list[int]) -> int:
     """Starts the process and returns its id.
 
-    The quick way is posix_spawn. What it cannot do, and what it fails at, is done in a forked child, which tells of a failure as a
-    command that cannot be executed does: on its stderr, exiting with status 1. Raises OSError if there can be no child.
+    The quick way is posix_spawn. What it cannot do, and what it fails at, is done in a forked child, which tells of a
+    failure as a command that cannot be executed does: on its stderr, exiting with status 1. Raises OSError if there
+    can be no child.
     """
     directory = order["cwd"] or "/"
     program = order["exe"] or find_program(order["argv"][0], order["env"].get("PATH", os.defpath))

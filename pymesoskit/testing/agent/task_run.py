@@ -1,7 +1,7 @@
 """One task in the hands of a built-in executor: its process, its statuses, how it is killed.
 
-What the command executor and the default executor have in common lives here; what they differ in (groups, when RUNNING is sent,
-repeated kills) with them. Source: docs/reference/agent-executor.md 8, 9 and 11.
+What the command executor and the default executor have in common lives here; what they differ in (groups, when
+RUNNING is sent, repeated kills) with them. Source: docs/reference/agent-executor.md 8, 9 and 11.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class TaskRun:
     def kill(self, grace: float, *, may_tighten: bool) -> None:
         """SIGTERM now, SIGKILL after the grace period (in seconds).
 
-        Once it is being killed, a further kill is ignored, or (``may_tighten``) can bring SIGKILL forward but never put it off.
+        Once it is being killed, a further kill is ignored, or (``may_tighten``) can bring SIGKILL forward but never
+        put it off.
         """
         if self.ended or (self.killed and not may_tighten):
             return
@@ -236,7 +237,7 @@ class TaskRun:
         look = Look(self.machine.clock, launcher, self.machine.prober, self.check_command)
         for check, on_result in ((self.task.check, self._checked), (self.task.health_check, self._health_checked)):
             field_name = "check" if on_result == self._checked else "health_check"
-            probe = probe_of(look, check) if self.task.HasField(field_name) else None  # type: ignore[arg-type]
+            probe = probe_of(look, check) if self.task.HasField(field_name) else None
             if probe is not None:
                 self._checkers.append(Checker(self.machine.clock, probe, Timing.of(check), on_result))
         for checker in self._checkers:

@@ -1,8 +1,8 @@
 """Streams of updates that are sent until they are acknowledged.
 
-One stream per task (or operation): updates leave in order, only the head is under way, and it is sent again after 10 s, then after
-twice as long each time, up to 10 minutes, until its acknowledgement comes. While the master is away nothing is sent.
-Source: docs/reference/agent-executor.md 3.1.
+One stream per task (or operation): updates leave in order, only the head is under way, and it is sent again after 10
+s, then after twice as long each time, up to 10 minutes, until its acknowledgement comes. While the master is away
+nothing is sent. Source: docs/reference/agent-executor.md 3.1.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class UpdateStreams(Generic[K, U]):
         return True
 
     def acknowledge(self, key: K, uuid: bytes) -> bool:
-        """The head has arrived if this is its uuid: the next one leaves. False if it is not, or there is no such stream.
+        """The head has arrived if this is its uuid: the next one leaves. False if it is not, or there is no such
+        stream.
 
         A stream whose terminal update is acknowledged is over.
         """
