@@ -1,8 +1,9 @@
 """Who gets which resources: Mesos's hierarchical DRF allocator as a library of its own.
 
-It needs no master: plain values go in (`Resources`, the options of frameworks and agents), a clock and a seeded generator are handed
-in, and a `Listener` receives the offers. Any other policy that keeps the `Allocator` protocol can stand in its place
-(`contract` has the tests that it must pass). Source: docs/reference/allocator.md; how to use it: docs/allocator.md.
+It needs no master: plain values go in (`Resources`, the options of frameworks and agents), a clock and a seeded
+generator are handed in, and a `Listener` receives the offers. Any other policy that keeps the `Allocator` protocol can
+stand in its place (`contract` has the tests that it must pass). Source: docs/reference/allocator.md; how to use it:
+docs/allocator.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from .api import (
     AgentOptions,
     Allocator,
     AllocatorOptions,
-    Conversion,
+    Amounts,
     FaultDomain,
     Filters,
     FrameworkOptions,
@@ -20,27 +21,29 @@ from .api import (
     InverseOfferResponse,
     Listener,
     OfferConstraints,
-    Operation,
-    Quantities,
     Quota,
     Unavailability,
 )
+from .constraints import CompiledConstraints, ConstraintsError, compile_constraints
+from .hierarchical import HierarchicalAllocator
 
 __all__ = [
     "AGENT_CAPABILITIES",
     "AgentOptions",
     "Allocator",
     "AllocatorOptions",
-    "Conversion",
+    "Amounts",
+    "CompiledConstraints",
+    "ConstraintsError",
     "FaultDomain",
     "Filters",
     "FrameworkOptions",
+    "HierarchicalAllocator",
     "Holdings",
     "InverseOfferResponse",
     "Listener",
     "OfferConstraints",
-    "Operation",
-    "Quantities",
     "Quota",
     "Unavailability",
+    "compile_constraints",
 ]

@@ -1,31 +1,27 @@
 """What an allocation policy and its user say to each other, as plain values.
 
-The protocol `Allocator` (any policy), `Listener` (who receives the offers) and the values that travel between them. Nothing here
-knows HTTP, messages or a master. Source: docs/reference/allocator.md.
+The protocol `Allocator` (any policy), `Listener` (who receives the offers) and the values that travel between them.
+Nothing here knows HTTP, messages or a master. Source: docs/reference/allocator.md.
 
-Names: frameworks, agents and roles are texts. Amounts of quantities are in the unit of their resource (CPUs, MB); times are in seconds.
-Resources that cross this interface carry no allocation info: the role is beside them.
+Names: frameworks, agents and roles are texts. Amounts of quantities are in the unit of their resource (CPUs, MB); times
+are in seconds. Resources that cross this interface carry no allocation info: the role is beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from pymesoskit.resources import Resources
+from pymesoskit.resources import Attributes, Conversion, Resources
 
 #: Amounts by name of resource, as in a quota: ``{"cpus": 4, "mem": 1024}``.
-Quantities: TypeAlias = Mapping[str, float]
+Amounts: TypeAlias = Mapping[str, float]
 
 #: What frameworks hold: agent (or framework) → role → resources.
 Holdings: TypeAlias = Mapping[str, Mapping[str, Resources]]
-
-#: Takes some of the agent's unoffered resources and gives back what they become (an operator's RESERVE, CREATE, …).
-#: Raises ``ResourcesError`` if they are not there.
-Operation: TypeAlias = Callable[[Resources], Resources]
 
 
 class OfferConstraints(Protocol):
@@ -47,7 +43,8 @@ class Unavailability:
 class Filters:
     """How long a framework does not want to see what it refuses.
 
-    ``refuse_seconds`` is as it came: more than 365 days count as 365 days, what is negative or no number as 5 seconds, 0 as no filter.
+    ``refuse_seconds`` is as it came: more than 365 days count as 365 days, what is negative or no number as 5 seconds,
+    0 as no filter.
     """
 
     refuse_seconds: float = 5.0
@@ -76,7 +73,7 @@ class FrameworkOptions:
     suppressed_roles: frozenset[str] = field(default=frozenset(), converter=frozenset)
     capabilities: frozenset[str] = field(default=frozenset(), converter=frozenset)
     """Names as in FrameworkInfo.Capability (``MULTI_ROLE``, ``GPU_RESOURCES``, …)."""
-    min_allocatable: Mapping[str, Sequence[Quantities]] = field(factory=dict)
+    min_allocatable: Mapping[str, Sequence[Amounts]] = field(factory=dict)
     """By role, instead of the flag: at least one of the sets must be in an offer; an empty list admits anything."""
     constraints: OfferConstraints | None = None
 
@@ -93,27 +90,22 @@ class AgentOptions:
     """What of an agent, beside its resources, counts for allocation."""
 
     hostname: str
-    attributes: tuple[tuple[str, Any], ...] = field(default=(), converter=tuple)
-    """(name, value) in order; a text is a TEXT attribute, everything else (float, ranges) is not text."""
+    attributes: Attributes = field(factory=Attributes)
     domain: FaultDomain | None = None
     capabilities: frozenset[str] = field(default=AGENT_CAPABILITIES, converter=frozenset)
     """Names as in AgentInfo.Capability; those that count are ``MULTI_ROLE`` and ``HIERARCHICAL_ROLE``."""
+
+    def has_same_attributes(self, other: AgentOptions) -> bool:
+        """Whether the attributes are the same, in whatever order."""
+        return sorted(map(str, self.attributes)) == sorted(map(str, other.attributes))
 
 
 @frozen
 class Quota:
     """What a role is guaranteed and limited to; a name that is absent has no guarantee and no limit."""
 
-    guarantees: Quantities = field(factory=dict)
-    limits: Quantities = field(factory=dict)
-
-
-@frozen
-class Conversion:
-    """Resources that an operation turns into others. Nothing consumed: one more copy of a shared volume."""
-
-    consumed: Resources
-    converted: Resources
+    guarantees: Amounts = field(factory=dict)
+    limits: Amounts = field(factory=dict)
 
 
 @frozen
@@ -121,7 +113,7 @@ class AllocatorOptions:
     """The master's flags that concern allocation (names and defaults as in Mesos 1.11)."""
 
     allocation_interval: float = 1.0
-    min_allocatable_resources: Sequence[Quantities] | None = ({"cpus": 0.01}, {"mem": 32.0})
+    min_allocatable_resources: Sequence[Amounts] | None = ({"cpus": 0.01}, {"mem": 32.0})
     """At least one of the sets must be in an offer; None or empty: anything may be offered."""
     filter_gpu_resources: bool = True
     fair_sharing_excluded_resource_names: frozenset[str] = field(default=frozenset(), converter=frozenset)
@@ -135,7 +127,10 @@ class AllocatorOptions:
 
 
 class Listener(Protocol):
-    """Who receives the offers. Called in the turn of the run, once per framework; it must not call the allocator back at once."""
+    """Who receives the offers.
+
+    Called in the turn of the run, once per framework; it must not call the allocator back at once.
+    """
 
     def offers(self, framework_id: str, offers: Mapping[str, Mapping[str, Resources]]) -> None:
         """New offers to a framework: role → agent id → resources, held by the framework from now on."""
@@ -147,8 +142,8 @@ class Listener(Protocol):
 class Allocator(Protocol):
     """An allocation policy.
 
-    It decides alone when it runs; the user tells it what happens. Unknown ids are errors of the user (``KeyError``) unless a
-    method says otherwise.
+    It decides alone when it runs; the user tells it what happens. Unknown ids are errors of the user (``KeyError``)
+    unless a method says otherwise.
     """
 
     def start(self) -> None:
@@ -158,8 +153,9 @@ class Allocator(Protocol):
         """Ends all timers; nothing is offered any more."""
 
     def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None:
-        """After a master's failover, before anything else: sets the quotas; if there are any, offers pause until enough of the
-        agents are back or the recovery timeout is over."""
+        """After a master's failover, before anything else: sets the quotas; if there are any, offers pause until enough
+        of the agents are back or the recovery timeout is over.
+        """
 
     def pause(self) -> None:
         """No runs from now on; what asks for one is dropped."""
@@ -227,7 +223,10 @@ class Allocator(Protocol):
         filters: Filters | None = None,
         allocated: bool = False,
     ) -> None:
-        """The framework gives resources back: offered ones, or (``allocated``) used ones. Ignored if framework or agent is gone."""
+        """The framework gives resources back:
+
+        offered ones, or (``allocated``) used ones. Ignored if framework or agent is gone.
+        """
 
     def update_allocation(
         self,
@@ -237,10 +236,13 @@ class Allocator(Protocol):
         offered: Resources,
         conversions: Sequence[Conversion],
     ) -> None:
-        """Applies the conversions of an operation to what the framework holds and to the agent's total."""
+        """Applies the conversions of an operation to what the framework holds and to the agent's total.
 
-    def update_available(self, agent_id: str, operations: Iterable[Operation]) -> None:
-        """Applies an operator's operations to what nobody holds on the agent, all or none.
+        A conversion that consumes nothing is one more copy of a shared volume: it changes no total.
+        """
+
+    def update_available(self, agent_id: str, conversions: Sequence[Conversion]) -> None:
+        """Applies the conversions of an operator's operations to what nobody holds on the agent, all or none.
 
         Raises ``ResourcesError`` (with the text for the operator) if the resources are not available.
         """
@@ -257,7 +259,7 @@ class Allocator(Protocol):
     def update_weights(self, weights: Mapping[str, float]) -> None:
         """New weights of roles."""
 
-    def update_quota(self, role: str, guarantees: Quantities, limits: Quantities) -> None:
+    def update_quota(self, role: str, guarantees: Amounts, limits: Amounts) -> None:
         """Sets a role's quota; both empty: no quota."""
 
     def update_unavailability(self, agent_id: str, unavailability: Unavailability | None) -> None:

@@ -1,0 +1,151 @@
+"""Filters of refused offers and inverse offers, and when they end (docs/reference/allocator.md, sections 6 and 8).
+
+There may be a million filters (agents × frameworks), so all that end at one moment share one entry of one heap with one
+timer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import define
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.resources import Resources
+    from pymesoskit.testing.clock import Clock, Timer
+
+    from .state import Agent, Client
+
+DEFAULT_REFUSE_SECONDS = 5.0
+MAX_REFUSE_SECONDS = 365 * 24 * 3600.0
+
+_MANY_DEAD = 1024
+
+
+def filter_seconds(refuse_seconds: float) -> float:
+    """How long a filter lasts, in seconds:
+
+    what is negative or no number counts as 5, too much as 365 days; 0 is no filter.
+    """
+    if refuse_seconds > MAX_REFUSE_SECONDS:
+        return MAX_REFUSE_SECONDS
+    if math.isnan(refuse_seconds) or refuse_seconds < 0:
+        return DEFAULT_REFUSE_SECONDS
+    return refuse_seconds
+
+
+@define(eq=False)
+class OfferFilter:
+    """Resources of an agent that a client refused. What lies within them is not offered to it again."""
+
+    client: Client
+    agent: Agent
+    refused: Resources
+    is_live: bool = True
+
+    def covers(self, offer: Resources) -> bool:
+        """Whether the offer is part of what was refused."""
+        return self.refused is offer or self.refused.contains(offer)
+
+
+@define(eq=False)
+class InverseFilter:
+    """An agent that a framework does not want to be asked to leave, for a while."""
+
+    framework_id: str
+    agent_id: str
+    is_live: bool = True
+
+
+Filter: TypeAlias = OfferFilter | InverseFilter
+
+
+class Expiries:
+    """Calls back when a live filter ends, after a run that is due at the same moment."""
+
+    def __init__(self, clock: Clock, expire: Callable[[Filter], None], is_run_pending: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._expire = expire
+        self._is_run_pending = is_run_pending
+        self._moments: list[float] = []
+        self._at: dict[float, list[Filter]] = {}
+        self._count = 0
+        self._dead = 0
+        self._timer: Timer | None = None
+        self._armed_for = math.inf
+        self._is_stopped = False
+
+    def add(self, seconds: float, ending: Filter) -> None:
+        """The filter ends after that many seconds."""
+        if self._is_stopped:
+            return
+        self._count += 1
+        moment = self._clock.monotonic() + seconds
+        endings = self._at.get(moment)
+        if endings is None:
+            self._at[moment] = [ending]
+            heapq.heappush(self._moments, moment)
+            if moment < self._armed_for:
+                self._arm()
+        else:
+            endings.append(ending)
+
+    def discard(self, ending: Filter) -> None:
+        """The filter has ended early."""
+        ending.is_live = False
+        self._dead += 1
+        if self._dead > _MANY_DEAD and self._dead * 2 > self._count:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        # Filters may last for a year: those that were revived must not stay in memory for so long.
+        for moment, endings in list(self._at.items()):
+            endings[:] = [ending for ending in endings if ending.is_live]
+            if not endings:
+                del self._at[moment]
+        self._moments = sorted(self._at)
+        self._count = sum(map(len, self._at.values()))
+        self._dead = 0
+        if self._armed_for not in self._at:
+            self._arm()
+
+    def stop(self) -> None:
+        """Nothing ends any more."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._moments.clear()
+        self._at.clear()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_for = math.inf
+        if self._moments:
+            self._armed_for = self._moments[0]
+            self._timer = self._clock.call_later(self._armed_for - self._clock.monotonic(), self._due)
+
+    def _due(self) -> None:
+        # The turn that follows comes after all timers of this moment, so a periodic run of this moment has been asked
+        # for by then.
+        self._timer = self._clock.call_later(0, self._end)
+
+    def _end(self) -> None:
+        if self._is_run_pending():
+            self._due()
+            return
+        now = self._clock.monotonic()
+        while self._moments and self._moments[0] <= now:
+            for ending in self._at.pop(heapq.heappop(self._moments)):
+                self._count -= 1
+                if ending.is_live:
+                    ending.is_live = False
+                    self._expire(ending)
+                else:
+                    self._dead -= 1
+        self._arm()

@@ -1,0 +1,198 @@
+"""What the allocator knows of agents, frameworks and the frameworks' roles.
+
+`Agent` computes what is available on it; `Client` is a framework in one of its roles, with what it holds. How these are
+charged to sorters and quotas is the ledger's business (`ledger`). Source: docs/reference/allocator.md, sections 1 and
+10.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from pymesoskit.resources import Resources
+
+from .bundle import EMPTY, KINDS, Bundle, Minimum
+
+if TYPE_CHECKING:
+    from .api import AgentOptions, FaultDomain, FrameworkOptions, InverseOfferResponse, Unavailability
+    from .filters import InverseFilter, OfferFilter
+    from .roles import Role
+    from .sorter import Node
+    from .units import Units
+
+#: Without these an agent does not go to every framework.
+_ROLE_CAPABILITIES = frozenset({"MULTI_ROLE", "HIERARCHICAL_ROLE"})
+
+
+@define(eq=False)
+class Maintenance:
+    """An agent's scheduled unavailability, and what frameworks said to it."""
+
+    unavailability: Unavailability
+    statuses: dict[str, InverseOfferResponse] = field(factory=dict)
+    outstanding: set[str] = field(factory=set)
+
+
+@define(eq=False)
+class Agent:
+    """An agent and what is held on it.
+
+    ``blocked`` is the set (as bits, see `Client.bit`) of clients for which it is known that nothing can be offered
+    while no more becomes available than ``blocked_level``. It saves looking at them again and again; whatever could
+    change the answer takes the bits out.
+    """
+
+    id: str
+    options: AgentOptions
+    total: Bundle
+    is_active: bool = True
+    maintenance: Maintenance | None = None
+    clients: dict[Client, Bundle] = field(factory=dict)
+    """What each client holds here."""
+    strangers: dict[tuple[str, str], Bundle] = field(factory=dict)
+    """What frameworks hold here that are not known yet: (framework, role) → resources."""
+    launched: dict[str, Units] = field(factory=dict)
+    """What tasks and executors use and counts for quota, by role."""
+    shared_copies: dict[tuple[str, str], int] = field(factory=dict)
+    """(role, key of a shared resource) → the copies that known frameworks of the role hold."""
+    available: Bundle = EMPTY
+    """What nobody holds, and all shared resources."""
+    blocked: int = 0
+    blocked_level: Bundle | None = None
+    is_special: bool = field(init=False)
+    """Whether not every framework may have it: GPUs, a domain, missing capabilities."""
+    _spent: Bundle | None = None
+    """What became an offer as a whole and left nothing: if it comes back as it was, it is used again."""
+    _is_exact: bool = True
+    """Whether all that is held is part of the total, so that differences can be carried forward."""
+
+    def __attrs_post_init__(self) -> None:
+        self.recount()
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether it has graphics processors, in whatever state."""
+        return self.total.units.get("gpus", 0) > 0
+
+    def held(self) -> Resources:
+        """All that is held here."""
+        result = Resources()
+        for bundle in (*self.clients.values(), *self.strangers.values()):
+            result += bundle.resources
+        return result
+
+    def recount(self) -> None:
+        """Computes what is available from nothing: needed when options, total, or anything but offers changed."""
+        held = self.held().non_shared()
+        total = self.total.resources
+        self._is_exact = total.contains(held)
+        self._spent = None
+        self.is_special = (
+            self.has_gpus or self.options.domain is not None or not self.options.capabilities >= _ROLE_CAPABILITIES
+        )
+        if not held:
+            self.available = self.total
+        else:
+            self.available = Bundle((total.non_shared() - held) + total.shared())
+
+    def take(self, bundle: Bundle) -> None:
+        """Somebody holds more."""
+        available = self.available
+        if bundle is available and not bundle.shared:
+            self._spent = bundle
+            self.available = EMPTY
+            return
+        self._spent = None
+        self.available = Bundle(available.resources - bundle.non_shared().resources)
+
+    def give(self, bundle: Bundle) -> None:
+        """Somebody holds less (it must have been taken out of ``clients`` already)."""
+        if not self._is_exact:
+            self.recount()
+            return
+        spent = self._spent
+        if spent is not None and (bundle is spent or bundle.resources == spent.resources):
+            self.available = spent
+        else:
+            self.available = Bundle(self.available.resources + bundle.non_shared().resources)
+        self._spent = None
+
+    def block(self, bits: int) -> None:
+        """Nothing that is available now can be offered to these clients."""
+        self.blocked |= bits
+        self.blocked_level = self.available
+
+    def grew(self) -> None:
+        """More may be available than before: forgets what is blocked unless that was known for as much."""
+        level = self.blocked_level
+        if level is not None and level is not self.available and not level.resources.contains(self.available.resources):
+            self.unblock_all()
+
+    def unblock_all(self) -> None:
+        """Everybody has to be looked at again."""
+        self.blocked = 0
+        self.blocked_level = None
+
+
+@define(eq=False)
+class Framework:
+    """A framework and its clients:
+
+    one for each of its roles, and one for each role in which it still holds something.
+    """
+
+    id: str
+    options: FrameworkOptions
+    is_active: bool
+    default_minimum: Minimum
+    suppressed: set[str] = field(factory=set)
+    clients: dict[str, Client] = field(factory=dict)
+    inverse_filters: dict[str, tuple[InverseFilter, ...]] = field(factory=dict)
+    """Agent id → live filters for inverse offers."""
+    lacking: int = 0
+    minimums: dict[str, Minimum] = field(factory=dict)
+
+    def configure(self, options: FrameworkOptions) -> None:
+        """Takes over all but the suppressed roles."""
+        self.options = options
+        self.lacking = sum(bit for name, bit in KINDS.items() if name not in options.capabilities)
+        self.minimums = {role: Minimum(sets) for role, sets in options.min_allocatable.items()}
+
+    def minimum(self, role: str) -> Minimum:
+        """What an offer for a role must contain."""
+        return self.minimums.get(role, self.default_minimum)
+
+    def can_use(self, agent: Agent, domain: FaultDomain | None, *, filter_gpus: bool) -> bool:
+        """Whether the agent as a whole may be offered to it: GPUs, other regions."""
+        capabilities = self.options.capabilities
+        if filter_gpus and agent.has_gpus and "GPU_RESOURCES" not in capabilities:
+            return False
+        region = agent.options.domain
+        return region is None or domain is None or region.region == domain.region or "REGION_AWARE" in capabilities
+
+    def understands(self, agent: Agent, role: str) -> bool:
+        """Whether agent and framework speak of roles in the same way."""
+        known = agent.options.capabilities
+        if "MULTI_ROLE" not in known and "MULTI_ROLE" in self.options.capabilities:
+            return False
+        return "HIERARCHICAL_ROLE" in known or "/" not in role
+
+
+@define(eq=False)
+class Client:
+    """A framework in one role.
+
+    ``bit`` stands for it in sets of clients that are kept as integers.
+    """
+
+    framework: Framework
+    role: Role
+    bit: int
+    node: Node[Client] = field(init=False)
+    agents: dict[Agent, None] = field(factory=dict)
+    """Where it holds something."""
+    filters: dict[Agent, tuple[OfferFilter, ...]] = field(factory=dict)
+    is_active: bool = False
+    """Whether it is in the order of its sorter."""
