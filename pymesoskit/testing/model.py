@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from pymesoskit.resources import Resource, ValueType
+from pymesoskit.resources import Attributes, Resource, ValueType
 from pymesoskit.resources.values import Ranges, add_items, coalesce, print_items, print_ranges
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
@@ -47,21 +47,6 @@ def resources(amounts: Iterable[Resource]) -> Json:
     return model
 
 
-def attributes(items: Iterable[mesos.Attribute]) -> Json:
-    """Attributes by name: a number, or text (``[1-5, 8-9]`` for ranges)."""
-    return {attribute.name: _attribute_value(attribute) for attribute in items}
-
-
-def _attribute_value(attribute: mesos.Attribute) -> float | str:
-    if attribute.type == mesos.Value.SCALAR:
-        return attribute.scalar.value
-    if attribute.type == mesos.Value.RANGES:
-        return print_ranges(tuple((entry.begin, entry.end) for entry in attribute.ranges.range))
-    if attribute.type == mesos.Value.SET:
-        return print_items(tuple(attribute.set.item))
-    return attribute.text.value
-
-
 def labels(message: mesos.Labels) -> list[Any]:
     """Labels as a bare list of ``{key, value}``."""
     return [to_json_value(label) for label in message.labels]
@@ -81,7 +66,7 @@ def agent_info(info: mesos.AgentInfo) -> Json:
         "id": info.id.value,
         "hostname": info.hostname,
         "port": info.port,
-        "attributes": attributes(info.attributes),
+        "attributes": Attributes.from_messages(info.attributes).to_legacy_json(),
     }
     if info.HasField("domain"):
         model["domain"] = domain(info.domain)

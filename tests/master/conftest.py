@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.resources import Resources
+from pymesoskit.resources import Resources, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
+from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.history import History
 from pymesoskit.testing.http import Request, Response
@@ -111,11 +112,16 @@ class RecordingAllocator:
 
 
 class FakeAgent:
-    def __init__(self, world: World, port: int = 5051, resources: str = RESOURCES, capabilities=None) -> None:
+    def __init__(
+        self, world: World, port: int = 5051, resources: str = RESOURCES, capabilities=None, attributes: str = ""
+    ) -> None:
         self.world = world
         self.address = f"slave(1)@127.0.0.1:{port}"
         self.info = mesos.AgentInfo(
-            hostname="127.0.0.1", port=port, resources=Resources.parse(resources).to_messages()
+            hostname="127.0.0.1",
+            port=port,
+            resources=Resources.parse(resources).to_messages(),
+            attributes=parse_attributes(attributes).to_messages(),
         )
         self.capabilities = tuple(AGENT_CAPABILITIES if capabilities is None else capabilities)
         self.received: list[Any] = []
@@ -246,10 +252,15 @@ class FakeFramework:
         self.accept(offer, operations=[{"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}], **fields)
 
 
+def make_hierarchical(options, listener, clock, rng) -> HierarchicalAllocator:
+    return HierarchicalAllocator(clock, rng, listener, options)
+
+
 class World:
     """One cluster in virtual time."""
 
-    def __init__(self, flags: MasterFlags | None = None) -> None:
+    def __init__(self, flags: MasterFlags | None = None, make_allocator=RecordingAllocator) -> None:
+        self.make_allocator = make_allocator
         self.actor = SimulatedActor()
         self.network = Network(self.actor)
         self.registry = Registry()
@@ -261,8 +272,8 @@ class World:
         self.start_master()
 
     def start_master(self) -> None:
-        def allocator(options, listener, clock, rng) -> RecordingAllocator:
-            self.allocator = RecordingAllocator(options, listener, clock, rng)
+        def allocator(*given):
+            self.allocator = self.make_allocator(*given)
             return self.allocator
 
         self.master = Master(
@@ -302,6 +313,27 @@ class World:
         headers = {"content-type": "application/json", "accept": "application/json", **headers}
         return self.request("POST", target, body, **headers)
 
+    def operator(self, kind: str, payload: dict[str, Any] | None = None, **headers: str) -> Response:
+        call = {"type": kind} if payload is None else {"type": kind, kind.lower(): payload}
+        response = self.post(call, "/api/v1", **headers).response
+        assert response is not None
+        return response
+
+    def query(self, kind: str, payload: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What an operator's query answers, without the envelope."""
+        response = self.operator(kind, payload)
+        assert response.status == 200, response
+        answer = json.loads(response.body)
+        assert answer["type"] == kind
+        return answer.get(kind.lower(), {})
+
+    def get(self, target: str) -> Any:
+        """The JSON at an endpoint."""
+        response = self.request("GET", target).response
+        assert response is not None
+        assert response.status == 200, response
+        return json.loads(response.body)
+
     def agent(self, **fields) -> FakeAgent:
         return FakeAgent(self, **fields).register()
 
@@ -339,17 +371,28 @@ def make_message(kind: type, **fields):
 
 
 @pytest.fixture
-def make_world():
+def make_any_world():
     worlds: list[World] = []
 
-    def make(**flags: str) -> World:
-        worlds.append(World(MasterFlags.from_texts(flags)))
+    def make(flags: dict[str, str], make_allocator) -> World:
+        worlds.append(World(MasterFlags.from_texts(flags), make_allocator))
         return worlds[-1]
 
     yield make
     for world in worlds:
         world.master.terminate()
         assert not world.master.core.timers
+
+
+@pytest.fixture
+def make_world(make_any_world):
+    return lambda **flags: make_any_world(flags, RecordingAllocator)
+
+
+@pytest.fixture
+def make_real_world(make_any_world):
+    """Worlds with Mesos's own allocation policy."""
+    return lambda **flags: make_any_world(flags, make_hierarchical)
 
 
 @pytest.fixture
