@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pymesoskit.resources import Resources
+from pymesoskit.resources import Attributes, Resources
 from pymesoskit.testing.allocator import (
     AgentOptions,
     FaultDomain,
@@ -47,18 +47,10 @@ def agent_options(agent: Agent) -> AgentOptions:
     """An agent's host, attributes, domain and capabilities."""
     return AgentOptions(
         hostname=agent.info.hostname,
-        attributes=tuple((attribute.name, _attribute_value(attribute)) for attribute in agent.info.attributes),
+        attributes=Attributes.from_messages(agent.info.attributes),
         domain=fault_domain(agent.info.domain) if agent.info.HasField("domain") else None,
         capabilities=frozenset(agent.capabilities),
     )
-
-
-def _attribute_value(attribute: mesos.Attribute) -> object:
-    if attribute.type == mesos.Value.TEXT:
-        return attribute.text.value
-    if attribute.type == mesos.Value.SCALAR:
-        return attribute.scalar.value
-    return tuple((entry.begin, entry.end) for entry in attribute.ranges.range)
 
 
 def fault_domain(domain: mesos.DomainInfo) -> FaultDomain | None:
