@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
 
 from pymesoskit.testing.agent import Command, Exit, Outcome
-from pymesoskit.testing.agent.launcher import Usage
 from pymesoskit.testing.messages import ExitedExecutor, FrameworkToExecutor, RunTask, ShutdownExecutor
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
 
 from .world import FRAMEWORK_ID, Answer, World, executor, framework, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymesoskit.testing.agent.launcher import Usage
 
 JSON = {"content_type": "application/json", "accept": "application/json"}
 IDS = {"executor_id": {"value": "custom"}, "framework_id": {"value": FRAMEWORK_ID}}
@@ -278,8 +281,10 @@ def test_calls_without_their_payload_are_refused(world: CustomWorld, body: dict[
         ({"uuid": "eA=="}, "Not a valid UUID"),
         (
             {"source": "SOURCE_AGENT"},
-            f"Received Call from executor custom of framework {FRAMEWORK_ID} with invalid source, "
-            "expecting 'SOURCE_EXECUTOR'",
+            (
+                f"Received Call from executor custom of framework {FRAMEWORK_ID} with invalid source, "
+                "expecting 'SOURCE_EXECUTOR'"
+            ),
         ),
         (
             {"executor_id": {"value": "other"}},

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.actor import SimulatedActor
@@ -28,6 +26,10 @@ from pymesoskit.testing.messages import (
 )
 from pymesoskit.testing.network import Address, Network
 from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MASTER = "master@127.0.0.1:5050"
 FRAMEWORK_ID = "M-0000"

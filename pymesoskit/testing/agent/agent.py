@@ -166,9 +166,13 @@ class Agent:
 
     # Its life
 
-    def start(self) -> None:
-        """Recovers what its machine holds, waits for executors that may come back, registers."""
+    def start(self, backoff: float | None = None) -> None:
+        """Recovers what its machine holds, waits for executors that may come back, registers.
+
+        ``backoff``: the seconds until its first attempt to register; None leaves them to chance, as Mesos does.
+        """
         core = self.core
+        self._registration.first_backoff = backoff
         work_dir = core.host.work_dir
         if work_dir is not None:
             (work_dir / "meta").mkdir(parents=True, exist_ok=True)

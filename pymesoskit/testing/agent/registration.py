@@ -55,6 +55,7 @@ class Registration:
         self._retry_timer: Timer | None = None
         self._unwatch: Callable[[], None] | None = None
         self.registered_time = 0.0
+        self.first_backoff: float | None = None  # seconds until the first attempt, if it is not left to chance
 
     def start(self) -> None:
         """The agent has recovered: looks for a master."""
@@ -80,7 +81,9 @@ class Registration:
         core.master = self._detector.leader()
         if core.master is not None:
             backoff = core.flags.registration_backoff_factor
-            self._retry_timer = core.lifeline.call_later(core.rng.uniform(0, backoff), self._register, 2 * backoff)
+            chosen, self.first_backoff = self.first_backoff, None
+            wait = core.rng.uniform(0, backoff) if chosen is None else chosen
+            self._retry_timer = core.lifeline.call_later(wait, self._register, 2 * backoff)
 
     def _register(self, backoff: float) -> None:
         core = self._core

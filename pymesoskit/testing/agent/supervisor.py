@@ -420,7 +420,9 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.umask(0o022)
-    Supervisor(socket.socket(fileno=int(sys.argv[1]))).run()
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    Supervisor(connection).run()
 
 
 if __name__ == "__main__":
