@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 def message_error(message: pb.Resource) -> str | None:
     """What is wrong with one resource, in Mesos's words without the wrapper; None if it is valid."""
-    decoded = _decode(message.SerializePartialToString())
+    decoded = _decode(message)
     return decoded if isinstance(decoded, str) else None
 
 
@@ -57,7 +57,7 @@ def messages_error(messages: Iterable[pb.Resource]) -> str | None:
 
 def resource_from_message(message: pb.Resource) -> Resource:
     """The value that a message stands for, whatever its format. Raises ResourcesError without the wrapper."""
-    decoded = _decode(message.SerializePartialToString())
+    decoded = _decode(message)
     if isinstance(decoded, str):
         raise ResourcesError(decoded)
     return decoded
@@ -67,7 +67,7 @@ def resources_from_messages(messages: Iterable[pb.Resource]) -> list[Resource]:
     """The values of a list of messages, one each, empty ones too. Raises ResourcesError as `messages_error` says it."""
     result: list[Resource] = []
     for message in messages:
-        decoded = _decode(message.SerializePartialToString())
+        decoded = _decode(message)
         if isinstance(decoded, str):
             raise ResourcesError(wrap_error(message, decoded))
         result.append(decoded)
@@ -89,9 +89,18 @@ def print_message(message: pb.Resource) -> str:
     return kind.prefix + values.print_items(tuple(message.set.item))
 
 
-# The same few resources pass by the hundred thousand (a task's cpus and mem), so what bytes mean is remembered.
+# The same few resources pass by the hundred thousand (a task's cpus and mem), so what bytes mean is remembered; not
+# those of large messages, so that memory stays bounded.
+_LONGEST_REMEMBERED = 512
+
+
+def _decode(message: pb.Resource) -> Resource | str:
+    encoded = message.SerializePartialToString()
+    return _remember(encoded) if len(encoded) <= _LONGEST_REMEMBERED else _validate_and_convert(message)
+
+
 @lru_cache(maxsize=16384)
-def _decode(encoded: bytes) -> Resource | str:
+def _remember(encoded: bytes) -> Resource | str:
     message = pb.Resource()
     message.MergeFromString(encoded)
     return _validate_and_convert(message)

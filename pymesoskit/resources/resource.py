@@ -18,14 +18,27 @@ from .kind import Disk, Kind, Reservation, ReservationType
 from .roles import is_strict_subrole_of
 from .values import Items, Ranges, Value, ValueType
 
+# What is derived from a kind is remembered, but not for those with labels by the page: memory stays bounded.
+_LONGEST_KEY: Final = 1024
+
+
+def _allocated_kind(kind: Kind, role: str | None) -> Kind:
+    derive = _remember_allocated_kind if len(kind.key) <= _LONGEST_KEY else _remember_allocated_kind.__wrapped__
+    return derive(kind, role)
+
 
 @lru_cache(maxsize=8192)
-def _allocated_kind(kind: Kind, role: str | None) -> Kind:
+def _remember_allocated_kind(kind: Kind, role: str | None) -> Kind:
     return attrs.evolve(kind, allocation_role=role)
 
 
+def _less_reserved_kind(kind: Kind, layers: int) -> Kind:
+    derive = _remember_less_reserved_kind if len(kind.key) <= _LONGEST_KEY else _remember_less_reserved_kind.__wrapped__
+    return derive(kind, layers)
+
+
 @lru_cache(maxsize=8192)
-def _unreserved_kind(kind: Kind, layers: int) -> Kind:
+def _remember_less_reserved_kind(kind: Kind, layers: int) -> Kind:
     return attrs.evolve(kind, reservations=kind.reservations[:layers])
 
 
@@ -210,7 +223,7 @@ class Resource:
         """The same without any reservation."""
         if not self.kind.reservations:
             return self
-        return _relabel(self, _unreserved_kind(self.kind, 0))
+        return _relabel(self, _less_reserved_kind(self.kind, 0))
 
     def with_pushed_reservation(self, reservation: Reservation) -> Resource:
         """The same with one more reservation on the stack. ResourcesError if the stack would be invalid."""
@@ -225,7 +238,7 @@ class Resource:
         layers = len(self.kind.reservations)
         if not layers:
             raise ResourcesError(f"Resource {self} is not reserved")
-        return _relabel(self, _unreserved_kind(self.kind, layers - 1))
+        return _relabel(self, _less_reserved_kind(self.kind, layers - 1))
 
     def with_copies(self, copies: int) -> Resource:
         """The same with another number of copies, if it is shared; else it is one of a kind anyhow."""

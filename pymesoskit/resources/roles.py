@@ -14,11 +14,23 @@ DEFAULT_ROLE = "*"
 _UNPRINTABLE = frozenset("\x09\x0a\x0b\x0c\x0d\x20\x7f")
 
 
-@lru_cache(maxsize=4096)
 def role_error(role: str) -> str | None:
     """What is wrong with a role's name, in Mesos's words; None if it is valid."""
     if role == DEFAULT_ROLE:
         return None
+    return _remember(role) if len(role) <= _LONGEST_REMEMBERED else _find_error(role)
+
+
+# Roles come again and again; only those of a sensible length are remembered, so that memory stays bounded.
+_LONGEST_REMEMBERED = 256
+
+
+@lru_cache(maxsize=4096)
+def _remember(role: str) -> str | None:
+    return _find_error(role)
+
+
+def _find_error(role: str) -> str | None:
     if role.startswith("/"):
         return f"Role '{role}' cannot start with a slash"
     if role.endswith("/"):

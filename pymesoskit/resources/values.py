@@ -35,6 +35,7 @@ class ValueType(StrEnum):
 
 
 _UINT64_MAX: Final = 2**64 - 1
+_UINT64_DIGITS: Final = 20
 _INT64_MIN: Final = -(2**63)
 _INT64_LIMIT: Final = float(2**63)
 
@@ -305,5 +306,9 @@ def _parse_ranges(text: str) -> Ranges:
 def _parse_unsigned(text: str) -> int | None:
     if _UNSIGNED.fullmatch(text) is None:
         return None
-    number = int(text, 16) if text[:2].lower() == "0x" else int(text)
+    digits, base = (text[2:], 16) if text[:2].lower() == "0x" else (text, 10)
+    digits = digits.lstrip("+0") or "0"
+    if len(digits) > _UINT64_DIGITS:
+        return None
+    number = int(digits, base)
     return number if number <= _UINT64_MAX else None

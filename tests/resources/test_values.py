@@ -137,6 +137,7 @@ def test_infinite_and_undefined_numbers_are_read_to_be_refused(text: str) -> Non
     [
         ("[0x10-0X1f]", ((16, 31),)),
         ("[+1-2]", ((1, 2),)),
+        (f"[{'0' * 5000}1-2]", ((1, 2),)),
         ("[1,2]", ((1, 2),)),
         ("[[1-2]]", ((1, 2),)),
         ("[]", ()),
@@ -147,7 +148,7 @@ def test_ranges_that_are_read(text: str, expected: Ranges) -> None:
     assert parse_value(text) == (ValueType.RANGES, expected)
 
 
-@pytest.mark.parametrize("text", ["[0x-1]", "[1-18446744073709551616]", "[a-1]", "[1-a]"])
+@pytest.mark.parametrize("text", ["[0x-1]", f"[{'9' * 5000}-1]", "[1-18446744073709551616]", "[a-1]", "[1-a]"])
 def test_ends_of_ranges_are_unsigned_integers_of_64_bits(text: str) -> None:
     first = text[1:].split("-", maxsplit=1)[0]
     with pytest.raises(ResourcesError) as caught:
