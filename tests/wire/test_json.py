@@ -1,0 +1,198 @@
+"""Mesos JSON: both directions. The single rules are pinned by `tests/conformance/vectors/json_*.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pymesoskit.wire import (
+    JSON,
+    PROTOBUF,
+    ConversionError,
+    JsonSyntaxError,
+    MissingFields,
+    RecordDecoder,
+    dumps_value,
+    from_json,
+    from_json_value,
+    to_json,
+    to_json_value,
+)
+from pymesoskit.wire import json_reader, json_text
+from pymesoskit.wire.v1 import agent, executor, master, mesos, scheduler
+from tests.wire.strategies import all_types, messages
+
+RECORDED = Path(__file__).parents[1] / "conformance" / "recorded"
+STREAMS = {
+    "scheduler-life": scheduler.Event,
+    "scheduler-with-custom-executor": scheduler.Event,
+    "executor-life": executor.Event,
+}
+
+
+def records(name: str) -> list[bytes]:
+    decoder = RecordDecoder()
+    found = decoder.feed((RECORDED / name).read_bytes())
+    decoder.eof()
+    return found
+
+
+@pytest.mark.parametrize("descriptor", all_types(), ids=lambda descriptor: descriptor.full_name)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_protobuf_to_json_and_back_is_lossless(descriptor: Any, data: st.DataObject) -> None:
+    message = data.draw(messages(descriptor))
+    kind = message_factory.GetMessageClass(descriptor)
+    text = to_json(message)
+    again = from_json(text, kind)
+    assert to_json(again) == text
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            assert getattr(again, field.name) == value
+    assert from_json(to_json(again), kind) == again
+    assert dumps_value(to_json_value(message)) == text
+    assert PROTOBUF.decode(PROTOBUF.encode(again), kind) == again
+    assert JSON.decode(JSON.encode(again), kind) == again
+
+
+@pytest.mark.parametrize("descriptor", all_types(), ids=lambda descriptor: descriptor.full_name)
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_the_quick_way_and_the_long_way_agree(descriptor: Any, data: st.DataObject) -> None:
+    message = data.draw(messages(descriptor))
+    kind = message_factory.GetMessageClass(descriptor)
+    text = to_json(message)
+    by_steps = json_reader._step_by_step(json_text.parse(text.encode()), kind)
+    assert by_steps == from_json(text, kind)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "value", "name", "x", "scalar"]), inner),
+    max_leaves=12,
+)
+
+
+@given(JSON_VALUES)
+def test_the_exact_parser_reads_what_pythons_reads(value: object) -> None:
+    data = json.dumps(value).encode()
+    try:
+        found = json_text.parse(data)
+    except JsonSyntaxError:
+        assert "\\ud" in data.decode() or "e+" in data.decode()
+    else:
+        assert json.loads(json_text.dumps(found)) == json.loads(data, parse_int=lambda t: int(t) if abs(int(t)) < 2**63 else float(t))
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0019.eE+- \n\ttruefalsn', max_size=40).map(str.encode))
+def test_no_bytes_break_the_parser(data: bytes) -> None:
+    try:
+        from_json(data, scheduler.Call)
+    except (JsonSyntaxError, ConversionError) as error:
+        assert str(error)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_doubles_read_back_as_they_were_and_always_look_like_doubles(value: float) -> None:
+    text = json_text.format_double(value)
+    assert float(text) == value
+    assert "." in text or "e" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e20, "100000000000000000000.0"), (1e21, "1e21"), (1e-6, "0.000001"), (1e-7, "1e-7"), (-0.0, "-0.0"), (1.5e300, "1.5e300"),
+     (123456789012345680.0, "123456789012345680.0"), (-1.25e-9, "-1.25e-9")],
+)  # fmt: skip
+def test_forms_of_doubles(value: float, text: str) -> None:
+    assert json_text.format_double(value) == text
+
+
+@pytest.mark.parametrize(("stream", "kind"), STREAMS.items(), ids=list(STREAMS))
+def test_recorded_json_events_are_written_as_mesos_wrote_them(stream: str, kind: type[Message]) -> None:
+    for record in records(f"{stream}.json.recordio"):
+        written = to_json(from_json(record, kind))
+        assert digits_apart(written) == digits_apart(record.decode())
+
+
+def digits_apart(text: str) -> list[str]:
+    """The text with its doubles rounded to 15 digits: beyond those Mesos's printer and Python's may differ."""
+    parts = re.split(r"(-?\d+\.\d+(?:e-?\d+)?)", text)
+    return [json_text.format_double(float(f"{float(part):.15g}")) if i % 2 else part for i, part in enumerate(parts)]
+
+
+@pytest.mark.parametrize("stream", ["scheduler-life", "executor-life"])
+def test_recorded_protobuf_events_survive_json(stream: str) -> None:
+    kind = STREAMS[stream]
+    for record in records(f"{stream}.protobuf.recordio"):
+        event = PROTOBUF.decode(record, kind)
+        text = to_json(event)
+        assert to_json(from_json(text, kind)) == text
+
+
+@pytest.mark.parametrize("path", sorted((RECORDED / "snapshots").glob("*.GET_*.json")), ids=lambda path: path.name)
+def test_recorded_answers_of_the_operator_api_convert(path: Path) -> None:
+    kind = master.Response if path.name.startswith("master") else agent.Response
+    answer = from_json(path.read_bytes(), kind)
+    assert json.loads(to_json(answer)).keys() == json.loads(path.read_bytes()).keys()
+    other = path.with_suffix(".protobuf")
+    if other.exists():  # the flags were recorded in JSON only
+        assert PROTOBUF.decode(other.read_bytes(), kind).type == answer.type
+
+
+def test_errors_carry_the_path_of_the_field() -> None:
+    text = '{"type":"ACCEPT","accept":{"operations":[{},{"launch":{"task_infos":[{"name":"a"},{"name":7}]}}]}}'
+    with pytest.raises(ConversionError, match="^Not expecting a JSON number for field 'name'$") as error:
+        from_json(text, scheduler.Call)
+    assert error.value.path == "accept.operations[1].launch.task_infos[1].name"
+    assert error.value.detail.endswith("(at accept.operations[1].launch.task_infos[1].name)")
+
+
+def test_missing_fields_are_all_listed() -> None:
+    with pytest.raises(MissingFields) as error:
+        from_json('{"type":"ACKNOWLEDGE","acknowledge":{"task_id":{}}}', scheduler.Call)
+    assert error.value.fields == ("acknowledge.agent_id", "acknowledge.uuid", "acknowledge.task_id.value")
+    with pytest.raises(MissingFields, match="name, task_id, agent_id"):
+        PROTOBUF.decode(b"", mesos.TaskInfo)
+    with pytest.raises(MissingFields, match="name, task_id, agent_id"):
+        PROTOBUF.encode(mesos.TaskInfo())
+    with pytest.raises(MissingFields, match="name, task_id, agent_id"):
+        JSON.encode(mesos.TaskInfo())
+
+
+def test_bytes_that_are_no_message_are_a_conversion_error() -> None:
+    with pytest.raises(ConversionError, match=r"the 3 bytes are no mesos.v1.scheduler.Call".replace("the", "The")):
+        PROTOBUF.decode(b"\xff\xff\xff", scheduler.Call)
+
+
+def test_a_number_outside_an_integers_range_is_an_error_that_names_it() -> None:
+    text = '{"name":"x","type":"RANGES","ranges":{"range":[{"begin":1e30,"end":1}]}}'
+    with pytest.raises(ConversionError, match=r"The number 1e30 is out of range for field 'begin'") as error:
+        from_json(text, mesos.Resource)
+    assert error.value.path == "ranges.range[0].begin"
+
+
+def test_text_that_is_no_utf8_is_refused() -> None:
+    with pytest.raises(ConversionError, match="not valid UTF-8"):
+        from_json(b'{"user":"\xff","name":"n"}', mesos.FrameworkInfo)
+
+
+def test_a_parsed_document_converts_too() -> None:
+    value = {"task_id": {"value": "t"}, "state": "TASK_RUNNING", "uuid": "AAEC", "timestamp": "1.5"}
+    status = from_json_value(value, mesos.TaskStatus)
+    assert (status.uuid, status.timestamp) == (b"\0\1\2", 1.5)
+
+
+@pytest.mark.parametrize("text", ["quote \" and \\ and \\u001f and \x1f", "\x00\x7f/é", "\\\x1b"])
+def test_only_control_characters_are_escaped_in_upper_case(text: str) -> None:
+    quoted = json_text.quote(text)
+    assert json.loads(quoted) == text
+    assert "\\u001f" not in quoted.replace("\\\\u001f", "")
