@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         command_task,
         custom_executor,
         executor_task,
+        is_terminal,
         operations,
+        state_name,
     )
     from pymesoskit.transport import JSON, PROTOBUF, Backoff, Basic, HttpTransport, Timeouts, Watchdog
     from pymesoskit.wire.v1 import mesos
@@ -51,7 +53,9 @@ _HOMES = {
         "command_task",
         "custom_executor",
         "executor_task",
+        "is_terminal",
         "operations",
+        "state_name",
     ),
     "pymesoskit.transport": ("JSON", "PROTOBUF", "Backoff", "Basic", "HttpTransport", "Timeouts", "Watchdog"),
     "pymesoskit.wire.v1": ("mesos",),
@@ -85,8 +89,10 @@ __all__ = [
     "command_task",
     "custom_executor",
     "executor_task",
+    "is_terminal",
     "mesos",
     "operations",
+    "state_name",
     "task_status",
 ]
 
