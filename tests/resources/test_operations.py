@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from pymesoskit.resources import (
     Disk,
@@ -44,6 +45,21 @@ def test_a_reservation_is_made_and_undone(pool: Resources) -> None:
     assert made == reserved
     undone = made.apply(Operation(type="UNRESERVE", unreserve={"resources": messages(*reserved)}))
     assert undone == plain
+
+
+@given(HELD, st.integers(1, 1000))
+def test_operations_keep_amounts(pool: Resources, share: int) -> None:
+    pool = pool.non_revocable().non_shared()
+    for resource in pool:
+        if resource.type == "SCALAR" and not resource.kind.is_exclusive:
+            part = resource.with_value(max(1, resource.measure * share // 1000) / 1000)
+            reserved = part.with_pushed_reservation(Reservation.dynamic(f"{resource.reservation_role or 'ads'}/z"))
+            after = pool.apply(reserve(reserved))
+            assert after.scalar_quantities() == pool.scalar_quantities()
+            assert after.contains(reserved)
+            undone = after.apply(Operation(type="UNRESERVE", unreserve={"resources": messages(reserved)}))
+            assert undone.scalar_quantities() == pool.scalar_quantities()
+            assert undone == pool
 
 
 def test_a_volume_is_made_and_destroyed() -> None:
