@@ -113,7 +113,13 @@ class RecordingAllocator:
 
 class FakeAgent:
     def __init__(
-        self, world: World, port: int = 5051, resources: str = RESOURCES, capabilities=None, attributes: str = ""
+        self,
+        world: World,
+        port: int = 5051,
+        resources: str = RESOURCES,
+        capabilities=None,
+        attributes: str = "",
+        **info: Any,
     ) -> None:
         self.world = world
         self.address = f"slave(1)@127.0.0.1:{port}"
@@ -122,6 +128,7 @@ class FakeAgent:
             port=port,
             resources=Resources.parse(resources).to_messages(),
             attributes=parse_attributes(attributes).to_messages(),
+            **info,
         )
         self.capabilities = tuple(AGENT_CAPABILITIES if capabilities is None else capabilities)
         self.received: list[Any] = []

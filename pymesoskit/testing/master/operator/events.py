@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, PROTOBUF, Event, EventStream
 from pymesoskit.testing.master.operator.queries import state_json, state_message
-from pymesoskit.testing.master.operator.views import agent_view, framework_view
-from pymesoskit.wire import encode_record
+from pymesoskit.testing.master.operator.views import agent_value, agent_view, framework_event_view
+from pymesoskit.wire import dumps_value, encode_record
 from pymesoskit.wire.v1 import master as pb
 from pymesoskit.wire.v1 import mesos
 
@@ -28,6 +28,19 @@ CHECK_REASONS = frozenset(
         mesos.TaskStatus.REASON_TASK_HEALTH_CHECK_STATUS_UPDATED,
     }
 )
+
+
+class _AgentAdded(Event):
+    """AGENT_ADDED: in JSON an agent is shown with more than its message has."""
+
+    __slots__ = ()
+
+    def record(self, content_type: str) -> bytes:
+        if content_type == PROTOBUF:
+            return super().record(content_type)
+        added = self.message.agent_added  # type: ignore[attr-defined]
+        value = {"type": "AGENT_ADDED", "agent_added": {"agent": agent_value(added.agent)}}
+        return encode_record(dumps_value(value).encode())
 
 
 class _Subscriber:
@@ -100,8 +113,8 @@ class OperatorEvents:
         if subscriber is not None and subscriber.timer is not None:
             subscriber.timer.cancel()
 
-    def _send(self, message: pb.Event) -> None:
-        event = Event(message)
+    def _send(self, message: pb.Event | Event) -> None:
+        event = message if isinstance(message, Event) else Event(message)
         for subscriber in list(self._subscribers.values()):
             if subscriber.stream is not None:
                 subscriber.stream.send(event)
@@ -126,13 +139,13 @@ class OperatorEvents:
     def framework_added(self, framework: Framework) -> None:
         """A framework has subscribed for the first time, or is known from an agent after a failover of the master."""
         if self._subscribers:
-            added = pb.Event.FrameworkAdded(framework=framework_view(framework))
+            added = pb.Event.FrameworkAdded(framework=framework_event_view(framework))
             self._send(pb.Event(type=pb.Event.FRAMEWORK_ADDED, framework_added=added))
 
     def framework_updated(self, framework: Framework) -> None:
         """A framework has subscribed again, or has changed its info."""
         if self._subscribers:
-            updated = pb.Event.FrameworkUpdated(framework=framework_view(framework))
+            updated = pb.Event.FrameworkUpdated(framework=framework_event_view(framework))
             self._send(pb.Event(type=pb.Event.FRAMEWORK_UPDATED, framework_updated=updated))
 
     def framework_removed(self, info: mesos.FrameworkInfo) -> None:
@@ -145,7 +158,7 @@ class OperatorEvents:
         """An agent was admitted, or is back from unreachable or after a failover of the master."""
         if self._subscribers:
             added = pb.Event.AgentAdded(agent=agent_view(agent))
-            self._send(pb.Event(type=pb.Event.AGENT_ADDED, agent_added=added))
+            self._send(_AgentAdded(pb.Event(type=pb.Event.AGENT_ADDED, agent_added=added)))
 
     def agent_removed(self, agent_id: str) -> None:
         """An agent has unregistered, was replaced at its address, or its machine is down; not: unreachable, or gone."""

@@ -7,10 +7,16 @@ Source: docs/reference/operator-api.md 2.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.master.operator.views import agent_view, framework_view
-from pymesoskit.wire import to_json
+from pymesoskit.testing.master.operator.views import (
+    agent_info_value,
+    agent_info_view,
+    agent_value,
+    agent_view,
+    framework_view,
+)
+from pymesoskit.wire import dumps_value, to_json
 from pymesoskit.wire.v1 import master as pb
 from pymesoskit.wire.v1 import mesos
 
@@ -80,7 +86,7 @@ def agents_message(state: MasterState) -> pb.Response.GetAgents:
     """The payload of GET_AGENTS."""
     return pb.Response.GetAgents(
         agents=map(agent_view, state.agents.values()),
-        recovered_agents=(record.info for record in state.recovered_agents.values()),
+        recovered_agents=(agent_info_view(record.info) for record in state.recovered_agents.values()),
     )
 
 
@@ -106,6 +112,10 @@ def operations_message(state: MasterState) -> pb.Response.GetOperations:
 
 def _list(items: Iterable[Message]) -> str:
     return f"[{','.join(map(to_json, items))}]"
+
+
+def _values(items: Iterable[dict[str, Any]]) -> str:
+    return f"[{','.join(map(dumps_value, items))}]"
 
 
 def _object(**members: str) -> str:
@@ -137,8 +147,8 @@ def frameworks_json(state: MasterState) -> str:
 def agents_json(state: MasterState) -> str:
     """The payload of GET_AGENTS."""
     return _object(
-        agents=_list(map(agent_view, state.agents.values())),
-        recovered_agents=_list(record.info for record in state.recovered_agents.values()),
+        agents=_values(agent_value(agent_view(agent)) for agent in state.agents.values()),
+        recovered_agents=_values(agent_info_value(record.info) for record in state.recovered_agents.values()),
     )
 
 

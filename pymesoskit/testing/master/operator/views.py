@@ -1,14 +1,16 @@
 """What the v1 operator API shows of agents and frameworks, as messages.
 
 Also what its events carry. Resources are in the *endpoint* format here: with ``role`` and ``reservation`` beside the
-stack of reservations. Source: docs/reference/operator-api.md 2.1.
+stack of reservations. An ``AgentInfo`` is shown with ``checkpoint``, a field that the v1 message does not have (the
+older one has): number 7 in protobuf. Source: docs/reference/operator-api.md 2.1 and 2.5, failover.md 23 and 24.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Format, resource_to_message
+from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import master as pb
 from pymesoskit.wire.v1 import mesos
 
@@ -42,10 +44,36 @@ def drain_info(agent: Agent) -> mesos.DrainInfo | None:
     return mesos.DrainInfo(state=agent.drain_state, config=agent.drain_config)
 
 
+#: ``checkpoint: true`` in protobuf.
+_CHECKPOINT = b"\x38\x01"
+
+
+def agent_info_view(info: mesos.AgentInfo) -> mesos.AgentInfo:
+    """The info of an agent (a recovered one, too)."""
+    view = mesos.AgentInfo()
+    view.CopyFrom(info)
+    view.MergeFromString(_CHECKPOINT)
+    return view
+
+
+def agent_info_value(view: mesos.AgentInfo) -> dict[str, Any]:
+    """The same as JSON."""
+    value = to_json_value(view)
+    value["checkpoint"] = True
+    if "domain" in value:
+        value["domain"] = value.pop("domain")  # comes after it
+    return value
+
+
+def agent_value(view: AgentView) -> dict[str, Any]:
+    """An agent's view as JSON."""
+    return to_json_value(view) | {"agent_info": agent_info_value(view.agent_info)}
+
+
 def agent_view(agent: Agent) -> AgentView:
     """An agent as GET_AGENTS and AGENT_ADDED show it."""
     view = AgentView(
-        agent_info=agent.info,
+        agent_info=agent_info_view(agent.info),
         active=agent.active,
         deactivated=agent.deactivated,
         version=agent.version,
@@ -71,7 +99,7 @@ def agent_capabilities(names: Iterable[str]) -> Iterable[mesos.AgentInfo.Capabil
 
 
 def framework_view(framework: Framework) -> FrameworkView:
-    """A framework as GET_FRAMEWORKS and the events on frameworks show it."""
+    """A framework as GET_FRAMEWORKS shows it."""
     view = FrameworkView(
         framework_info=framework.info,
         active=framework.active,
@@ -82,15 +110,30 @@ def framework_view(framework: Framework) -> FrameworkView:
         allocated_resources=endpoint_resources(framework.used.total),
         offered_resources=endpoint_resources(framework.offered.total),
     )
-    times = {
-        "registered_time": framework.registered_time,
-        "reregistered_time": framework.reregistered_time or framework.registered_time,
-        "unregistered_time": framework.unregistered_time,
-    }
-    for name, time in times.items():
-        if time:
-            getattr(view, name).nanoseconds = nanoseconds(time)
+    _set_times(view, framework, with_zeros=False)
     view.offer_constraints.SetInParent()
     if framework.offer_constraints is not None:
         view.offer_constraints.CopyFrom(framework.offer_constraints)
     return view
+
+
+def framework_event_view(framework: Framework) -> FrameworkView:
+    """A framework as FRAMEWORK_ADDED and FRAMEWORK_UPDATED show it: its state and all times, also those that are 0."""
+    view = FrameworkView(
+        framework_info=framework.info,
+        active=framework.active,
+        connected=framework.connected,
+        recovered=framework.recovered,
+    )
+    _set_times(view, framework, with_zeros=True)
+    return view
+
+
+def _set_times(view: FrameworkView, framework: Framework, *, with_zeros: bool) -> None:
+    for field, time in (
+        (view.registered_time, framework.registered_time),
+        (view.reregistered_time, framework.reregistered_time or framework.registered_time),
+        (view.unregistered_time, framework.unregistered_time),
+    ):
+        if time or with_zeros:
+            field.nanoseconds = nanoseconds(time)
