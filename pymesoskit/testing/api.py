@@ -1,8 +1,8 @@
 """What all v1 HTTP endpoints of master and agents share: the order of checks, content types, routing, event streams.
 
-Here live the checks that come before a call is looked at (method, Content-Type, body, Accept), the encoding of answers and events
-in the negotiated type, and libprocess's way of finding the handler of a path. What a call means lives with master and agent.
-Source: docs/reference/scheduler-api.md 1.1 and 1.2, operator-api.md 1 and 2, agent-executor.md 6.1.
+Here live the checks that come before a call is looked at (method, Content-Type, body, Accept), the encoding of answers
+and events in the negotiated type, and libprocess's way of finding the handler of a path. What a call means lives with
+master and agent. Source: docs/reference/scheduler-api.md 1.1 and 1.2, operator-api.md 1 and 2, agent-executor.md 6.1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 def refuse(status: int, text: str) -> Refused:
-    """The exception that makes ``text`` the answer: ``raise refuse(400, "…")``."""
+    """The exception that makes ``text`` the answer in plain text."""
     return Refused(Response.text(status, text))
 
 
@@ -55,8 +55,8 @@ def check_method(request: Request, *allowed: str) -> None:
 def parse_call(request: Request, call_type: type[M], name: str = "Call") -> M:
     """The call in the body; ``name`` is what error texts call it.
 
-    Raises ``Refused``: 400 without Content-Type or for a bad body, 415 for another Content-Type (compared exactly: a charset
-    parameter or capitals are not tolerated).
+    Raises ``Refused``: 400 without Content-Type or for a bad body, 415 for another Content-Type (compared exactly: a
+    charset parameter or capitals are not tolerated).
     """
     content_type = request.header("content-type")
     if content_type is None:
@@ -93,7 +93,8 @@ def parse_json(body: bytes, call_type: type[M], name: str = "Call") -> M:
 def accepts(request: Request, media_type: str, header: str = "accept") -> bool:
     """Whether the header (``accept``, ``message-accept``) admits the type; without the header everything is admitted.
 
-    Of the entries that match, the most specific one decides (``type/subtype``, then ``type/*``, then ``*/*``); ``q=0`` excludes.
+    Of the entries that match, the most specific one decides (``type/subtype``, then ``type/*``, then ``*/*``); ``q=0``
+    excludes.
     """
     value = request.header(header)
     if value is None:
@@ -197,8 +198,9 @@ class RequestHandler(Protocol):
 class Router:
     """Finds the handler of a path as libprocess does.
 
-    ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of its own is
-    served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404 ``404 Not Found.``.
+    ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of
+    its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
+    ``404 Not Found.``.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:

@@ -24,6 +24,10 @@ Amounts: TypeAlias = Mapping[str, float]
 Holdings: TypeAlias = Mapping[str, Mapping[str, Resources]]
 
 
+def _texts(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(values)
+
+
 class OfferConstraints(Protocol):
     """Compiled offer constraints of a framework (see `constraints.compile_constraints`)."""
 
@@ -69,9 +73,9 @@ class FaultDomain:
 class FrameworkOptions:
     """What of a framework counts for allocation."""
 
-    roles: frozenset[str] = field(converter=frozenset)
-    suppressed_roles: frozenset[str] = field(default=frozenset(), converter=frozenset)
-    capabilities: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    roles: frozenset[str] = field(converter=_texts)
+    suppressed_roles: frozenset[str] = field(default=frozenset(), converter=_texts)
+    capabilities: frozenset[str] = field(default=frozenset(), converter=_texts)
     """Names as in FrameworkInfo.Capability (``MULTI_ROLE``, ``GPU_RESOURCES``, …)."""
     min_allocatable: Mapping[str, Sequence[Amounts]] = field(factory=dict)
     """By role, instead of the flag: at least one of the sets must be in an offer; an empty list admits anything."""
@@ -92,7 +96,7 @@ class AgentOptions:
     hostname: str
     attributes: Attributes = field(factory=Attributes)
     domain: FaultDomain | None = None
-    capabilities: frozenset[str] = field(default=AGENT_CAPABILITIES, converter=frozenset)
+    capabilities: frozenset[str] = field(default=AGENT_CAPABILITIES, converter=_texts)
     """Names as in AgentInfo.Capability; those that count are ``MULTI_ROLE`` and ``HIERARCHICAL_ROLE``."""
 
     def has_same_attributes(self, other: AgentOptions) -> bool:
@@ -116,7 +120,7 @@ class AllocatorOptions:
     min_allocatable_resources: Sequence[Amounts] | None = ({"cpus": 0.01}, {"mem": 32.0})
     """At least one of the sets must be in an offer; None or empty: anything may be offered."""
     filter_gpu_resources: bool = True
-    fair_sharing_excluded_resource_names: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    fair_sharing_excluded_resource_names: frozenset[str] = field(default=frozenset(), converter=_texts)
     role_sorter: str = "drf"
     """``drf`` or ``random``."""
     framework_sorter: str = "drf"

@@ -1,13 +1,13 @@
 """ACCEPT: offers are used up by operations, in order, each on what the ones before it left.
 
-First the offers are checked together, then each operation by itself; what is wrong is told by task statuses and operation
-statuses, never by an error of the call. Operations on an agent's own resources take effect at once, so that a later one of the same
-call can use what they made. What remains at the end is declined. Source: docs/reference/scheduler-api.md 4.
+First the offers are checked together, then each operation by itself; what is wrong is told by task statuses and
+operation statuses, never by an error of the call. Operations on an agent's own resources take effect at once, so that a
+later one of the same call can use what they made. What remains at the end is declined. Source:
+docs/reference/scheduler-api.md 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, Resources, ResourcesError, conversions, operation_error
@@ -21,6 +21,8 @@ from pymesoskit.testing.messages import RunTask, RunTaskGroup
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pymesoskit.testing.master.core import Core
 
 Operation = mesos.Offer.Operation
@@ -184,7 +186,10 @@ class _Pool:
         self._used += resources
 
     def convert(self, operation: mesos.Offer.Operation) -> None:
-        """An operation whose results can be used at once. Raises ``ResourcesError`` if the pool lacks what it consumes."""
+        """An operation whose results can be used at once.
+
+        Raises ``ResourcesError`` if the pool lacks what it consumes.
+        """
         steps = conversions(operation)
         left = self._left
         for step in steps:

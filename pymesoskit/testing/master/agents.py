@@ -1,6 +1,7 @@
 """The agents that are registered: pings, lost connections, and the ways in which an agent is lost.
 
-How they come in is in ``registration.py``. Source: docs/reference/scheduler-api.md 7, agent-executor.md 2.4, failover.md 1 to 19.
+How they come in is in ``registration.py``. Source: docs/reference/scheduler-api.md 7, agent-executor.md 2.4,
+failover.md 1 to 19.
 """
 
 from __future__ import annotations
@@ -8,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.master import events, offers, operations, tasks
 from pymesoskit.testing.flag_syntax import print_duration
+from pymesoskit.testing.master import events, offers, operations, tasks
 from pymesoskit.testing.master.registry import Unreachable
-from pymesoskit.testing.master.state import Agent
 from pymesoskit.testing.master.transitions import AgentCause
 from pymesoskit.testing.messages import PingAgent, ShutdownAgent, UpdateAgent
-from pymesoskit.testing.network import Address
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Agent
+    from pymesoskit.testing.network import Address
 
 Reason = mesos.TaskStatus.Reason
 
@@ -33,12 +34,13 @@ def start_pings(core: Core, agent: Agent) -> None:
 
 def _ping(core: Core, agent: Agent) -> None:
     core.send(agent, PingAgent(agent.connected))
+    agent.is_pinged = True
     agent.ping_timer = core.call_later(core.flags.agent_ping_timeout, _ping_due, core, agent)
 
 
 def _ping_due(core: Core, agent: Agent) -> None:
-    """One interval is over: counts an unanswered ping, sends the next."""
-    agent.missed_pings += 1
+    """One interval is over: counts the last ping if it was not answered, sends the next."""
+    agent.missed_pings += agent.is_pinged
     if agent.missed_pings >= core.flags.max_agent_ping_timeouts and agent.removal is None:
         core.count("slave_unreachable_scheduled")
         agent.removal = core.removals.acquire(lambda: _unanswered(core, agent))
@@ -59,6 +61,7 @@ def pong(core: Core, sender: Address) -> None:
     if agent is None:
         return
     agent.missed_pings = 0
+    agent.is_pinged = False
     if agent.removal is not None:
         agent.removal()
         agent.removal = None

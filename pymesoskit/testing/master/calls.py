@@ -1,6 +1,7 @@
 """``POST /api/v1/scheduler``: the checks of a request in their order, then the call's handler.
 
-Source: docs/reference/scheduler-api.md 1.2 and 9. What the calls do is in the modules that are named in the table at the end.
+Source: docs/reference/scheduler-api.md 1.2 and 9. What the calls do is in the modules that are named in the table at
+the end.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import role_error
 from pymesoskit.testing.allocator import InverseOfferResponse
+from pymesoskit.testing.allocator.constraints import ConstraintsError
 from pymesoskit.testing.api import check_method, negotiate, parse_call, refuse
-from pymesoskit.testing.authentication import Authenticator
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.testing.master import accept, frameworks, offers, operations, reconcile, status, subscribe
 from pymesoskit.testing.master.auth import SCHEDULER
-from pymesoskit.testing.master.state import Framework
 from pymesoskit.testing.master.validation.calls import call_error, principal_mismatch
-from pymesoskit.testing.master.validation.constraints import constraints_error
 from pymesoskit.testing.master.validation.framework import framework_error, update_error
 from pymesoskit.testing.messages import FrameworkToExecutor, KillTask, ShutdownExecutor
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -24,7 +23,9 @@ from pymesoskit.wire.v1 import mesos, scheduler
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from pymesoskit.testing.authentication import Authenticator
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Framework
 
 Type = scheduler.Call.Type
 
@@ -209,11 +210,12 @@ def _update_framework(core: Core, framework: Framework, call: scheduler.Call) ->
     error = update_error(framework.info, update.framework_info)
     if error is not None:
         raise refuse(400, f"FrameworkInfo update is not valid: {error}")
-    constraints = update.offer_constraints if update.HasField("offer_constraints") else None
-    if constraints is not None:
-        error = constraints_error(constraints, subscribe.regex_limits(core))
-        if error is not None:
-            raise refuse(400, f"'UpdateFramework.offer_constraints' are not valid: {error}")
+    constraints = frameworks.Constraints()
+    if update.HasField("offer_constraints"):
+        try:
+            constraints = frameworks.compile_constraints(core, update.offer_constraints)
+        except ConstraintsError as wrong:
+            raise refuse(400, f"'UpdateFramework.offer_constraints' are not valid: {wrong}") from None
     info = mesos.FrameworkInfo()
     info.CopyFrom(update.framework_info)
     if frameworks.update_info(core, framework, info, update.suppressed_roles, constraints):

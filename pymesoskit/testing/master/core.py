@@ -1,27 +1,30 @@
 """What all parts of one master work with: its state, what was handed in, and the ways to tell somebody something.
 
-The master's parts (``agents.py``, ``offers.py``, ``accept.py``, …) are functions on a ``Core``. Here are no rules. The master never
-opens a socket, sleeps, or reads clock or chance of its own: all of that was given to it.
+The master's parts (``agents.py``, ``offers.py``, ``accept.py``, …) are functions on a ``Core``. Here are no rules. The
+master never opens a socket, sleeps, or reads clock or chance of its own: all of that was given to it.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pymesoskit.testing.actor import Actor
-from pymesoskit.testing.allocator import Allocator
-from pymesoskit.testing.api import Event
-from pymesoskit.testing.flags import MasterFlags
-from pymesoskit.testing.master.events import Listener
-from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
-from pymesoskit.testing.messages import Message
-from pymesoskit.testing.network import Address, Network
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.allocator import Allocator
+    from pymesoskit.testing.api import Event
+    from pymesoskit.testing.flags import MasterFlags
+    from pymesoskit.testing.master.events import Listener
+    from pymesoskit.testing.master.registry import Registry
+    from pymesoskit.testing.messages import Message
+    from pymesoskit.testing.network import Address, Network
 
 #: The version that master and agents say they are.
 VERSION = "1.11.0"

@@ -1,17 +1,21 @@
 """What the master tells: events for schedulers, and hooks for whoever watches the cluster.
 
-Builders of scheduler events, one per type, and the ``Listener`` that operators' event streams (``operator/``) implement. To whom
-events go is decided elsewhere. Source: docs/reference/scheduler-api.md 3, 6, 7, 8 and 11, operator-api.md 2.5.
+Builders of scheduler events, one per type, and the ``Listener`` that operators' event streams (``operator/``)
+implement. To whom events go is decided elsewhere. Source: docs/reference/scheduler-api.md 3, 6, 7, 8 and 11,
+operator-api.md 2.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, Event
-from pymesoskit.testing.master.state import Agent, Framework
 from pymesoskit.wire.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pymesoskit.testing.master.state import Agent, Framework
 
 Type = scheduler.Event.Type
 

@@ -1,13 +1,16 @@
 """The life of frameworks: connected, failing over, disconnected, updated, removed.
 
-How a SUBSCRIBE call gets here is in ``subscribe.py``. Source: docs/reference/scheduler-api.md 3 and 9, failover.md 17 and 20.
+How a SUBSCRIBE call gets here is in ``subscribe.py``. Source: docs/reference/scheduler-api.md 3 and 9, failover.md 17
+and 20.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
+from pymesoskit.testing.allocator import constraints
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, EventStream
 from pymesoskit.testing.master import draining, events, offers, operations, tasks
 from pymesoskit.testing.master.options import framework_options
@@ -17,7 +20,33 @@ from pymesoskit.testing.messages import ShutdownFramework, UpdateFramework
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pymesoskit.testing.allocator import OfferConstraints
     from pymesoskit.testing.master.core import Core
+
+
+@frozen
+class Constraints:
+    """The offer constraints of a call: as they came, and compiled."""
+
+    message: scheduler.OfferConstraints | None = None
+    compiled: OfferConstraints | None = None
+
+    def put_on(self, framework: Framework) -> None:
+        """They replace what the framework had."""
+        framework.offer_constraints = self.message
+        framework.constraints = self.compiled
+
+
+def compile_constraints(core: Core, message: scheduler.OfferConstraints) -> Constraints:
+    """The constraints of a call. Raises ``ConstraintsError`` with Mesos's text."""
+    compiled = constraints.compile_constraints(
+        message,
+        max_memory=core.flags.offer_constraints_re2_max_mem,
+        max_program_size=core.flags.offer_constraints_re2_max_program_size,
+    )
+    return Constraints(message, compiled)
 
 
 def new_framework(core: Core, info: mesos.FrameworkInfo, state: FrameworkState) -> Framework:
@@ -110,14 +139,17 @@ def update_info(
     framework: Framework,
     info: mesos.FrameworkInfo,
     suppressed_roles: Iterable[str],
-    constraints: scheduler.OfferConstraints | None,
+    constraints: Constraints,
 ) -> bool:
-    """Replaces what a framework says of itself; offers for roles that it leaves are rescinded. Whether the info changed."""
+    """Replaces what a framework says of itself; offers for roles that it leaves are rescinded.
+
+    Whether the info changed.
+    """
     changed = info != framework.info
     left = framework.roles
     framework.set_info(info)
     framework.suppressed_roles = frozenset(suppressed_roles)
-    framework.offer_constraints = constraints
+    constraints.put_on(framework)
     core.allocator.update_framework(framework.id, framework_options(framework))
     left -= framework.roles
     if left:

@@ -1,7 +1,7 @@
 """One life of a master's process: it joins the parts, recovers from the registry, and ends.
 
-``Master`` is what the cluster holds. It is a ``Party`` of the network (agents speak to it there) and has a ``Handler`` for HTTP; all
-of its rules are in the modules beside this one. Source: docs/reference/failover.md, agent-executor.md 2.
+``Master`` is what the cluster holds. It is a ``Party`` of the network (agents speak to it there) and has a ``Handler``
+for HTTP; all of its rules are in the modules beside this one. Source: docs/reference/failover.md, agent-executor.md 2.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING
 
-from pymesoskit.testing.actor import Actor
 from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener, Quota
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.clock import Clock
-from pymesoskit.testing.flags import MasterFlags
-from pymesoskit.testing.http import Request, Responder
 from pymesoskit.testing.master import agents, operations, registration, status
 from pymesoskit.testing.master.auth import master_authenticator
 from pymesoskit.testing.master.calls import SchedulerApi
@@ -37,7 +35,12 @@ from pymesoskit.testing.messages import (
     UpdateAgent,
     UpdateOperationStatus,
 )
-from pymesoskit.testing.network import Address, Network
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.flags import MasterFlags
+    from pymesoskit.testing.http import Request, Responder
+    from pymesoskit.testing.network import Address, Network
 
 #: Makes an allocator out of (options, listener, clock, chance).
 AllocatorFactory = Callable[[AllocatorOptions, Listener, Clock, Random], Allocator]

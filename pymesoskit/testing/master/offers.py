@@ -1,13 +1,12 @@
 """Offers and inverse offers: from the allocator to frameworks, and back when nobody uses them.
 
 What the allocator gives becomes one offer per role and agent and one event per framework; here offers also expire
-(--offer_timeout) and are rescinded. What accepting one means is in ``accept.py``. Source: docs/reference/scheduler-api.md 5
-and 11, allocator.md 8 and 9.
+(--offer_timeout) and are rescinded. What accepting one means is in ``accept.py``. Source:
+docs/reference/scheduler-api.md 5 and 11, allocator.md 8 and 9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Format, Resources
@@ -19,6 +18,8 @@ from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1.allocator_pb2 import InverseOfferStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pymesoskit.testing.master.core import Core
 
 _ANSWERS = {

@@ -1,8 +1,8 @@
 """Offer operations on their way to agents, their states on the way back, and acknowledgements.
 
-All operations on an agent's own resources are *speculative*: the master takes them for done at once, and the agent follows. Those
-that nobody waits for (no id, or an operator's) the master acknowledges itself. Source: docs/reference/scheduler-api.md 4.6 and 8,
-agent-executor.md 13.
+All operations on an agent's own resources are *speculative*: the master takes them for done at once, and the agent
+follows. Those that nobody waits for (no id, or an operator's) the master acknowledges itself. Source:
+docs/reference/scheduler-api.md 4.6 and 8, agent-executor.md 13.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Attributes, Resources
 from pymesoskit.testing.allocator import (
@@ -13,18 +13,17 @@ from pymesoskit.testing.allocator import (
     Unavailability,
 )
 from pymesoskit.testing.master.state import Agent, Capability, Framework
-from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymesoskit.wire.v1 import mesos
 
 _CAPABILITY_NAMES = {number: name for name, number in Capability.Type.items()}
 
 
 def framework_options(framework: Framework) -> FrameworkOptions:
     """A framework's roles, capabilities, filters and constraints."""
-    constraints = None
-    if framework.offer_constraints is not None:
-        from pymesoskit.testing.allocator.constraints import compile_constraints
-
-        constraints = compile_constraints(framework.offer_constraints)
     return FrameworkOptions(
         roles=framework.roles,
         suppressed_roles=framework.suppressed_roles,
@@ -39,7 +38,7 @@ def framework_options(framework: Framework) -> FrameworkOptions:
             for role, filters in framework.info.offer_filters.items()
             if filters.HasField("min_allocatable_resources")
         },
-        constraints=constraints,
+        constraints=framework.constraints,
     )
 
 
@@ -74,6 +73,6 @@ def unavailability_of(message: mesos.Unavailability) -> Unavailability:
 def unallocated_by_role(by_key: Mapping[str, Resources]) -> dict[str, dict[str, Resources]]:
     """Holdings as the allocator wants them: key → role → resources without allocation info."""
     return {
-        key: {role: resources.unallocated() for role, resources in held.allocations().items() if role is not None}
+        key: {role: resources.unallocated() for role, resources in held.allocations().items()}
         for key, held in by_key.items()
     }

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.master import events
-from pymesoskit.testing.master.state import Framework, Task
 from pymesoskit.testing.master.tasks import make_status
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Framework, Task
 
 _RECONCILIATION = mesos.TaskStatus.REASON_RECONCILIATION
 

@@ -24,11 +24,11 @@ from pymesoskit.testing.messages import (
     ShutdownFramework,
     UpdateFramework,
 )
-from pymesoskit.testing.network import Address
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.network import Address
 
 _REREGISTERED = mesos.TaskStatus.REASON_AGENT_REREGISTERED
 

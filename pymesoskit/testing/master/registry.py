@@ -1,8 +1,8 @@
 """What outlives a master: the registry.
 
-A value object that the cluster keeps and hands to each master in turn. It holds the agents that were admitted, those that are
-unreachable or gone, draining and deactivation, quota, weights, and the maintenance schedule. Nothing else survives a
-failover: tasks, frameworks and reservations are told again by the agents and the frameworks. Source:
+A value object that the cluster keeps and hands to each master in turn. It holds the agents that were admitted, those
+that are unreachable or gone, draining and deactivation, quota, weights, and the maintenance schedule. Nothing else
+survives a failover: tasks, frameworks and reservations are told again by the agents and the frameworks. Source:
 docs/reference/failover.md, allocator.md 1, operator-api.md 2.3 and 2.4.
 """
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.master.core import Core
 

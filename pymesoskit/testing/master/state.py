@@ -1,9 +1,9 @@
 """What the master knows: frameworks, agents, tasks, offers and operations, and what each of them uses.
 
-Data and its bookkeeping only. All amounts are kept up to date as things come and go, so that whoever shows them (``operator/``,
-``legacy/``) adds nothing up. Who changes what, and whom that is told, is in the modules beside this one; what outlives the
-master is in ``registry.py``. The resources of an agent's and a framework's tasks and executors are *used*, those of outstanding
-offers are *offered*; both carry their allocation info.
+Data and its bookkeeping only. All amounts are kept up to date as things come and go, so that whoever shows them
+(``operator/``, ``legacy/``) adds nothing up. Who changes what, and whom that is told, is in the modules beside this
+one; what outlives the master is in ``registry.py``. The resources of an agent's and a framework's tasks and executors
+are *used*, those of outstanding offers are *offered*; both carry their allocation info.
 
 Times are seconds since the epoch; 0.0 or None where something has not happened yet.
 """
@@ -29,6 +29,7 @@ from pymesoskit.wire.v1 import mesos, scheduler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pymesoskit.testing.allocator import OfferConstraints
     from pymesoskit.testing.api import EventStream
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.master.registry import AgentRecord, Registry, Unreachable
@@ -40,7 +41,10 @@ AgentCapability = mesos.AgentInfo.Capability
 
 
 class Task:
-    """A task and what is known of it. ``message`` is what operators are shown; only the master's status keeping changes it."""
+    """A task and what is known of it.
+
+    ``message`` is what operators are shown; only the master's status keeping changes it.
+    """
 
     __slots__ = ("agent_id", "framework_id", "id", "message", "resources")
 
@@ -125,7 +129,9 @@ class Operation:
 
 
 class Holdings:
-    """Resources by key (a framework's by agent, an agent's by framework) and their sum, which is added up when asked for."""
+    """Resources by key (a framework's by agent, an agent's by framework) and their sum, which is added up when
+    asked for.
+    """
 
     __slots__ = ("_sum", "by")
 
@@ -166,6 +172,7 @@ class Framework:
         self.capabilities: frozenset[int] = frozenset()
         self.suppressed_roles: frozenset[str] = frozenset()
         self.offer_constraints: scheduler.OfferConstraints | None = None
+        self.constraints: OfferConstraints | None = None  # the same, compiled
         self.set_info(info)
 
         self.stream: EventStream | None = None
@@ -265,6 +272,7 @@ class Agent:
         self.offered = Holdings()  # by framework
 
         self.ping_timer: Timer | None = None
+        self.is_pinged = False  # and has not answered yet
         self.missed_pings = 0
         self.removal: Callable[[], None] | None = (
             None  # withdraws its marking as unreachable, while that waits its turn

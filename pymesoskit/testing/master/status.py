@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from pymesoskit.testing.master import draining, events, tasks
-from pymesoskit.testing.master.state import Framework, Task
 from pymesoskit.testing.master.transitions import TERMINAL_TASK_STATES
 from pymesoskit.testing.messages import ExecutorToFramework, ExitedExecutor, StatusUpdate, StatusUpdateAcknowledgement
-from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Framework, Task
+    from pymesoskit.wire.v1 import mesos, scheduler
 
 
 def status_update(core: Core, update: StatusUpdate) -> None:

@@ -1,25 +1,24 @@
 """SUBSCRIBE: who is admitted, and what is wrong with those who are not.
 
-The HTTP checks are over when a call gets here and the stream is open: what is refused now is told by one ERROR event, and then the
-stream ends. Source: docs/reference/scheduler-api.md 3.
+The HTTP checks are over when a call gets here and the stream is open: what is refused now is told by one ERROR event,
+and then the stream ends. Source: docs/reference/scheduler-api.md 3.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.allocator.constraints import ConstraintsError
 from pymesoskit.testing.api import EventStream
-from pymesoskit.testing.http import Responder
 from pymesoskit.testing.master import events, frameworks
-from pymesoskit.testing.master.state import Framework
 from pymesoskit.testing.master.transitions import FrameworkState
-from pymesoskit.testing.master.validation.constraints import constraints_error
 from pymesoskit.testing.master.validation.framework import framework_error, principal_error
-from pymesoskit.testing.master.validation.regex import RegexLimits
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.http import Responder
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Framework
 
 
 class _Subscription:
@@ -47,23 +46,22 @@ def subscribe(
     info.CopyFrom(call.framework_info)
     if principal is not None and not info.HasField("principal"):
         info.principal = principal
-    framework_id = info.id.value
-    core.count("messages_reregister_framework" if framework_id else "messages_register_framework")
-    error = subscription_error(core, info, call)
-    if error is not None:
-        core.note(f"SUBSCRIBE of {info.name} is refused: {error}")
-        stream.send(events.error(error))
+    core.count("messages_reregister_framework" if info.id.value else "messages_register_framework")
+    try:
+        constraints = _check(core, info, call)
+    except _Unwanted as unwanted:
+        core.note(f"SUBSCRIBE of {info.name} is refused: {unwanted}")
+        stream.send(events.error(str(unwanted)))
         stream.end()
         return
-    constraints = call.offer_constraints if call.HasField("offer_constraints") else None
-    framework = core.state.frameworks.get(framework_id)
-    if framework is None and framework_id:
+    framework = core.state.frameworks.get(info.id.value)
+    if framework is None and info.id.value:
         framework = frameworks.recover(core, info)
     if framework is None:
         info.id.value = core.state.new_framework_id()
         framework = frameworks.new_framework(core, info, FrameworkState.RECOVERED)
         framework.suppressed_roles = frozenset(call.suppressed_roles)
-        framework.offer_constraints = constraints
+        constraints.put_on(framework)
         frameworks.admit(core, framework, stream, stream_id)
     else:
         info.user = framework.info.user
@@ -76,13 +74,12 @@ def subscribe(
     subscription.epoch = framework.epoch
 
 
-def regex_limits(core: Core) -> RegexLimits:
-    """How large regular expressions of offer constraints may be."""
-    return RegexLimits(core.flags.offer_constraints_re2_max_mem, core.flags.offer_constraints_re2_max_program_size)
+class _Unwanted(Exception):
+    """Why a subscription is refused."""
 
 
-def subscription_error(core: Core, info: mesos.FrameworkInfo, call: scheduler.Call.Subscribe) -> str | None:
-    """The first reason to refuse a subscription."""
+def _check(core: Core, info: mesos.FrameworkInfo, call: scheduler.Call.Subscribe) -> frameworks.Constraints:
+    """The constraints of a good subscription. Raises ``_Unwanted`` with the first reason to refuse it."""
     error = framework_error(
         info,
         call.suppressed_roles,
@@ -90,9 +87,15 @@ def subscription_error(core: Core, info: mesos.FrameworkInfo, call: scheduler.Ca
         root_submissions=core.flags.root_submissions,
         is_completed=info.id.value in core.state.completed_frameworks,
     )
+    constraints = frameworks.Constraints()
     if error is None and call.HasField("offer_constraints"):
-        error = constraints_error(call.offer_constraints, regex_limits(core))
-    framework = core.state.frameworks.get(info.id.value)
-    if error is None and framework is not None and info.id.value:
-        error = principal_error(framework.info, info)
-    return error
+        try:
+            constraints = frameworks.compile_constraints(core, call.offer_constraints)
+        except ConstraintsError as wrong:
+            error = str(wrong)
+    known = core.state.frameworks.get(info.id.value) if info.id.value else None
+    if error is None and known is not None:
+        error = principal_error(known.info, info)
+    if error is not None:
+        raise _Unwanted(error)
+    return constraints

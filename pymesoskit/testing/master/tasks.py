@@ -1,8 +1,8 @@
 """Tasks and executors as the master keeps them: how they come, change state and go, and what that does to resources.
 
-The statuses that the master makes itself are built here too; those of agents come in through ``status.py``. A task's resources are
-free as soon as it is known to be terminal or unreachable; the task itself goes when its terminal status is acknowledged.
-Source: docs/reference/scheduler-api.md 4.3, 6 and 7, operator-api.md 2.5.
+The statuses that the master makes itself are built here too; those of agents come in through ``status.py``. A task's
+resources are free as soon as it is known to be terminal or unreachable; the task itself goes when its terminal status
+is acknowledged. Source: docs/reference/scheduler-api.md 4.3, 6 and 7, operator-api.md 2.5.
 """
 
 from __future__ import annotations
@@ -168,15 +168,17 @@ def _release(core: Core, task: Task) -> None:
 
 def _recover(core: Core, framework_id: str, agent_id: str, resources: Resources) -> None:
     for role, held in resources.allocations().items():
-        if role is not None:
-            core.allocator.recover_resources(framework_id, agent_id, role, held.unallocated(), allocated=True)
+        core.allocator.recover_resources(framework_id, agent_id, role, held.unallocated(), allocated=True)
 
 
 # Going
 
 
 def remove_task(core: Core, task: Task, *, unreachable: bool = False) -> None:
-    """The task is over: acknowledged, or lost with its agent. As unreachable it is kept apart from the completed ones."""
+    """The task is over: acknowledged, or lost with its agent.
+
+    As unreachable it is kept apart from the completed ones.
+    """
     if task.holds_resources:
         _release(core, task)
     framework = core.state.frameworks.get(task.framework_id)

@@ -1,8 +1,8 @@
 """The life of frameworks, agents, tasks, operations and offers, as tables.
 
-``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so. Nothing else lives here:
-what has to be done on each step is written where it is done. Source: docs/reference/scheduler-api.md 3, 4.6, 6 and 7,
-agent-executor.md 2, failover.md.
+``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so.
+Nothing else lives here: what has to be done on each step is written where it is done. Source:
+docs/reference/scheduler-api.md 3, 4.6, 6 and 7, agent-executor.md 2, failover.md.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ Source: docs/reference/scheduler-api.md 1.3, 4 (the ID rule) and 4.4 (the paragr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_ID_BYTES = 255
 _FORBIDDEN = frozenset("/\\\x7f") | frozenset(map(chr, range(0x20)))
@@ -38,8 +40,8 @@ def id_error(value: str) -> str | None:
 
 
 def uuid_error(value: bytes) -> str | None:
-    """A UUID is 16 bytes with a version and a variant of RFC 4122."""
-    if len(value) != 16 or value[8] >> 6 != 0b10 or not 1 <= value[6] >> 4 <= 5:
+    """A UUID is 16 bytes with one of the versions of RFC 4122; its variant is not looked at."""
+    if len(value) != 16 or not 1 <= value[6] >> 4 <= 5:
         return "Not a valid UUID"
     return None
 

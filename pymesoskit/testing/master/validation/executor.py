@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 
@@ -13,9 +13,13 @@ from pymesoskit.resources import (
     unique_persistence_error,
     used_resources_error,
 )
-from pymesoskit.testing.master.state import Agent, Framework
 from pymesoskit.testing.master.validation.common import command_error, container_error, first, id_error
 from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymesoskit.testing.master.state import Agent, Framework
 
 #: What an executor of a group must have at least.
 _MIN_CPUS = 0.01

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from pymesoskit.resources import role_error
 from pymesoskit.testing.master.state import Capability, roles_of
 from pymesoskit.testing.master.validation.common import first, id_error
-from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pymesoskit.wire.v1 import mesos
 
 #: Seconds that fit into 64 bits of nanoseconds.
 _MAX_SECONDS = (2**63 - 1) / 1e9
@@ -25,7 +29,8 @@ def framework_error(
 ) -> str | None:
     """What SUBSCRIBE and UPDATE_FRAMEWORK check alike, in their order; offer constraints and old values come after.
 
-    ``whitelist`` is --roles, None if there is none. ``is_completed`` is whether the id is that of a completed framework.
+    ``whitelist`` is --roles, None if there is none. ``is_completed`` is whether the id is that of a completed
+    framework.
     """
     return first(_errors(info, suppressed_roles, whitelist, root_submissions, is_completed))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pymesoskit.testing.master.state import Framework, MasterState
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymesoskit.testing.master.state import Framework, MasterState
 
 
 def offers_error(offer_ids: Sequence[str], framework: Framework, state: MasterState) -> str | None:
@@ -22,7 +25,10 @@ def offers_error(offer_ids: Sequence[str], framework: Framework, state: MasterSt
     offers = [state.offers[offer_id] for offer_id in offer_ids]
     for offer in offers:
         if offer.framework_id != framework.id:
-            return f"Offer {offer.id} has invalid framework {offer.framework_id} while framework {framework.id} is expected"
+            return (
+                f"Offer {offer.id} has invalid framework {offer.framework_id} "
+                f"while framework {framework.id} is expected"
+            )
     one = offers[0]
     for offer in offers:
         if offer.role != one.role:  # the quotes are Mesos's

@@ -38,7 +38,10 @@ def operation_error(
 def feedback_error(operation: mesos.Offer.Operation, agent: Agent) -> str | None:
     """Whether the agent can tell what becomes of an operation that has an id."""
     if "RESOURCE_PROVIDER" not in agent.capabilities:
-        return f"Operation requested feedback, but agent {agent.id} does not have the required RESOURCE_PROVIDER capability"
+        return (
+            f"Operation requested feedback, but agent {agent.id} does not have the required RESOURCE_PROVIDER "
+            "capability"
+        )
     if "AGENT_OPERATION_FEEDBACK" not in agent.capabilities and not _from_provider(operation):
         return (
             f"Operation on agent default resources requested feedback, but agent {agent.id} does not have the required "
@@ -129,8 +132,8 @@ def _agent_errors(agent: Agent, what: str, resource: Resource, done: str) -> Ite
     role = resource.reservation_role or ""
     if "HIERARCHICAL_ROLE" not in agent.capabilities and "/" in role:
         yield (
-            f"{what} {resource.print_one()} with reservation for hierarchical role '{role}' cannot be {done} on an agent "
-            "without HIERARCHICAL_ROLE capability"
+            f"{what} {resource.print_one()} with reservation for hierarchical role '{role}' cannot be {done} on an "
+            "agent without HIERARCHICAL_ROLE capability"
         )
     if "RESERVATION_REFINEMENT" not in agent.capabilities and len(resource.reservations) > 1:
         yield (
@@ -158,8 +161,8 @@ def _allocation_errors(framework: Framework, resource: Resource) -> Iterator[str
     allocated, reserved = resource.allocation_role, resource.reservation_role
     if allocated is None:
         yield (
-            f"A reserve operation was attempted on unallocated resource {resource.print_one()}, but frameworks can only "
-            "perform reservations on allocated resources"
+            f"A reserve operation was attempted on unallocated resource {resource.print_one()}, but frameworks can "
+            "only perform reservations on allocated resources"
         )
     if allocated != reserved:
         yield (
@@ -184,8 +187,8 @@ def _unreserve(
             yield f"Resource {resource.print_one()} is not dynamically reserved"
         if resource.is_persistent_volume:
             yield (
-                f"A dynamically reserved persistent volume {resource.print_one()} cannot be unreserved directly. Please "
-                "destroy the persistent volume first then unreserve the resource"
+                f"A dynamically reserved persistent volume {resource.print_one()} cannot be unreserved directly. "
+                "Please destroy the persistent volume first then unreserve the resource"
             )
 
 
@@ -214,13 +217,13 @@ def _creator_error(volume: Resource, principal: str) -> str | None:
     persistence = volume.disk.persistence if volume.disk is not None else None
     if persistence is None or persistence.principal is None:
         return (
-            f"Create volume operation attempted by principal '{principal}', but there is a volume in the operation with "
-            "no principal set in 'disk.persistence'"
+            f"Create volume operation attempted by principal '{principal}', but there is a volume in the operation "
+            "with no principal set in 'disk.persistence'"
         )
     if persistence.principal != principal:
         return (
-            f"Create volume operation attempted by authenticated principal '{principal}', which does not match a volume "
-            f"in the operation with principal '{persistence.principal}' set in 'disk.persistence'"
+            f"Create volume operation attempted by authenticated principal '{principal}', which does not match a "
+            f"volume in the operation with principal '{persistence.principal}' set in 'disk.persistence'"
         )
     return None
 

@@ -1,13 +1,13 @@
 """Tasks of a LAUNCH, and groups of a LAUNCH_GROUP. Source: docs/reference/scheduler-api.md 4.4.
 
-The order of the rules decides which error is told. Where the real master aborts (two tasks of one id in one group), the rule that
-comes nearest refuses.
+The order of the rules decides which error is told. Where the real master aborts (two tasks of one id in one group), the
+rule that comes nearest refuses.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pymesoskit.resources import (
     Quantities,
@@ -17,7 +17,6 @@ from pymesoskit.resources import (
     unique_persistence_error,
     used_resources_error,
 )
-from pymesoskit.testing.master.state import Agent, Executor, Framework
 from pymesoskit.testing.master.validation.common import (
     check_error,
     command_error,
@@ -28,6 +27,11 @@ from pymesoskit.testing.master.validation.common import (
 )
 from pymesoskit.testing.master.validation.executor import executor_error, launched_executor_error, minimum_error
 from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pymesoskit.testing.master.state import Agent, Executor, Framework
 
 _SHARE_CGROUPS = (
     "If set, the value of 'share_cgroups' must be the same for all tasks in each task group and under a single executor"
