@@ -21,22 +21,31 @@ MAX_DEPTH = 200
 WHITESPACE = b" \t\n\r"
 TRAILING = "Parsed JSON included non-whitespace trailing characters: "
 
-#: Where Python's parser and picojson may differ although Python's accepts the text: surrogates, numbers of 19 digits and more, large
-#: exponents. Such a text is read exactly.
-UNUSUAL = re.compile(rb"\\u[dD][89a-fA-F]|[0-9]{19}|[0-9.][eE][+]?[0-9]{3}")
-
 Value = Any  # None, bool, int, float, str, list, dict
 
 
-class _Constant(Exception):
-    """NaN or Infinity, which are no JSON."""
+class _Unlike(Exception):
+    """Here Python's parser would accept what picojson does not, or understand it otherwise."""
 
 
-def _constant(name: str) -> NoReturn:
-    raise _Constant(name)
+def _integer(text: str) -> int:
+    if len(text) > 18:  # it may be too long for 64 bits
+        raise _Unlike
+    return int(text)
 
 
-_decoder = json.JSONDecoder(parse_constant=_constant)
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _Unlike
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise _Unlike(text)  # NaN, Infinity
+
+
+_decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
 
 
 def loads(data: bytes) -> Value:
@@ -45,12 +54,12 @@ def loads(data: bytes) -> Value:
     Of keys that are given twice the last counts. Integers that fit 64 bits are int, all other numbers float. Text that is no UTF-8
     has surrogate escapes. Nesting of what is not looked at any further is bounded by ``parse`` only: see ``is_deep``.
     """
-    if UNUSUAL.search(data) is None:
-        try:
-            return _decoder.decode(data.decode())
-        except (ValueError, RecursionError, _Constant):
-            return parse(data)
-    return parse(data)
+    if b"\\ud" in data or b"\\uD" in data:  # surrogates, perhaps lone ones
+        return parse(data)
+    try:
+        return _decoder.decode(data.decode())
+    except (ValueError, RecursionError, _Unlike):
+        return parse(data)
 
 
 def is_deep(value: Value, levels: int) -> bool:

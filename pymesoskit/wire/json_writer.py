@@ -1,160 +1,205 @@
 """Messages to Mesos JSON (docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md).
 
-Fields come in the order of their declaration: those that are set, and of the others those that declare a default, unless they are deprecated. What
-to write for a field is worked out once per message type.
+Fields come in the order of their declaration: those that are set, and of the others those that declare a default, unless they are
+deprecated.
+
+The text is made from the message's own encoding, not from the message: reading a field of a protobuf message from Python costs more
+than all else here, most of all for nested messages, each of which becomes an object. What to write for a field is worked out once per
+message type (``_Plan``). Small messages are the same again and again (ids, roles, resources of one size), so each plan remembers the texts
+of the last ones. How numbers and strings look is told by ``json_numbers`` and ``json_text``.
 """
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from json.encoder import encode_basestring
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.descriptor import FieldDescriptor
 
-from pymesoskit.wire.json_text import dumps, format_double, quote
+from pymesoskit.wire.json_numbers import format_double
+from pymesoskit.wire.json_text import dumps, quote, with_upper_case_escapes
 
-Writer = Callable[[Any], str]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
 
-def to_json(message: Message) -> str:
-    """The message as Mesos writes it."""
-    return _writer(message.DESCRIPTOR)(message)
-
-
-def to_json_value(message: Message) -> dict[str, Any]:
-    """The same as dicts, lists, texts, numbers and bools: ``dumps`` of it is ``to_json`` of the message."""
-    return _valuer(message.DESCRIPTOR)(message)
-
+__all__ = ["dumps_value", "to_json", "to_json_value"]
 
 dumps_value = dumps
 
 
-def _integer(value: int) -> str:
-    return str(value)
+def to_json(message: Message) -> str:
+    """The message as Mesos writes it; one that lacks required fields, too."""
+    data = message.SerializePartialToString(deterministic=True)  # of maps: alphabetical
+    text = _write(_plan(message.DESCRIPTOR), data, 0, len(data))
+    return with_upper_case_escapes(text) if "\\u" in text else text
 
 
-def _boolean(value: bool) -> str:  # noqa: FBT001  # a field's value
-    return "true" if value else "false"
+def to_json_value(message: Message) -> dict[str, Any]:
+    """The same as dicts, lists, texts, numbers and bools: ``dumps_value`` of it is ``to_json`` of the message."""
+    value: dict[str, Any] = json.loads(to_json(message))
+    return value
 
 
-def _base64(value: bytes) -> str:
-    return '"' + b64encode(value).decode() + '"'
+# How the value of a field is encoded, and what to make of it. Those before _VARINT begin with their length.
+_STRING: Final = 0
+_MESSAGE: Final = 1
+_ENTRY: Final = 2
+_BYTES: Final = 3
+_VARINT: Final = 4
+_ENUM: Final = 5
+_DOUBLE: Final = 6
+
+_Rule = tuple[int, int, str, Any, bool]  # kind; place among the fields; text in front; what the kind needs; repeated?
+
+_WIRE_TYPE: Final = {_STRING: 2, _MESSAGE: 2, _ENTRY: 2, _BYTES: 2, _VARINT: 0, _ENUM: 0, _DOUBLE: 1}
+_FIXED_SIZE: Final = {1: 8, 5: 4}  # by wire type
+
+#: Encodings of up to so many bytes are remembered, so many of each type.
+_SMALL: Final = 256
+_REMEMBERED: Final = 512
+
+_unpack_double = Struct("<d").unpack_from
 
 
-def _double(value: float) -> str:
-    text = repr(value)
-    return text if "e" not in text and "n" not in text else format_double(value)
+class _Plan:
+    """What to write for the messages of one type."""
 
+    __slots__ = ("blank", "known", "rules")
 
-def _scalar_writer(field: FieldDescriptor) -> Writer:
-    kind = field.cpp_type
-    if kind == FieldDescriptor.CPPTYPE_ENUM:
-        assert field.enum_type is not None
-        names = {number: f'"{value.name}"' for number, value in field.enum_type.values_by_number.items()}
-        return lambda value: names.get(value) or str(value)
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return _base64
-    if kind == FieldDescriptor.CPPTYPE_STRING:
-        return quote
-    if kind == FieldDescriptor.CPPTYPE_BOOL:
-        return _boolean
-    return _double if kind in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT) else _integer
-
-
-def _later(descriptor: Descriptor) -> Writer:
-    """The writer of a type, looked up when first used: message types refer to each other."""
-    found: list[Writer] = []
-
-    def write(message: Any) -> str:
-        if not found:
-            found.append(_writer(descriptor))
-        return found[0](message)
-
-    return write
-
-
-def _field_writer(field: FieldDescriptor) -> Writer:
-    if field.message_type is None:
-        one = _scalar_writer(field)
-    elif field.message_type.GetOptions().map_entry:
-        of_value = field.message_type.fields_by_name["value"]
-        inner = _later(of_value.message_type) if of_value.message_type is not None else _scalar_writer(of_value)
-        # A map's entries have no order; alphabetical makes the text the same every time.
-        return lambda entries: "{" + ",".join([f"{quote(str(key))}:{inner(entries[key])}" for key in sorted(entries)]) + "}"
-    else:
-        one = _later(field.message_type)
-    if field.is_repeated:
-        return lambda items: "[" + ",".join([one(item) for item in items]) + "]"
-    return one
-
-
-def _printed_defaults(descriptor: Descriptor) -> list[FieldDescriptor]:
-    return [
-        field
-        for field in descriptor.fields
-        if not field.is_repeated and field.has_default_value and not field.is_required and not field.GetOptions().deprecated
-    ]
+    def __init__(self) -> None:
+        #: By place: what is written for a field that is not set, "" for nothing.
+        self.blank: list[str] = []
+        #: By tag, that is number and wire type.
+        self.rules: dict[int, _Rule] = {}
+        #: Texts of small messages by their encoding.
+        self.known: dict[bytes, str] = {}
 
 
 @cache
-def _writer(descriptor: Descriptor) -> Writer:
-    place = {field.number: i for i, field in enumerate(descriptor.fields)}
-    in_order = list(place) == sorted(place)
-    prefix = {field.number: f'"{field.name}":' for field in descriptor.fields}
-    writers = {field.number: _field_writer(field) for field in descriptor.fields}
-    defaults = {field.number: prefix[field.number] + _scalar_writer(field)(field.default_value) for field in _printed_defaults(descriptor)}
-
-    if in_order and not defaults:
-
-        def write(message: Message) -> str:
-            return "{" + ",".join([prefix[n := field.number] + writers[n](value) for field, value in message.ListFields()]) + "}"
-
-        return write
-
-    def write_in_order(message: Message) -> str:
-        texts = defaults.copy()
-        for field, value in message.ListFields():
-            number = field.number
-            texts[number] = prefix[number] + writers[number](value)
-        return "{" + ",".join([texts[number] for number in sorted(texts, key=place.__getitem__)]) + "}"
-
-    return write_in_order
+def _plan(descriptor: Descriptor) -> _Plan:
+    plans: dict[str, _Plan] = {}
+    return _make_plan(descriptor, plans)
 
 
-@cache
-def _valuer(descriptor: Descriptor) -> Callable[[Message], dict[str, Any]]:
-    def convert(field: FieldDescriptor) -> Callable[[Any], Any]:
-        if field.message_type is not None:
-            inner = field.message_type
-            return lambda message: _valuer(inner)(message)
-        if field.enum_type is not None:
-            names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
-            return lambda value: names.get(value, value)
-        if field.type == FieldDescriptor.TYPE_BYTES:
-            return lambda value: b64encode(value).decode()
-        return lambda value: value
+def _make_plan(descriptor: Descriptor, plans: dict[str, _Plan]) -> _Plan:
+    """``plans`` has those that are finished or being made: message types refer to each other."""
+    if descriptor.full_name in plans:
+        return plans[descriptor.full_name]
+    plan = plans[descriptor.full_name] = _Plan()
+    for place, field in enumerate(descriptor.fields):
+        kind, needs = _kind(field, plans)
+        prefix = f'"{field.name}":'
+        plan.rules[field.number << 3 | _WIRE_TYPE[kind]] = (kind, place, prefix, needs, field.is_repeated)
+        printed = field.has_default_value and not field.is_repeated and not field.GetOptions().deprecated
+        plan.blank.append(prefix + _default_text(field) if printed else "")
+    return plan
 
-    def convert_field(field: FieldDescriptor) -> Callable[[Any], Any]:
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            of_value = convert(field.message_type.fields_by_name["value"])
-            return lambda entries: {str(key): of_value(entries[key]) for key in sorted(entries)}
-        one = convert(field)
-        return (lambda items: [one(item) for item in items]) if field.is_repeated else one
 
-    plan = [(field.name, field.number, convert_field(field)) for field in descriptor.fields]
-    defaults = {field.number: convert_field(field)(field.default_value) for field in _printed_defaults(descriptor)}
+def _kind(field: FieldDescriptor, plans: dict[str, _Plan]) -> tuple[int, Any]:
+    """The field's kind, and what that kind needs: the plan of a message, the texts of an enum, the way to read an integer."""
+    match field.type:
+        case FieldDescriptor.TYPE_MESSAGE:
+            assert field.message_type is not None
+            kind = _ENTRY if field.message_type.GetOptions().map_entry else _MESSAGE
+            return kind, _make_plan(field.message_type, plans)
+        case FieldDescriptor.TYPE_STRING:
+            return _STRING, None
+        case FieldDescriptor.TYPE_BYTES:
+            return _BYTES, None
+        case FieldDescriptor.TYPE_DOUBLE:
+            return _DOUBLE, None
+        case FieldDescriptor.TYPE_ENUM:
+            assert field.enum_type is not None
+            return _ENUM, {value.number & (1 << 64) - 1: f'"{value.name}"' for value in field.enum_type.values}
+        case FieldDescriptor.TYPE_BOOL:
+            return _VARINT, ("false", "true").__getitem__
+        case FieldDescriptor.TYPE_INT32 | FieldDescriptor.TYPE_INT64:
+            return _VARINT, _signed
+        case FieldDescriptor.TYPE_UINT32 | FieldDescriptor.TYPE_UINT64:
+            return _VARINT, str
+    raise TypeError(f"{field.full_name} is of a type that no message of Mesos has")
 
-    def value_of(message: Message) -> dict[str, Any]:
-        present = {field.number: value for field, value in message.ListFields()}
-        out: dict[str, Any] = {}
-        for name, number, conversion in plan:
-            if number in present:
-                out[name] = conversion(present[number])
-            elif number in defaults:
-                out[name] = defaults[number]
-        return out
 
-    return value_of
+def _signed(value: int) -> str:
+    return str(value if value < 1 << 63 else value - (1 << 64))
+
+
+def _default_text(field: FieldDescriptor) -> str:
+    value = field.default_value
+    if field.enum_type is not None:
+        return f'"{field.enum_type.values_by_number[value].name}"'
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format_double(value) if isinstance(value, float) else str(value)
+
+
+def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
+    """The text of the message whose encoding is ``data[at:end]``."""
+    texts = plan.blank[:]
+    items: dict[int, list[str]] = {}  # of repeated fields, by place
+    rules = plan.rules
+    while at < end:
+        tag = data[at]
+        at += 1
+        if tag > 127:
+            tag, at = _varint(data, at - 1)
+        rule = rules.get(tag)
+        if rule is None:
+            at = _skip(data, at, tag)
+            continue
+        kind, place, prefix, needs, repeated = rule
+        if kind == _DOUBLE:
+            text = format_double(_unpack_double(data, at)[0])
+            at += 8
+        else:
+            number = data[at]  # a value, or a length
+            at += 1
+            if number > 127:
+                number, at = _varint(data, at - 1)
+            if kind < _VARINT:
+                start, at = at, at + number
+                if kind == _STRING:
+                    text = encode_basestring(data[start:at].decode("utf-8", "replace"))
+                elif kind == _MESSAGE:
+                    text = _write_small(needs, data[start:at]) if number <= _SMALL else _write(needs, data, start, at)
+                elif kind == _ENTRY:
+                    text = _write_entry(needs, data, start, at)
+                else:
+                    text = f'"{b64encode(data[start:at]).decode()}"'
+            elif kind == _ENUM:
+                text = needs.get(number)
+                if text is None:
+                    continue  # a value that the enum does not have: as if the field were not set
+            else:
+                text = needs(number)
+        if not repeated:
+            texts[place] = prefix + text
+        elif place in items:
+            items[place].append(text)
+        else:
+            items[place] = [text]
+            texts[place] = prefix
+    for place, found in items.items():
+        # A map's entries were written with their keys.
+        texts[place] += f"[{','.join(found)}]" if found[0][0] != "\0" else f"{{{','.join(found)[1:].replace(',' + chr(0), ',')}}}"
+    return f"{{{','.join(filter(None, texts))}}}"
+
+
+def _write_small(plan: _Plan, data: bytes) -> str:
+    known = plan.known
+    text = known.get(data)
+    if text is None:
+        text = _write(plan, data, 0, len(data))
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[data] = text
+    return text
