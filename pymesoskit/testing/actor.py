@@ -1,8 +1,8 @@
 """The one thread (or turn) that owns all cluster state.
 
 Whatever reaches the cluster from a socket, a timer, a subprocess or a test is posted here and runs one after the other,
-in the order of arrival. ``SimulatedActor`` has no thread: the caller's turns move it, in virtual time, so a history is the
-same on each run. ``ThreadActor`` runs an asyncio event loop in a thread of its own; the HTTP front end lives on that loop.
+in the order of arrival. ``SimulatedActor`` has no thread: the caller's turns move it, in virtual time, so a history is
+the same on each run. ``ThreadActor`` runs an asyncio event loop in a thread of its own; the HTTP front end lives there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Report = Callable[[str, BaseException], None]
 BURST = 256
 
 
-class Deadlock(Exception):  # noqa: N818 (what it is, in one word)
+class Deadlock(Exception):
     """Nothing is left to happen, and what was waited for has not happened."""
 
 
@@ -89,7 +89,7 @@ class SimulatedActor:
             self.advance(max(0.0, due - self._clock.monotonic()))
 
 
-class ActorEnded(RuntimeError):  # noqa: N818
+class ActorEnded(RuntimeError):
     """The actor's thread has ended: nothing can be asked of it any more."""
 
 
@@ -97,8 +97,24 @@ def _print_failure(where: str, error: BaseException) -> None:
     sys.stderr.write(f"pymesoskit: an unexpected error in {where}\n{''.join(traceback.format_exception(error))}")
 
 
+class _Waiter:
+    """Somebody who waits for a condition."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
+        self.future: Future[bool] = Future()
+
+    def look(self) -> None:
+        """Asks the condition."""
+        try:
+            if self._condition():
+                self.future.set_result(True)
+        except BaseException as error:  # noqa: BLE001 (it is raised where somebody waits)
+            self.future.set_exception(error)
+
+
 class ThreadActor:
-    """An actor with a thread of its own that runs an asyncio event loop, in real time (or virtual, with a ``VirtualClock``).
+    """An actor with a thread of its own that runs an asyncio event loop; in real time unless it has a ``VirtualClock``.
 
     An exception that a turn lets escape goes to ``report`` and never ends the loop. After ``stop`` posts are ignored.
     """
@@ -111,6 +127,8 @@ class ThreadActor:
         self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._draining = False  # whether the loop is about to run what is posted; only touched in the actor's thread
         self._ended = False
+        self._waiters: list[_Waiter] = []
+        self._looking = False  # whether the loop is about to look at what they wait for
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._ident: int | None = None
 
@@ -119,9 +137,9 @@ class ThreadActor:
         return self._clock
 
     @property
-    def is_current(self) -> bool:
-        """Whether the caller is in the actor's turn."""
-        return threading.get_ident() == self._ident
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return not self._ended and self._thread.is_alive()
 
     def start(self) -> None:
         """Starts the thread."""
@@ -171,6 +189,42 @@ class ThreadActor:
                 if not self._thread.is_alive():
                     raise ActorEnded("the cluster ended during the call") from None
 
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Waits until ``condition()``, asked in the actor's turn whenever something has happened, holds.
+
+        Returns whether it did within ``timeout`` seconds of real time. Raises what the condition raises, and
+        ``ActorEnded``. Not to be called in a turn.
+        """
+        if self._ended or not self._thread.is_alive():
+            raise ActorEnded("the cluster has ended")
+        waiter = _Waiter(condition)
+        self.post(self._waiters.append, waiter)
+        try:
+            return waiter.future.result(timeout)
+        except TimeoutError:
+            if waiter.future.done():
+                raise  # the condition's own
+            return False
+        finally:
+            self.post(self._forget, waiter)
+
+    def happened(self) -> None:
+        """Something happened in this turn that was neither posted nor a timer's: those who wait are to look."""
+        if self._waiters and not self._looking:
+            self._looking = True
+            self.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        for waiter in list(self._waiters):
+            waiter.look()
+            if waiter.future.done():
+                self._forget(waiter)
+
+    def _forget(self, waiter: _Waiter) -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
     def advance(self, seconds: float) -> None:
         """Lets virtual time pass; only with a ``VirtualClock``. Whatever is posted runs before and between timers."""
         clock = self._clock
@@ -216,6 +270,9 @@ class ThreadActor:
             callback(*args)
         except Exception as error:  # noqa: BLE001 (one turn's failure must not end the cluster)
             self.report("the cluster", error)
+        if self._waiters and not self._looking:
+            self._looking = True
+            self.loop.call_soon(self._look)
 
     def _call_later(self, delay: float, callback: Callable[..., object], args: tuple[Any, ...]) -> Timer:
         return self.loop.call_later(delay, self._turn, callback, args)

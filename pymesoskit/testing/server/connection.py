@@ -44,7 +44,7 @@ class Limits:
 class Site:
     """What all connections to one address share."""
 
-    __slots__ = ("connections", "date", "frozen", "handler", "limits", "note", "report")
+    __slots__ = ("connections", "date", "frozen", "handler", "happened", "limits", "note", "report")
 
     def __init__(
         self,
@@ -54,12 +54,14 @@ class Site:
         date: Callable[[], str],
         note: Callable[[str], None],
         report: Callable[[BaseException], None],
+        happened: Callable[[], None],
     ) -> None:
         self.handler = handler
         self.limits = limits
         self.date = date
         self.note = note
         self.report = report
+        self.happened = happened
         self.frozen = False
         self.connections: set[ServerConnection] = set()
 
@@ -141,6 +143,7 @@ class ServerConnection(asyncio.Protocol):
         exchanges, self._exchanges = self._exchanges, deque()
         for exchange in exchanges:
             self._guarded(exchange.closed)
+        self._site.happened()
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -328,6 +331,7 @@ class ServerConnection(asyncio.Protocol):
                         exchange.respond(Response(500))
         finally:
             self._dispatching = False
+            self._site.happened()
         self._update_reading()
 
     def _guarded(self, callback: Callable[[], object]) -> None:

@@ -54,6 +54,7 @@ class HttpServer:
             date=lambda: self._date.line(actor.clock.time()),
             note=lambda text: history.note(name, text),
             report=lambda error: history.report(f"{name}, answering a request", error),
+            happened=actor.happened,
         )
 
     @property

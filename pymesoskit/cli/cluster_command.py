@@ -1,0 +1,117 @@
+"""``pymesoskit cluster``: a cluster with real HTTP until a signal ends it.
+
+The contract, with every control command, is tests/conformance/README.md ("Launcher contract").
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pymesoskit.cli.control import carry_out
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from pymesoskit.testing.cluster import Cluster
+
+DESCRIPTION = """\
+Runs a Mesos cluster (one master, and an agent for each --agent) in this process, with the HTTP API of Mesos on loopback
+and prints 'listening on http://127.0.0.1:PORT' once it serves. SIGTERM or SIGINT end it and all its tasks.
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser("cluster", help="run a cluster", description=DESCRIPTION)
+    parser.add_argument("--port", type=int, default=0, metavar="PORT", help="of the master; 0 (default): any free one")
+    parser.add_argument("--bind", default="127.0.0.1", metavar="IP", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="RESOURCES[@ATTRIBUTES]",
+        help="an agent, such as 'cpus:4;mem:4096;disk:10000;ports:[31000-32000]@rack:r1'; may be repeated",
+    )
+    for program in ("master", "agent"):
+        parser.add_argument(
+            f"--{program}-flag",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"a flag of mesos-{program} 1.11, such as "
+            + ("allocation_interval=200ms" if program == "master" else "executor_registration_timeout=10secs")
+            + "; may be repeated",
+        )
+    parser.add_argument("--work-dir", metavar="DIR", help="of sandboxes and checkpoints (default: a temporary one)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of all chance in the cluster")
+    parser.add_argument("--control", action="store_true", help="take commands such as 'agent 0 kill' on stdin")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the cluster until a signal comes; returns the exit code."""
+    from pymesoskit.cli import fail
+    from pymesoskit.testing.cluster import Cluster, ClusterError
+    from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
+    from pymesoskit.testing.server import ListenError
+
+    with _signals() as ended:
+        try:
+            cluster = Cluster(
+                options.agent,
+                master_flags=MasterFlags.parse(options.master_flag),
+                agent_flags=AgentFlags.parse(options.agent_flag),
+                seed=options.seed,
+                bind=options.bind,
+                port=options.port,
+                work_dir=options.work_dir,
+            )
+        except (FlagError, ClusterError) as error:
+            return fail(str(error))
+        try:
+            cluster.start()
+        except (ClusterError, ListenError, ValueError) as error:
+            cluster.stop()
+            return fail(str(error))
+        try:
+            _print(f"listening on {cluster.master_url}")
+            if options.control:
+                threading.Thread(target=_control, args=(cluster,), name="control", daemon=True).start()
+            os.read(ended, 1)
+        finally:
+            cluster.stop()
+    return 0
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Gives a descriptor that can be read from once SIGTERM or SIGINT has come."""
+    reading, writing = os.pipe()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, lambda *_: os.write(writing, b"."))
+    try:
+        yield reading
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
+
+
+def _control(cluster: Cluster) -> None:
+    """Carries out the commands on stdin, one after the other. Its end means nothing."""
+    for line in sys.stdin:
+        if line.strip():
+            _print(carry_out(cluster, line))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

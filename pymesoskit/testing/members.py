@@ -1,0 +1,424 @@
+"""The processes of a cluster as its façade holds them: one master, and each agent with its machine.
+
+A member outlives the process: it keeps its address, flags, work directory and registry, and starts another life of it.
+The commands are those of an operator with a shell: kill, term, shutdown, start, reset, pause, resume.
+Source: tests/conformance/README.md, "Control".
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import attrs
+from attrs import frozen
+
+from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
+from pymesoskit.testing.agent.agent import Agent
+from pymesoskit.testing.agent.detector import Endpoint, StandaloneDetector
+from pymesoskit.testing.agent.fetcher import ThreadFetcher
+from pymesoskit.testing.agent.host import Host
+from pymesoskit.testing.agent.prober import NetworkProber
+from pymesoskit.testing.agent.process import ProcessLauncher
+from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
+from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.flags import AgentFlags, MasterFlags
+from pymesoskit.testing.master.master import Master
+from pymesoskit.testing.master.registry import Registry
+from pymesoskit.testing.network import Network
+from pymesoskit.testing.server import HttpServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pymesoskit.testing.actor import Actor, ThreadActor
+    from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener
+    from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.history import History
+    from pymesoskit.testing.http import Handler
+
+T = TypeVar("T")
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot do what was asked of it, or what was waited for did not happen; the text says why."""
+
+
+class Runner(Protocol):
+    """How a member gets its turn."""
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Runs it in the cluster's turn."""
+
+    def wait_for(self, condition: Callable[[], bool], what: str, timeout: float = ...) -> None:
+        """Waits until the condition holds."""
+
+
+@frozen
+class AgentSpec:
+    """What an agent has. Texts are Mesos's; ``simulated`` lets its tasks only pretend to run."""
+
+    resources: str = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
+    attributes: str = ""
+    flags: AgentFlags | None = None  # None: those of all agents of the cluster
+    simulated: Outcomes | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AgentSpec:
+        """Reads ``RESOURCES[@ATTRIBUTES]``. Raises ``ClusterError``."""
+        resources, _, attributes = text.partition("@")
+        spec = cls(resources, attributes)
+        spec.total(AgentFlags())
+        spec.labels()
+        return spec
+
+    def total(self, flags: AgentFlags) -> Resources:
+        """The resources. Raises ``ClusterError`` for text that is none."""
+        try:
+            return Resources.parse(self.resources, flags.default_role)
+        except ResourcesError as error:
+            raise ClusterError(f"resources '{self.resources}' of an agent: {error}") from None
+
+    def labels(self) -> Attributes:
+        """The attributes. Raises ``ClusterError`` for text that is none."""
+        try:
+            return parse_attributes(self.attributes)
+        except ResourcesError as error:
+            raise ClusterError(f"attributes '{self.attributes}' of an agent: {error}") from None
+
+
+class Stage:
+    """What all members of a cluster share."""
+
+    def __init__(
+        self, actor: Actor, history: History, *, seed: int, ip: str, loop: ThreadActor | None, work_dir: Path | None
+    ) -> None:
+        self.actor = actor
+        self.history = history
+        self.seed = seed
+        self.ip = ip  # where they listen
+        self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
+        self.loop = loop  # None: nobody listens
+        self.work_dir = work_dir  # None: nothing is kept on disk
+        self.network = Network(actor)
+        self.processes = ProcessLauncher(actor)
+        self.prober = NetworkProber(actor)
+        self.fetcher = ThreadFetcher(actor)
+
+    def chance(self, name: str) -> random.Random:
+        """A generator of its own for each member and life, so that one's use of chance does not change another's."""
+        return random.Random(f"{self.seed}/{name}")  # noqa: S311
+
+    def close(self) -> None:
+        """Ends all processes and threads."""
+        self.processes.close()
+        self.prober.close()
+        self.fetcher.close()
+
+
+class Member:
+    """What the master and the agents have in common: an address, and whether somebody answers there."""
+
+    def __init__(self, stage: Stage, runner: Runner, name: str, port: int) -> None:
+        self.stage = stage
+        self.runner = runner
+        self.name = name
+        self.server: HttpServer | None = None
+        self._port = port
+        self._handler: Handler | None = None
+
+    @property
+    def port(self) -> int:
+        """The port of its HTTP address; it is the same for all its lives."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``ip:port`` of its HTTP address."""
+        return f"{self.stage.host}:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """``http://ip:port``"""
+        return f"http://{self.address}"
+
+    @property
+    def handler(self) -> Handler | None:
+        """Who answers requests now; None if nobody does."""
+        return self._handler
+
+    def reserve(self, port: int) -> None:
+        """Takes the port; any free one for 0. Raises ``ListenError``."""
+        if self.stage.loop is not None:
+            self.server = HttpServer(self.stage.loop, _nobody, self.stage.history, self.name)
+            self._port = self.server.reserve(self.stage.ip, port)
+
+    def answer(self, handler: Handler) -> None:
+        """From now on somebody answers."""
+        self._handler = handler
+        if self.server is not None:
+            self.server.open(handler)
+
+    def hang_up(self) -> None:
+        """The process is gone, its connections break."""
+        self._handler = None
+        if self.server is not None:
+            self.server.close()
+
+    def release(self) -> None:
+        """Gives up the port."""
+        self._handler = None
+        if self.server is not None:
+            self.server.release()
+
+
+class ClusterMaster(Member):
+    """The master. Its registry outlives it."""
+
+    def __init__(self, stage: Stage, runner: Runner, flags: MasterFlags, port: int) -> None:
+        super().__init__(stage, runner, "master", port)
+        self.flags = flags
+        self.registry = Registry()
+        self.process: Master | None = None
+        self._lives = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None
+
+    @property
+    def id(self) -> str:
+        """The id of this life. Raises ``ClusterError`` while it is not running."""
+        return self.alive().id
+
+    def alive(self) -> Master:
+        """The process. Raises ``ClusterError`` while it is not running."""
+        if self.process is None:
+            raise ClusterError("the master is not running")
+        return self.process
+
+    def kill(self) -> None:
+        """Ends it as by SIGKILL; harmless if it is not running. Returns when it has ended."""
+        self.runner.call(self.end)
+
+    def start(self) -> None:
+        """Starts it with its flags, address and registry. Raises ``ClusterError`` if it is running."""
+        self.runner.call(self.begin)
+
+    # In the turn
+
+    def begin(self) -> None:
+        """Starts a life."""
+        if self.process is not None:
+            raise ClusterError("the master is running")
+        stage = self.stage
+        self._lives += 1
+        flags = attrs.evolve(
+            self.flags,
+            ip=self.flags.ip or stage.host,
+            port=self.port,
+            hostname=self.flags.hostname or stage.host,
+            advertise_ip=self.flags.advertise_ip or stage.host,
+            work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
+        )
+        master = Master(
+            f"master@{self.address}",
+            flags,
+            actor=stage.actor,
+            network=stage.network,
+            rng=stage.chance(f"master/{self._lives}"),
+            registry=self.registry,
+            allocator=_allocator,
+            history=stage.history,
+            hostname=str(flags.hostname),
+            ip=stage.host,
+            port=self.port,
+        )
+        master.start()
+        self.process = master
+        self.answer(master.http)
+
+    def end(self) -> None:
+        """Ends the life."""
+        master, self.process = self.process, None
+        if master is not None:
+            master.terminate()
+            self.hang_up()
+
+
+class ClusterAgent(Member):
+    """An agent and its machine. Executors and their tasks live on the machine and outlive the agent's process."""
+
+    def __init__(
+        self, stage: Stage, runner: Runner, index: int, spec: AgentSpec, flags: AgentFlags, port: int, master: Member
+    ) -> None:
+        super().__init__(stage, runner, f"agent {index}", port)
+        self.index = index
+        self.spec = spec
+        self.flags = flags
+        self._resources = spec.total(flags)
+        self._attributes = spec.labels()
+        self._master = master
+        self._process: Agent | None = None
+        self._lives = 0
+        self._reason: str | None = None  # why the last life ended
+        self._host: Host | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None
+
+    @property
+    def registered(self) -> bool:
+        """Whether a master has taken it in, as far as it knows."""
+        return self._process is not None and self._process.registered
+
+    @property
+    def id(self) -> str:
+        """Its agent id; "" before it has one, or while it is not running."""
+        return self._process.agent_id if self._process is not None else ""
+
+    @property
+    def process_address(self) -> str:
+        """Its address on the cluster's network, ``slave(1)@ip:port``."""
+        return f"slave(1)@{self.address}"
+
+    def kill(self) -> None:
+        """Ends it as by SIGKILL; its executors live on. Harmless if it is not running."""
+        self.runner.call(self.end)
+
+    def term(self) -> None:
+        """Ends it as by SIGTERM, which is the same."""
+        self.runner.call(self.end)
+
+    def shutdown(self, timeout: float = 30.0) -> None:
+        """Ends it as by SIGUSR1: it unregisters and shuts its executors down. Returns when it has ended."""
+        self.runner.call(self._shut_down)
+        self.runner.wait_for(lambda: not self.running, f"{self.name} to end", timeout)
+
+    def start(self) -> None:
+        """Starts it again with its flags, address and work directory. Raises ``ClusterError`` if it is running."""
+        self.runner.call(self.begin, None)
+
+    def reset(self) -> None:
+        """Starts it with an empty work directory: a new agent at the old address. As ``start``."""
+        self.runner.call(self._reset)
+
+    def pause(self) -> None:
+        """Freezes it as by SIGSTOP; its executors go on. Raises ``ClusterError`` if it is not running."""
+        self.runner.call(self._pause)
+
+    def resume(self) -> None:
+        """Lets it go on as by SIGCONT. Raises ``ClusterError`` if it is not running."""
+        self.runner.call(self._resume)
+
+    # In the turn
+
+    def begin(self, backoff: float | None) -> None:
+        """Starts a life that tries to register after so many seconds; None leaves them to chance, as Mesos does."""
+        if self._process is not None:
+            raise ClusterError(f"{self.name} is running")
+        stage = self.stage
+        host = self.machine()
+        self._lives += 1
+        self._reason = None
+        flags = attrs.evolve(
+            self.flags,
+            ip=self.flags.ip or stage.host,
+            port=self.port,
+            hostname=self.flags.hostname or stage.host,
+            advertise_ip=self.flags.advertise_ip or stage.host,
+            master=self._master.address,
+            resources=self.spec.resources,
+            attributes=self.spec.attributes or None,
+            work_dir=str(host.work_dir) if host.work_dir is not None else self.flags.work_dir,
+        )
+        agent = Agent(
+            Endpoint(str(flags.hostname), stage.host, self.port),
+            flags,
+            resources=self._resources,
+            attributes=self._attributes.to_messages(),
+            host=host,
+            actor=stage.actor,
+            network=stage.network,
+            detector=StandaloneDetector(f"master@{self._master.address}"),
+            rng=stage.chance(f"{self.name}/{self._lives}"),
+            history=stage.history,
+            on_end=self._ended,
+            domain=flags.domain,
+        )
+        self._process = agent
+        agent.start(backoff)
+        if self._process is None:
+            raise ClusterError(f"{self.name} ended at once: {self._reason}")
+        self.answer(agent.http)
+
+    def end(self) -> None:
+        """Ends the life."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def close(self) -> None:
+        """Ends the agent, and all that runs on its machine."""
+        self.end()
+        if self._host is not None:
+            self._host.close()
+        self.release()
+
+    def machine(self) -> Host:
+        """The machine, which is made when it is first needed."""
+        if self._host is None:
+            stage = self.stage
+            simulated = self.spec.simulated
+            self._host = Host(
+                None if simulated is not None or stage.work_dir is None else stage.work_dir / f"agent-{self.index}",
+                actor=stage.actor,
+                launcher=stage.processes if simulated is None else SimulatedLauncher(stage.actor, simulated),
+                rng=stage.chance(f"{self.name}/machine"),
+                environment=os.environ,
+                prober=stage.prober,
+                fetcher=stage.fetcher,
+            )
+        return self._host
+
+    def _shut_down(self) -> None:
+        if self._process is not None:
+            self._process.shutdown()
+
+    def _reset(self) -> None:
+        if self._process is not None:
+            raise ClusterError(f"{self.name} is running")
+        self.machine().wipe()
+        self.begin(None)
+
+    def _pause(self) -> None:
+        self._alive().freeze()
+        if self.server is not None:
+            self.server.freeze()
+
+    def _resume(self) -> None:
+        self._alive().thaw()
+        if self.server is not None:
+            self.server.thaw()
+
+    def _alive(self) -> Agent:
+        if self._process is None:
+            raise ClusterError(f"{self.name} is not running")
+        return self._process
+
+    def _ended(self, reason: str | None) -> None:
+        self._process = None
+        self._reason = reason
+        self.hang_up()
+
+
+def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:
+    return HierarchicalAllocator(clock, rng, listener, options)
+
+
+def _nobody(_request: object, _responder: object) -> None:
+    """Serves no one: a reserved port does not listen."""
