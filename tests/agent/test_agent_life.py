@@ -208,7 +208,7 @@ def test_a_framework_that_is_shut_down_ends_without_a_word() -> None:
     world.advance(6)
     assert world.master.statuses() == []
     (done,) = world.agent.core.completed_frameworks
-    assert [executor.id for executor in done.completed] == ["t1"]
+    assert [executor.info.executor_id.value for executor in done.completed] == ["t1"]
 
 
 # Draining

@@ -43,7 +43,7 @@ class CommandExecutor(BuiltinExecutor):
             return
         self._new_tasks[task.task_id.value] = task
         sandbox, user = self.spec.directory, self.spec.user
-        variables = environment.of_command_task(self.spec.environment, task)
+        variables = {} if sandbox is None else environment.of_command_task(self.spec.environment, task)
 
         def check_command(info: mesos.CommandInfo) -> Command:
             return command_of(info, overlaid(variables, info.environment), sandbox, user=user)
@@ -106,3 +106,4 @@ class CommandExecutor(BuiltinExecutor):
     def _destroy_tasks(self) -> None:
         if self._run is not None:
             self._run.destroy()
+            self._run = None  # nothing refers to a dead executor in a circle: there may be very many

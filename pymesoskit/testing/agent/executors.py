@@ -24,6 +24,7 @@ from pymesoskit.testing.agent.host import Callbacks, Container, Kind
 from pymesoskit.testing.agent.identity import uuid_text
 from pymesoskit.testing.agent.reports import Reports
 from pymesoskit.testing.agent.state import (
+    CompletedExecutor,
     Connection,
     Ending,
     Executor,
@@ -102,17 +103,7 @@ class Executors:
         except SandboxError as error:
             core.host.machine.actor.post(core.lifeline.deliver, self._launch_failed, framework, executor, str(error))
             return
-        grace = self._grace(executor)
-        variables = environment.of_executor(
-            self._settings(),
-            core.host.environment,
-            executor.info,
-            agent_id=core.agent_id,
-            checkpoint=framework.info.checkpoint,
-            directory=executor.directory,
-            shutdown_grace_period=print_duration(grace),
-            token=None,
-        )
+        variables = {} if core.host.simulates else self._environment(framework, executor)
         spec = Spec(
             framework=framework.info,
             info=executor.info,
@@ -121,7 +112,7 @@ class Executors:
             environment=variables,
             checkpoint=framework.info.checkpoint,
             recovery_timeout=core.flags.recovery_timeout,
-            shutdown_grace=grace,
+            shutdown_grace=self._grace(executor),
             user=user,
             ip=core.endpoint.ip,
         )
@@ -141,6 +132,18 @@ class Executors:
             ended=lambda how: deliver(self.ended, framework, executor, how),
         )
         executor.container = core.host.launch(executor.kind, spec, command, callbacks)
+
+    def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
+        return environment.of_executor(
+            self._settings(),
+            self._core.host.environment,
+            executor.info,
+            agent_id=self._core.agent_id,
+            checkpoint=framework.info.checkpoint,
+            directory=executor.directory,
+            shutdown_grace_period=print_duration(self._grace(executor)),
+            token=None,
+        )
 
     def _settings(self) -> environment.AgentSettings:
         flags = self._core.flags
@@ -398,13 +401,20 @@ class Executors:
             return
         for task in [*executor.queued.values(), *executor.launched.values(), *executor.terminated.values()]:
             framework.by_task.pop(task.id, None)
-            executor.completed.append(task.message().SerializeToString())
+            executor.complete(task)
         executor.queued.clear()
         executor.launched.clear()
         executor.terminated.clear()
         if executor.checkpoint:
             self._core.host.store.write(executor.run.sentinel, b"")
-        framework.completed.append(executor)
+        framework.completed.append(
+            CompletedExecutor(
+                encoded_info=executor.info.SerializeToString(),
+                container_id=executor.container_id,
+                directory=executor.directory,
+                tasks=tuple(executor.completed or ()),
+            )
+        )
         self._sandboxes.closed(executor.run, executor.directory)
 
     def framework_of(self, info: mesos.FrameworkInfo) -> Framework:

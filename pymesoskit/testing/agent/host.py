@@ -265,6 +265,7 @@ class Host:
         for nested in self.nested.below(container.id):
             nested.kill(signal.SIGKILL)
         self.nested.remove((container.id,))
+        container.builtin = None
         container.on_end(how)
 
     def _note(self, container: Container, text: str) -> None:

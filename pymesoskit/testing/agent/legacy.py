@@ -12,7 +12,7 @@ from pymesoskit.resources import Format, Resources
 from pymesoskit.testing import model
 from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.metrics import snapshot
-from pymesoskit.testing.agent.state import Executor, Framework, Phase, Task
+from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
@@ -127,35 +127,17 @@ class Legacy:
         else:
             result["role"] = info.role
         result["executors"] = [self._executor(executor) for executor in framework.executors.values()]
-        result["completed_executors"] = [self._executor(executor) for executor in framework.completed]
+        result["completed_executors"] = [completed_model(done) for done in framework.completed]
         return result
 
     def _executor(self, executor: Executor) -> Json:
-        info = executor.info
-        held = amounts(executor.resources())
-        result: Json = {
-            "id": executor.id,
-            "name": info.name,
-            "source": info.source,
-            "container": executor.container_id,
-            "directory": executor.directory,
-            "resources": model.resources(held),
-        }
-        role = model.role_of(held)
-        if role:
-            result["role"] = role
-        if info.HasField("labels"):
-            result["labels"] = model.labels(info.labels)
-        if info.HasField("type"):
-            result["type"] = mesos.ExecutorInfo.Type.Name(info.type)
-        done = [mesos.Task.FromString(data) for data in executor.completed]
-        done += [task.message() for task in executor.terminated.values()]
-        result |= {
+        done = [*executor.completed_tasks(), *(task.message() for task in executor.terminated.values())]
+        return {
+            **executor_model(executor.info, executor.container_id, executor.directory, executor.resources()),
             "tasks": [task_model(task.message()) for task in executor.launched.values()],
             "queued_tasks": [queued_model(task) for task in executor.queued.values()],
             "completed_tasks": [task_model(message) for message in done],
         }
-        return result
 
     # /containers, /monitor/statistics
 
@@ -212,6 +194,38 @@ def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatist
     statistics.cpus_limit = sum(item.scalar.value for item in held if item.name == "cpus")
     statistics.mem_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "mem") * 2**20)
     return statistics
+
+
+def executor_model(info: mesos.ExecutorInfo, container_id: str, directory: str, held: Iterable[mesos.Resource]) -> Json:
+    """An executor without its tasks."""
+    resources = amounts(held)
+    result: Json = {
+        "id": info.executor_id.value,
+        "name": info.name,
+        "source": info.source,
+        "container": container_id,
+        "directory": directory,
+        "resources": model.resources(resources),
+    }
+    role = model.role_of(resources)
+    if role:
+        result["role"] = role
+    if info.HasField("labels"):
+        result["labels"] = model.labels(info.labels)
+    if info.HasField("type"):
+        result["type"] = mesos.ExecutorInfo.Type.Name(info.type)
+    return result
+
+
+def completed_model(done: CompletedExecutor) -> Json:
+    """An executor that was removed."""
+    info = done.info
+    return {
+        **executor_model(info, done.container_id, done.directory, info.resources),
+        "tasks": [],
+        "queued_tasks": [],
+        "completed_tasks": [task_model(mesos.Task.FromString(data)) for data in done.tasks],
+    }
 
 
 def by_role(resources: Resources) -> Json:

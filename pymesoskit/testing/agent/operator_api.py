@@ -168,19 +168,21 @@ class OperatorApi:
     def _tasks(self, result: agent.Response.GetTasks) -> None:
         result.SetInParent()
         for framework in self._all_frameworks():
-            for executor in [*framework.executors.values(), *framework.completed]:
+            for executor in framework.executors.values():
                 result.queued_tasks.extend(task.message() for task in executor.queued.values())
                 result.launched_tasks.extend(task.message() for task in executor.launched.values())
                 result.terminated_tasks.extend(task.message() for task in executor.terminated.values())
-                result.completed_tasks.extend(mesos.Task.FromString(data) for data in executor.completed)
+                result.completed_tasks.extend(executor.completed_tasks())
+            for done in framework.completed:
+                result.completed_tasks.extend(mesos.Task.FromString(data) for data in done.tasks)
 
     def _executors(self, result: agent.Response.GetExecutors) -> None:
         result.SetInParent()
         for framework in self._all_frameworks():
             for executor in framework.executors.values():
                 result.executors.add().executor_info.CopyFrom(executor.info)
-            for executor in framework.completed:
-                result.completed_executors.add().executor_info.CopyFrom(executor.info)
+            for done in framework.completed:
+                result.completed_executors.add().executor_info.CopyFrom(done.info)
 
     def _frameworks(self, result: agent.Response.GetFrameworks) -> None:
         result.SetInParent()

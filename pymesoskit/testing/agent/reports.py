@@ -217,7 +217,7 @@ class Reports:
         """All is said of the task: it is kept for the record only."""
         del executor.terminated[task.id]
         del framework.by_task[task.id]
-        executor.completed.append(task.message().SerializeToString())
+        executor.complete(task)
 
     def drop_framework(self, framework_id: str) -> None:
         """Nothing is sent to that framework any more."""

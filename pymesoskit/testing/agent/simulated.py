@@ -162,7 +162,7 @@ class SimulatedLauncher:
         if not process.ended:
             process.ended = True
             process.timer = None
-            process.on_exit(evolve(how, usage=process.outcome.usage))
+            process.on_exit(Exit(how.status, process.outcome.usage, how.breaks_executor))
 
     def close(self) -> None:
         """There is nothing to end: a pretended process is gone with its actor."""

@@ -169,7 +169,7 @@ class Executor:
     queued: dict[str, Task] = field(factory=dict)
     launched: dict[str, Task] = field(factory=dict)
     terminated: dict[str, Task] = field(factory=dict)  # ended, but not acknowledged
-    completed: deque[bytes] = field(factory=lambda: deque(maxlen=COMPLETED_TASKS_PER_EXECUTOR))  # as mesos.Task
+    completed: deque[bytes] | None = None  # the newest, as mesos.Task
     ever_sent_task: bool = False
     ending: Ending | None = None  # decided before its container ended
     timer: Timer | None = None  # of registration or of shutdown
@@ -206,6 +206,16 @@ class Executor:
         """A task that is not completed."""
         return self.queued.get(task_id) or self.launched.get(task_id) or self.terminated.get(task_id)
 
+    def complete(self, task: Task) -> None:
+        """All is said of the task: it is kept for the record only."""
+        if self.completed is None:
+            self.completed = deque(maxlen=COMPLETED_TASKS_PER_EXECUTOR)
+        self.completed.append(task.message().SerializeToString())
+
+    def completed_tasks(self) -> Iterator[mesos.Task]:
+        """The tasks of which all is said."""
+        return (mesos.Task.FromString(data) for data in self.completed or ())
+
     @property
     def busy(self) -> bool:
         """Whether it has tasks that are not completed."""
@@ -223,6 +233,20 @@ class Executor:
             yield from task.info.resources
 
 
+@frozen
+class CompletedExecutor:
+    """What is remembered of an executor that was removed: messages in their encoded form, because there are many."""
+
+    encoded_info: bytes
+    container_id: str
+    directory: str
+    tasks: tuple[bytes, ...]  # as mesos.Task
+
+    @property
+    def info(self) -> mesos.ExecutorInfo:
+        return mesos.ExecutorInfo.FromString(self.encoded_info)
+
+
 def has_capability(framework: mesos.FrameworkInfo, capability: int) -> bool:
     """Whether the framework has declared it."""
     return any(item.type == capability for item in framework.capabilities)
@@ -233,7 +257,7 @@ class Framework:
     """A framework with executors on this agent."""
 
     info: mesos.FrameworkInfo
-    completed: deque[Executor]
+    completed: deque[CompletedExecutor]
     terminating: bool = False
     executors: dict[str, Executor] = field(factory=dict)
     by_task: dict[str, Executor] = field(factory=dict)  # of tasks that are not completed
