@@ -127,7 +127,9 @@ def _check(descriptor: Descriptor) -> Check:
                 nested[field.name] = (field.is_repeated, field.message_type)
         elif field.is_repeated:
             if kind == FieldDescriptor.CPPTYPE_STRING and field.type != FieldDescriptor.TYPE_BYTES:
-                plain.add(field.name)  # the runtime takes a list of texts only, but a single text for a list of its letters
+                plain.add(
+                    field.name
+                )  # the runtime takes a list of texts only, but a single text for a list of its letters
                 exact[field.name] = list
         elif field.type == FieldDescriptor.TYPE_BYTES:
             raw.add(field.name)
@@ -139,9 +141,9 @@ def _check(descriptor: Descriptor) -> Check:
             exact[field.name] = bool
         else:
             exact[field.name] = str if kind == FieldDescriptor.CPPTYPE_ENUM else int
-    rules: dict[str, Callable[[dict[str, Any], Any], None] | type | None] = {name: None for name in plain}
+    rules: dict[str, Callable[[dict[str, Any], Any], None] | type | None] = dict.fromkeys(plain)
     rules |= exact
-    rules |= {name: _check_double for name in doubles}
+    rules |= dict.fromkeys(doubles, _check_double)
     for name in raw:
         rules[name] = _decode_in_place(name)
     oneofs = [{field.name for field in oneof.fields} for oneof in descriptor.oneofs]
@@ -219,7 +221,13 @@ def _decode_in_place(name: str) -> Callable[[dict[str, Any], Any], None]:
 
 def _kind(value: object) -> str:
     """What Mesos calls a JSON value's type."""
-    for types, name in ((bool, "boolean"), ((int, float), "number"), (str, "string"), (list, "array"), (bytes, "string")):
+    for types, name in (
+        (bool, "boolean"),
+        ((int, float), "number"),
+        (str, "string"),
+        (list, "array"),
+        (bytes, "string"),
+    ):
         if isinstance(value, types):  # type: ignore[arg-type]  # a type or a tuple of them
             return name
     return "object"
@@ -382,7 +390,9 @@ class _Converter:
             return float(value)
         bits, signed = _INTEGERS[field.cpp_type]
         whole = int(value)
-        if isinstance(value, float) and not (-(2**63) <= whole < 2**63 or (not signed and bits == 64 and 0 <= whole < 2**64)):
+        if isinstance(value, float) and not (
+            -(2**63) <= whole < 2**63 or (not signed and bits == 64 and 0 <= whole < 2**64)
+        ):
             # A double outside the range of the integer: what C++ makes of it depends on the processor.
             raise self.refuse(f"The number {json_text.format_double(value)} is out of range for field '{field.name}'")
         whole &= 2**bits - 1

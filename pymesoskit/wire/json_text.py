@@ -15,6 +15,7 @@ from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
 from pymesoskit.wire.errors import JsonSyntaxError
+from pymesoskit.wire.json_numbers import format_double
 
 MAX_DEPTH = 200
 
@@ -91,7 +92,11 @@ def parse(data: bytes) -> Value:
 _NUMBER = re.compile(rb"[0-9+\-eE.]*")
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
 _SPACE = re.compile(rb"[ \t\n\r]*")
-_WORDS: dict[int, tuple[bytes, Value]] = {ord("n"): (b"ull", None), ord("f"): (b"alse", False), ord("t"): (b"rue", True)}
+_WORDS: dict[int, tuple[bytes, Value]] = {
+    ord("n"): (b"ull", None),
+    ord("f"): (b"alse", False),
+    ord("t"): (b"rue", True),
+}
 _ESCAPES = {ord(a): b for a, b in zip('"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True)}
 _HEX = b"0123456789abcdefABCDEF"
 
@@ -220,7 +225,7 @@ class _Reader:
         point = self.quad()
         if 0xDC00 <= point <= 0xDFFF:
             self.fail(self.at)
-        if 0xD800 <= point:
+        if point >= 0xD800:
             for wanted in b"\\u" if point <= 0xDFFF else b"":
                 if self.data[self.at : self.at + 1] != bytes([wanted]):
                     self.fail(self.at)
@@ -243,37 +248,18 @@ class _Reader:
 # Writing
 
 
-
 def quote(text: str) -> str:
     """A JSON string: control characters as ``\\u001F``, all else as it is."""
     quoted = encode_basestring(text)
-    if "\\u" in quoted:
-        quoted = re.sub(r"(?<!\\)((?:\\\\)*)(\\u00[01])([0-9a-f])", lambda m: m[1] + m[2] + m[3].upper(), quoted)
-    return quoted
+    return with_upper_case_escapes(quoted) if "\\u" in quoted else quoted
 
 
-def format_double(value: float) -> str:
-    """A double as Mesos writes it: always with ``.0`` or an exponent; infinities are strings."""
-    text = repr(value)
-    if "e" not in text and "n" not in text:
-        return text
-    if math.isinf(value):
-        return '"Infinity"' if value > 0 else '"-Infinity"'
-    if math.isnan(value):
-        return '"NaN"'
-    mantissa, _, exponent = text.partition("e")
-    sign, mantissa = ("-", mantissa[1:]) if mantissa[0] == "-" else ("", mantissa)
-    whole, _, fraction = mantissa.partition(".")
-    digits = whole + (fraction if fraction != "0" else "")
-    point = len(whole) + int(exponent)  # where the point stands among the digits
-    if len(digits) <= point <= 21:
-        return f"{sign}{digits}{'0' * (point - len(digits))}.0"
-    if 0 < point <= 21:
-        return f"{sign}{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    tail = f"e{point - 1}"
-    return f"{sign}{digits}{tail}" if len(digits) == 1 else f"{sign}{digits[0]}.{digits[1:]}{tail}"
+_ESCAPE = re.compile(r"\\(?:u00[01][0-9a-f]|.)")
+
+
+def with_upper_case_escapes(text: str) -> str:
+    """JSON text as Python writes it, its ``\\u001f`` made ``\\u001F``."""
+    return _ESCAPE.sub(lambda m: m[0] if m[0][1] != "u" else "\\u" + m[0][2:].upper(), text)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode

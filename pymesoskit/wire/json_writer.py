@@ -24,8 +24,6 @@ from pymesoskit.wire.json_numbers import format_double
 from pymesoskit.wire.json_text import dumps, quote, with_upper_case_escapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
@@ -50,15 +48,16 @@ def to_json_value(message: Message) -> dict[str, Any]:
 # How the value of a field is encoded, and what to make of it. Those before _VARINT begin with their length.
 _STRING: Final = 0
 _MESSAGE: Final = 1
-_ENTRY: Final = 2
-_BYTES: Final = 3
-_VARINT: Final = 4
-_ENUM: Final = 5
-_DOUBLE: Final = 6
+_BYTES: Final = 2
+_VARINT: Final = 3
+_ENUM: Final = 4
+_DOUBLE: Final = 5
 
-_Rule = tuple[int, int, str, Any, bool]  # kind; place among the fields; text in front; what the kind needs; repeated?
+_Rule = tuple[
+    int, int, str, Any, str
+]  # kind; place among the fields; text in front; what the kind needs; brackets around many
 
-_WIRE_TYPE: Final = {_STRING: 2, _MESSAGE: 2, _ENTRY: 2, _BYTES: 2, _VARINT: 0, _ENUM: 0, _DOUBLE: 1}
+_WIRE_TYPE: Final = {_STRING: 2, _MESSAGE: 2, _BYTES: 2, _VARINT: 0, _ENUM: 0, _DOUBLE: 1}
 _FIXED_SIZE: Final = {1: 8, 5: 4}  # by wire type
 
 #: Encodings of up to so many bytes are remembered, so many of each type.
@@ -71,13 +70,17 @@ _unpack_double = Struct("<d").unpack_from
 class _Plan:
     """What to write for the messages of one type."""
 
-    __slots__ = ("blank", "known", "rules")
+    __slots__ = ("blank", "brackets", "frame", "known", "rules")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_map_entry: bool) -> None:
+        #: What stands before, between and behind the fields. A map's entry is a message of two, written as a member of an object.
+        self.frame = ("", ":", "") if is_map_entry else ("{", ",", "}")
         #: By place: what is written for a field that is not set, "" for nothing.
         self.blank: list[str] = []
         #: By tag, that is number and wire type.
         self.rules: dict[int, _Rule] = {}
+        #: By place: the brackets around a list or a map, "" for what is neither.
+        self.brackets: list[str] = []
         #: Texts of small messages by their encoding.
         self.known: dict[bytes, str] = {}
 
@@ -92,14 +95,21 @@ def _make_plan(descriptor: Descriptor, plans: dict[str, _Plan]) -> _Plan:
     """``plans`` has those that are finished or being made: message types refer to each other."""
     if descriptor.full_name in plans:
         return plans[descriptor.full_name]
-    plan = plans[descriptor.full_name] = _Plan()
+    is_map_entry = descriptor.GetOptions().map_entry
+    plan = plans[descriptor.full_name] = _Plan(is_map_entry=is_map_entry)
     for place, field in enumerate(descriptor.fields):
         kind, needs = _kind(field, plans)
-        prefix = f'"{field.name}":'
-        plan.rules[field.number << 3 | _WIRE_TYPE[kind]] = (kind, place, prefix, needs, field.is_repeated)
+        prefix = "" if is_map_entry else f'"{field.name}":'
+        brackets = "" if not field.is_repeated else "{}" if _is_map(field) else "[]"
+        plan.rules[field.number << 3 | _WIRE_TYPE[kind]] = (kind, place, prefix, needs, brackets)
+        plan.brackets.append(brackets)
         printed = field.has_default_value and not field.is_repeated and not field.GetOptions().deprecated
         plan.blank.append(prefix + _default_text(field) if printed else "")
     return plan
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _kind(field: FieldDescriptor, plans: dict[str, _Plan]) -> tuple[int, Any]:
@@ -107,8 +117,7 @@ def _kind(field: FieldDescriptor, plans: dict[str, _Plan]) -> tuple[int, Any]:
     match field.type:
         case FieldDescriptor.TYPE_MESSAGE:
             assert field.message_type is not None
-            kind = _ENTRY if field.message_type.GetOptions().map_entry else _MESSAGE
-            return kind, _make_plan(field.message_type, plans)
+            return _MESSAGE, _make_plan(field.message_type, plans)
         case FieldDescriptor.TYPE_STRING:
             return _STRING, None
         case FieldDescriptor.TYPE_BYTES:
@@ -156,7 +165,7 @@ def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
         if rule is None:
             at = _skip(data, at, tag)
             continue
-        kind, place, prefix, needs, repeated = rule
+        kind, place, prefix, needs, brackets = rule
         if kind == _DOUBLE:
             text = format_double(_unpack_double(data, at)[0])
             at += 8
@@ -171,8 +180,6 @@ def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
                     text = encode_basestring(data[start:at].decode("utf-8", "replace"))
                 elif kind == _MESSAGE:
                     text = _write_small(needs, data[start:at]) if number <= _SMALL else _write(needs, data, start, at)
-                elif kind == _ENTRY:
-                    text = _write_entry(needs, data, start, at)
                 else:
                     text = f'"{b64encode(data[start:at]).decode()}"'
             elif kind == _ENUM:
@@ -181,7 +188,7 @@ def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
                     continue  # a value that the enum does not have: as if the field were not set
             else:
                 text = needs(number)
-        if not repeated:
+        if not brackets:
             texts[place] = prefix + text
         elif place in items:
             items[place].append(text)
@@ -189,9 +196,10 @@ def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
             items[place] = [text]
             texts[place] = prefix
     for place, found in items.items():
-        # A map's entries were written with their keys.
-        texts[place] += f"[{','.join(found)}]" if found[0][0] != "\0" else f"{{{','.join(found)[1:].replace(',' + chr(0), ',')}}}"
-    return f"{{{','.join(filter(None, texts))}}}"
+        opening, closing = plan.brackets[place]
+        texts[place] += f"{opening}{','.join(found)}{closing}"
+    opening, separator, closing = plan.frame
+    return opening + separator.join(filter(None, texts)) + closing
 
 
 def _write_small(plan: _Plan, data: bytes) -> str:
@@ -203,3 +211,22 @@ def _write_small(plan: _Plan, data: bytes) -> str:
             known.clear()
         known[data] = text
     return text
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number in base 128 that begins there, and where it ends."""
+    number = shift = 0
+    while (byte := data[at]) > 127:
+        number |= (byte & 127) << shift
+        shift += 7
+        at += 1
+    return number | byte << shift, at + 1
+
+
+def _skip(data: bytes, at: int, tag: int) -> int:
+    """The end of a field that the message type does not have."""
+    wire_type = tag & 7
+    if wire_type == 2:
+        size, at = _varint(data, at)
+        return at + size
+    return at + _FIXED_SIZE[wire_type] if wire_type else _varint(data, at)[1]
