@@ -60,6 +60,7 @@ class ThreadReactor:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._connections: set[HttpConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -113,9 +114,14 @@ class ThreadReactor:
         if self._thread.ident is None:
             self._loop.close()
             return
-        self.post(self._loop.stop)
+        self.post(self._stop_loop)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def _stop_loop(self) -> None:
+        if not self._stopping:  # a second time would cut the closing short
+            self._stopping = True
+            self._loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

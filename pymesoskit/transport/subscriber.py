@@ -78,6 +78,7 @@ class Subscriber(Generic[E]):
         self._calls_failures = 0  # in a row
         self._calls_wait: Timer | None = None
         self._watch: Timer | None = None
+        self._watch_due = 0.0
         self._paused = False
         self._ending = False
 
@@ -190,11 +191,16 @@ class Subscriber(Generic[E]):
             self._lose(call, OutcomeUnknown(call.type, str(why)))
         self._drain()
 
-    # Silence: one timer, set anew only when it fires, so that nothing is paid per event.
+    # Silence: one timer, set anew when it fires or would fire too late, so that next to nothing is paid per event.
 
     def _arm(self) -> None:
-        if self._watch is None and (deadline := self._next_deadline()) is not None:
-            self._watch = self.reactor.call_later(max(0.0, deadline - self.reactor.monotonic()), self._look)
+        deadline = self._next_deadline()
+        if deadline is None or (self._watch is not None and self._watch_due <= deadline):
+            return
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch_due = deadline
+        self._watch = self.reactor.call_later(max(0.0, deadline - self.reactor.monotonic()), self._look)
 
     def _next_deadline(self) -> float | None:
         silence = None if self._paused else self.session.deadline
