@@ -263,6 +263,9 @@ def _stack_of(message: pb.Resource) -> tuple[Reservation, ...]:
 
 
 def _kind_of(message: pb.Resource, reservations: tuple[Reservation, ...]) -> Kind:
+    role = message.allocation_info.role if message.HasField("allocation_info") else None
+    if not reservations and message.ByteSize() <= _LONGEST_REMEMBERED and not any(map(message.HasField, _METADATA)):
+        return _plain_kind(message.name, _TYPES[message.type], role)
     return Kind(
         name=message.name,
         type=_TYPES[message.type],
@@ -271,8 +274,16 @@ def _kind_of(message: pb.Resource, reservations: tuple[Reservation, ...]) -> Kin
         is_shared=message.HasField("shared"),
         is_revocable=message.HasField("revocable"),
         provider_id=message.provider_id.value if message.HasField("provider_id") else None,
-        allocation_role=message.allocation_info.role if message.HasField("allocation_info") else None,
+        allocation_role=role,
     )
+
+
+_METADATA = ("disk", "shared", "revocable", "provider_id")
+
+
+@lru_cache(maxsize=4096)
+def _plain_kind(name: str, type_: ValueType, role: str | None) -> Kind:
+    return Kind(name, type_, allocation_role=role)
 
 
 def reservation_from_message(message: pb.Resource.ReservationInfo) -> Reservation:
