@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.resources import Format, Resources
+from pymesoskit.resources import Attributes, Format, Resources
 from pymesoskit.testing import model
 from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.metrics import snapshot
@@ -95,7 +95,7 @@ class Legacy:
             "reserved_resources_allocated": by_role(allocated),
             "unreserved_resources_allocated": model.resources(allocated.unreserved()),
             "resource_providers": [],
-            "attributes": model.attributes(core.info.attributes),
+            "attributes": Attributes.from_messages(core.info.attributes).to_legacy_json(),
         }
         if core.master is not None:
             state["master_hostname"] = core.master.partition("@")[2].partition(":")[0]
