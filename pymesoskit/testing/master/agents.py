@@ -241,7 +241,7 @@ def _lose_tasks(
 def _forget(core: Core, agent: Agent) -> None:
     """Takes the agent off the master's books; its tasks must have been dealt with."""
     tasks.remove_executors(core, agent)
-    offers.rescind_of_agent(core, agent)
+    offers.rescind_of_removed_agent(core, agent)
     for timer in (agent.ping_timer, agent.reregister_timer):
         if timer is not None:
             timer.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
+
+#: Seconds between two looks at the whitelist.
+_WHITELIST_INTERVAL = 5.0
 
 #: Makes an allocator out of (options, listener, clock, chance).
 AllocatorFactory = Callable[[AllocatorOptions, Listener, Clock, Random], Allocator]
@@ -129,6 +133,8 @@ class Master:
         if core.registry.admitted:
             core.call_later(core.flags.agent_reregister_timeout, self._give_up_recovered)
         core.allocator.start()
+        self._collect()
+        self._read_whitelist()
 
     def stop(self) -> None:
         """Ends in good order. To the others it is the same as ``terminate``: a master says no farewell."""
@@ -200,6 +206,25 @@ class Master:
     def _mark_gone(self, agent_id: str) -> None:
         if self._running:
             agents.mark_gone(self.core, agent_id)
+
+    def _collect(self) -> None:
+        """Now and then forgets unreachable and gone agents of long ago."""
+        flags = self.core.flags
+        self.core.registry.collect(self.core.now(), flags.registry_max_agent_age, flags.registry_max_agent_count)
+        self.core.call_later(flags.registry_gc_interval, self._collect)
+
+    def _read_whitelist(self) -> None:
+        """--whitelist names a file of hostnames, one a line, that is looked at every few seconds."""
+        path = self.core.flags.whitelist
+        if path is None:
+            return
+        try:
+            hostnames = {line.strip() for line in Path(path).read_text().splitlines() if line.strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            self.core.note(f"the whitelist {path} cannot be read: {error}")
+        else:
+            self.core.allocator.update_whitelist(hostnames)
+        self.core.call_later(_WHITELIST_INTERVAL, self._read_whitelist)
 
     def _give_up_recovered(self) -> None:
         """Agents in the registry that have not come back are unreachable."""

@@ -195,6 +195,11 @@ def discard_inverse(
     core.allocator.update_inverse_offer(
         offer.agent_id, offer.framework_id, unavailability_of(offer.message.unavailability), response, filters
     )
+    take_inverse(core, offer)
+
+
+def take_inverse(core: Core, offer: InverseOffer) -> None:
+    """The inverse offer is outstanding no longer; the allocator is not told."""
     if offer.timer is not None:
         offer.timer.cancel()
     core.state.forget_inverse_offer(offer)
@@ -236,6 +241,14 @@ def rescind_of_agent(core: Core, agent: Agent) -> None:
     rescind_all(core, agent.offers.values())
     for inverse in list(agent.inverse_offers.values()):
         rescind_inverse(core, inverse)
+
+
+def rescind_of_removed_agent(core: Core, agent: Agent) -> None:
+    """The same for an agent that the allocator does not know any more."""
+    rescind_all(core, agent.offers.values())
+    for inverse in list(agent.inverse_offers.values()):
+        take_inverse(core, inverse)
+        core.tell(core.state.frameworks[inverse.framework_id], events.rescind_inverse_offer(inverse.id))
 
 
 def rescind_of_framework(core: Core, framework: Framework) -> None:

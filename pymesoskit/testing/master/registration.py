@@ -18,6 +18,7 @@ from pymesoskit.testing.messages import (
     AgentReregistered,
     DrainAgent,
     KillTask,
+    ReconcileOperations,
     RegisterAgent,
     ReregisterAgent,
     ShutdownAgent,
@@ -281,15 +282,14 @@ def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tupl
 
 
 def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> None:
-    """Operations that the agent has not heard of are lost with the message that carried them."""
-    for operation in list(agent.operations.values()):
-        if operation.uuid in reported or operation.state in TERMINAL_OPERATION_STATES:
-            continue
-        framework = core.state.frameworks.get(operation.framework_id)
-        if framework is not None and operation.id:
-            status = operations.make_status(mesos.OPERATION_DROPPED, operation_id=operation.id, agent_id=agent.id)
-            core.tell(framework, events.update_operation_status(status))
-        operations.forget(core, agent, operation)
+    """Asks about operations that the agent does not know: the message that carried them was lost."""
+    unknown = tuple(
+        operation.uuid
+        for operation in agent.operations.values()
+        if operation.uuid not in reported and operation.state not in TERMINAL_OPERATION_STATES
+    )
+    if unknown:
+        core.send(agent, ReconcileOperations(unknown))
 
 
 def _after_reregistration(core: Core, agent: Agent) -> None:

@@ -8,7 +8,7 @@ docs/reference/failover.md, allocator.md 1, operator-api.md 2.3 and 2.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
@@ -56,9 +56,25 @@ class Registry:
     schedule: maintenance.Schedule | None = None
     machines: dict[tuple[str, str], Machine] = field(factory=dict)  # (hostname in lower case, IP) -> machine
 
+    def collect(self, now: float, max_age: float, max_count: int) -> None:
+        """Forgets unreachable and gone agents that are too old (seconds), and the oldest if there are too many."""
+        self.unreachable = dict(
+            _kept([(key, entry, entry.since) for key, entry in self.unreachable.items()], now - max_age, max_count)
+        )
+        self.gone = dict(_kept([(key, since, since) for key, since in self.gone.items()], now - max_age, max_count))
+
     def record(self, agent_id: str) -> AgentRecord | None:
         """The record of an agent that is admitted or unreachable."""
         if agent_id in self.admitted:
             return self.admitted[agent_id]
         unreachable = self.unreachable.get(agent_id)
         return unreachable.record if unreachable is not None else None
+
+
+Entry = TypeVar("Entry")
+
+
+def _kept(entries: list[tuple[str, Entry, float]], oldest: float, max_count: int) -> list[tuple[str, Entry]]:
+    """The entries (key, value, since) that are young enough, at most so many of the youngest."""
+    young = sorted((entry for entry in entries if entry[2] >= oldest), key=lambda entry: entry[2])
+    return [(key, value) for key, value, _ in young[max(0, len(young) - max_count) :]]
