@@ -368,6 +368,8 @@ class HierarchicalAllocator:
             refusal = OfferFilter(client, agent, bundle.resources)
             client.filters[agent] = (*client.filters.get(agent, ()), refusal)
             self._expiries.add(seconds, refusal)
+            if refusal.refused is agent.available.resources:
+                agent.block(client.bit)
 
     def _held(self, framework: Framework, agent: Agent, role: str, resources: Resources) -> tuple[Client, Bundle]:
         """The client, and the resources (as the very bundle that it holds, if they are all of it)."""
@@ -493,20 +495,19 @@ class HierarchicalAllocator:
         if self._held_back_version != ledger.version:
             ledger.fertile.update(ledger.held_back)
             ledger.held_back.clear()
+        fertile = ledger.fertile if ledger.active_bits else {}
         if candidates is None:
-            agents = [agent for agent in ledger.fertile if self._is_offerable(agent)]
+            agents = [agent for agent in fertile if self._is_offerable(agent)]
             maintained = list(self._maintained)
         else:
-            agents = [agent for agent in candidates if agent in ledger.fertile and self._is_offerable(agent)]
+            agents = [agent for agent in candidates if agent in fertile and self._is_offerable(agent)]
             maintained = [agent for agent in candidates if agent in self._maintained]
         everybody: Iterable[Agent] = ledger.agents.values() if candidates is None else candidates
         if ledger.role_sorter.has_unread_weights and any(map(self._is_offerable, everybody)):
             ledger.role_sorter.read_weights()
-        run = Run(ledger, self._options, self._rng)
-        if agents and ledger.active_bits:
-            run.execute(agents)
+        all_offers = Run(ledger, self._options, self._rng).execute(agents) if agents else {}
         self._held_back_version = ledger.version
-        for framework_id, offers in run.offers.items():
+        for framework_id, offers in all_offers.items():
             self._listener.offers(framework_id, offers)
         for framework_id, unavailabilities in inverse_offers(maintained, self._frameworks).items():
             self._listener.inverse_offers(framework_id, unavailabilities)

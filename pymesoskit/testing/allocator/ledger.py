@@ -68,7 +68,7 @@ class Ledger:
             else:
                 role.sorter = RandomSorter(self.totals, self._rng)
             role.node = self.role_sorter.add(path, role)
-        client = Client(framework, role, self._take_bit())
+        client = Client(framework, role, self._take_bit(), framework.minimum(path))
         client.node = role.sorter.add(framework.id, client)
         role.clients[framework.id] = client
         framework.clients[path] = client

@@ -17,7 +17,7 @@ from .shrink import shrink_to_limits, shrink_to_quantities
 from .units import Units, credit, debit, limits_minus, minus, plus, within_limits, within_quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from random import Random
 
     from .api import AllocatorOptions
@@ -72,7 +72,7 @@ class Quotas:
 
 
 class Run:
-    """Both stages over the agents given; `offers` is the result."""
+    """Both stages over some agents."""
 
     def __init__(self, ledger: Ledger, options: AllocatorOptions, rng: Random) -> None:
         self._ledger = ledger
@@ -80,10 +80,10 @@ class Run:
         self._rng = rng
         self._quotas = Quotas(ledger)
         self._may_vary = False
-        self.offers: Offers = {}
+        self._offers: Offers = {}
 
-    def execute(self, agents: list[Agent]) -> None:
-        """Serves the agents in random order, first for guarantees, then in fair shares."""
+    def execute(self, agents: list[Agent]) -> Offers:
+        """Serves the agents in random order, first for guarantees, then in fair shares. The list is shuffled."""
         ledger = self._ledger
         version = ledger.version
         self._rng.shuffle(agents)
@@ -97,6 +97,7 @@ class Run:
             for agent in held_back:
                 ledger.fertile.pop(agent, None)
                 ledger.held_back[agent] = None
+        return self._offers
 
     # --- the first stage ---
 
@@ -119,10 +120,9 @@ class Run:
 
     def _guarantee(self, role: Role, agent: Agent, eligible: int) -> bool:
         """Offers for the role's guarantees; True when none is left to satisfy."""
-        unsatisfied = self._quotas.unsatisfied(role)
-        assert role.sorter is not None
-        role.sorter.settle()
-        for client in role.sorter.clients():
+        quotas = self._quotas
+        unsatisfied = quotas.unsatisfied(role)
+        for client in self._in_order(role):
             if not unsatisfied:
                 break
             if not client.bit & eligible or not client.framework.is_active:
@@ -131,7 +131,7 @@ class Run:
             if not whole.resources:
                 agent.block(role.active_bits)
                 break
-            view = self._acceptable(client, agent, whole)
+            view = self._view(client, agent, whole)
             if view is None:
                 agent.block(client.bit)
                 continue
@@ -139,16 +139,14 @@ class Run:
             if not guaranteed:
                 continue
             offer = self._compose(role, view, guaranteed, extra)
-            if not self._worth_offering(client, agent, offer):
-                if offer is view:
-                    agent.block(client.bit)
+            if offer is not view and not self._is_wanted(client, agent, offer):
                 continue
             self._offer(client, agent, offer)
             taken = plus(guaranteed.units, extra.units)
             unsatisfied = minus(unsatisfied, taken)
-            self._quotas.consume(role, taken)
-            debit(self._quotas.required, guaranteed.units)
-            debit(self._quotas.available, taken)
+            quotas.consume(role, taken)
+            debit(quotas.required, guaranteed.units)
+            debit(quotas.available, taken)
         return not unsatisfied
 
     def _split_for_guarantee(self, role: Role, view: Bundle, unsatisfied: Units) -> tuple[Bundle, Bundle]:
@@ -163,10 +161,7 @@ class Run:
         return guaranteed, extra
 
     def _compose(self, role: Role, view: Bundle, guaranteed: Bundle, extra: Bundle) -> Bundle:
-        """The offer:
-
-        guarantees and the rest, with what does not count for quota, but without reservations of roles above.
-        """
+        """The offer: guarantees, the rest, and what does not count for quota, without reservations of roles above."""
         beside = view.other_part.filter(
             lambda resource: (
                 resource.reservation_role in {None, role.path}
@@ -203,34 +198,40 @@ class Run:
         return held_back
 
     def _share(self, role: Role, agent: Agent, eligible: int) -> None:
-        assert role.sorter is not None
-        role.sorter.settle()
-        for client in role.sorter.clients():
+        quotas = self._quotas
+        is_bounded = bool(role.limits or quotas.required)
+        whole = agent.available.for_role(role.path)
+        if not whole.resources:
+            agent.block(role.active_bits)
+            return
+        useless = 0
+        for client in self._in_order(role):
             if not client.bit & eligible:
                 continue
-            whole = agent.available.for_role(role.path)
-            if not whole.resources:
-                agent.block(role.active_bits)
-                return
-            view = self._acceptable(client, agent, whole)
+            filters = client.filters.get(agent)
+            if filters is not None and filters[0].refused is whole.resources:  # the same as below, but quicker
+                useless |= client.bit
+                continue
+            view = self._view(client, agent, whole)
             if view is None:
-                agent.block(client.bit)
+                useless |= client.bit
                 continue
             offer = view
-            quotas = self._quotas
-            if role.limits or quotas.required:
+            if is_bounded:
                 offer = self._within_quota(role, view)
-            if not self._worth_offering(client, agent, offer):
-                if offer is view:
-                    agent.block(client.bit)
-                continue
+                if offer is not view and not self._is_wanted(client, agent, offer):
+                    continue
             self._offer(client, agent, offer)
             if role.has_quota:
                 quotas.consume(role, offer.plain)
             if quotas.required:
                 debit(quotas.available, offer.plain)
-            if not agent.available.resources:
-                return
+            whole = agent.available.for_role(role.path)
+            if not whole.resources:
+                useless |= role.active_bits
+                break
+        if useless:
+            agent.block(useless)
 
     def _within_quota(self, role: Role, view: Bundle) -> Bundle:
         """The view, its quota part cut to the role's limits and to what no guarantee needs."""
@@ -256,33 +257,41 @@ class Run:
 
     # --- common to both ---
 
-    def _acceptable(self, client: Client, agent: Agent, whole: Bundle) -> Bundle | None:
-        """What of the resources the framework may see; None if it may not have the agent at all."""
+    @staticmethod
+    def _in_order(role: Role) -> Iterator[Client]:
+        if len(role.clients) == 1:
+            return iter(role.clients.values())
+        assert role.sorter is not None
+        role.sorter.settle()
+        return role.sorter.clients()
+
+    def _view(self, client: Client, agent: Agent, whole: Bundle) -> Bundle | None:
+        """What of the resources the client may be offered; None if nothing (and nothing of less, either)."""
         framework = client.framework
-        path = client.role.path
         constraints = framework.options.constraints
-        if constraints is not None and constraints.excludes(path, agent.options):
-            return None
-        if not whole.admitted(framework.minimum(path)):
+        if constraints is not None and constraints.excludes(client.role.path, agent.options):
             return None
         if agent.is_special and not (
             framework.can_use(agent, self._options.domain, filter_gpus=self._options.filter_gpu_resources)
-            and framework.understands(agent, path)
+            and framework.understands(agent, client.role.path)
         ):
             return None
+        if not whole.admitted(client.minimum):
+            return None
         view = whole.stripped(framework.lacking)
-        return view if view.resources else None
+        return view if self._is_wanted(client, agent, view) else None
 
     @staticmethod
-    def _worth_offering(client: Client, agent: Agent, offer: Bundle) -> bool:
-        if not offer.admitted(client.framework.minimum(client.role.path)):
+    def _is_wanted(client: Client, agent: Agent, offer: Bundle) -> bool:
+        """Whether the offer is large enough for the client, and not what it has refused."""
+        if not offer.admitted(client.minimum):
             return False
         filters = client.filters.get(agent)
-        return filters is None or not any(refused.covers(offer.resources) for refused in filters)
+        return filters is None or not any(refusal.covers(offer.resources) for refusal in filters)
 
     def _offer(self, client: Client, agent: Agent, offer: Bundle) -> None:
         agent.take(offer)
         self._ledger.charge(client, agent, offer)
-        by_agent = self.offers.setdefault(client.framework.id, {}).setdefault(client.role.path, {})
+        by_agent = self._offers.setdefault(client.framework.id, {}).setdefault(client.role.path, {})
         before = by_agent.get(agent.id)
         by_agent[agent.id] = offer.resources if before is None else before + offer.resources

@@ -159,6 +159,8 @@ class Framework:
         self.options = options
         self.lacking = sum(bit for name, bit in KINDS.items() if name not in options.capabilities)
         self.minimums = {role: Minimum(sets) for role, sets in options.min_allocatable.items()}
+        for client in self.clients.values():
+            client.minimum = self.minimum(client.role.path)
 
     def minimum(self, role: str) -> Minimum:
         """What an offer for a role must contain."""
@@ -190,6 +192,7 @@ class Client:
     framework: Framework
     role: Role
     bit: int
+    minimum: Minimum
     node: Node[Client] = field(init=False)
     agents: dict[Agent, None] = field(factory=dict)
     """Where it holds something."""
