@@ -7,8 +7,7 @@ from typing import Any
 from pymesoskit.scheduler import Scheduler, SchedulerDriver
 from pymesoskit.transport import Backoff
 from pymesoskit.wire.v1 import mesos
-
-from ..transport.stub import StubEndpoint, greet
+from tests.transport.stub import StubEndpoint, greet
 
 
 class Storyteller(Scheduler):

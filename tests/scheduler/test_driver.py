@@ -17,8 +17,7 @@ from pymesoskit.errors import (
 from pymesoskit.scheduler import Acknowledgement, MemoryStore, Scheduler, calls, operations
 from pymesoskit.transport import Timeouts
 from pymesoskit.wire.v1 import mesos, scheduler
-
-from ..transport.stub import (
+from tests.transport.stub import (
     FRAMEWORK_ID,
     Event,
     StubEndpoint,
@@ -31,6 +30,7 @@ from ..transport.stub import (
     subscribed,
     update,
 )
+
 from .story import FRAMEWORK, Storyteller, begin
 
 Call = scheduler.Call
@@ -436,7 +436,7 @@ def test_the_callers_messages_are_not_changed():
 
 def test_calls_are_checked_before_they_are_sent():
     _, _, driver = begin()
-    with pytest.raises(InvalidCall, match="kill.task_id"):
+    with pytest.raises(InvalidCall, match=r"kill\.task_id"):
         driver.call(Call(type=Call.KILL, kill=Call.Kill()))
     with pytest.raises(InvalidCall, match="type"):
         driver.call(Call())

@@ -30,8 +30,7 @@ from pymesoskit.scheduler import (
 from pymesoskit.testing.http import Response
 from pymesoskit.transport import Backoff, Basic, Watchdog
 from pymesoskit.wire.v1 import mesos, scheduler
-
-from ..transport.stub import (
+from tests.transport.stub import (
     ACCEPTED,
     FRAMEWORK_ID,
     ByteServer,
@@ -47,6 +46,7 @@ from ..transport.stub import (
     subscribed,
     update,
 )
+
 from .story import FRAMEWORK, Storyteller, begin
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_2_http_errors_on_calls_do_not_end_the_driver():
 @pytest.mark.parametrize("status", [404, 500, 502, 503])
 def test_2_http_errors_on_subscribe_that_may_pass_are_tried_again(status):
     stub = StubEndpoint(greeting=greet, instead=[refuse(status, "not yet")] * 3)
-    _, teller, driver = begin(stub=stub)
+    _, _teller, driver = begin(stub=stub)
     stub.actor.advance(10)
     assert stub.types() == ["SUBSCRIBE"] * 4
     assert driver.subscribed
@@ -151,7 +151,7 @@ def test_2_a_store_that_fails_ends_the_driver_with_its_error():
         def save(self, framework_id: str) -> None:
             raise OSError("disk full")
 
-    stub, teller, driver = begin(store=Full())
+    _stub, teller, driver = begin(store=Full())
     assert driver.ended
     assert "subscribed" not in teller.names()
     with pytest.raises(Exception, match="disk full") as caught:
@@ -252,7 +252,7 @@ def test_6_a_slow_handler_holds_the_master_back_and_loses_nothing():
                 driver.disconnect()
 
     def serve(peer: Peer) -> None:
-        headers, body = peer.request()
+        _headers, body = peer.request()
         if Call.FromString(body).type != Call.SUBSCRIBE:
             peer.wait_for_end()
             return
@@ -312,7 +312,7 @@ def test_9_a_removed_framework_can_go_on_with_a_new_id():
     store = MemoryStore("old")
     stub = StubEndpoint()
     stub.greeting = lambda s: s.send(error("Framework has been removed") if len(s.streams) == 1 else subscribed("new"))
-    _, teller, driver = begin(stub=stub, store=store, on_removed=OnRemoved.NEW_ID)
+    _, _teller, driver = begin(stub=stub, store=store, on_removed=OnRemoved.NEW_ID)
     stub.actor.advance(2)
     first, second = stub.of(Call.SUBSCRIBE)
     assert first.framework_id.value == "old"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
@@ -164,7 +164,7 @@ class ByteServer:
     def __init__(self, serve: Callable[[Peer], None]) -> None:
         self._serve = serve
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._peers: list[Peer] = []
@@ -204,7 +204,7 @@ class ByteServer:
         if not self.failures.empty():
             raise self.failures.get()
 
-    def __enter__(self) -> ByteServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
