@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymesoskit.cli.control import carry_out
 
@@ -26,7 +26,7 @@ and prints 'listening on http://127.0.0.1:PORT' once it serves. SIGTERM or SIGIN
 """
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the command."""
     parser = commands.add_parser("cluster", help="run a cluster", description=DESCRIPTION)
     parser.add_argument("--port", type=int, default=0, metavar="PORT", help="of the master; 0 (default): any free one")

@@ -1,7 +1,7 @@
 """Faults on purpose: messages between master and agents that are lost or late, connections that break.
 
-What happens to processes (killed, frozen) are commands of the members themselves (``members.py``). Each fault holds until it is
-healed; it is a context manager too.
+What happens to processes (killed, frozen) are commands of the members themselves (``members.py``). Each fault holds until
+it is healed; it is a context manager too.
 """
 
 from __future__ import annotations
