@@ -31,13 +31,17 @@ def update(world, *configs, force=False):
         (config("a", None, {"cpus": -1}), "Invalid limit configuration {'cpus': -1}: Negative values not supported"),
         (
             config("a", {"mem": 2.0**41}),
-            ("Invalid 'QuotaConfig.guarantees': {'mem': 2199023255552} is invalid: values greater than 1 exabyte "
-            "(1099511627776) are not supported"),
+            (
+                "Invalid 'QuotaConfig.guarantees': {'mem': 2199023255552} is invalid: values greater than 1 exabyte "
+                "(1099511627776) are not supported"
+            ),
         ),
         (
             config("a", None, {"cpus": 2e12}),
-            ("Invalid 'QuotaConfig.limits': {'cpus': 2000000000000} is invalid: values greater than 1 trillion "
-            "(1000000000000) are not supported"),
+            (
+                "Invalid 'QuotaConfig.limits': {'cpus': 2000000000000} is invalid: values greater than 1 trillion "
+                "(1000000000000) are not supported"
+            ),
         ),
         (
             config("a", {"cpus": 2, "mem": 1}, {"cpus": 1}),
@@ -195,8 +199,10 @@ class TestSetQuota:
         status, body = self.set(world, self.request("a/b"))
         assert (status, body) == (
             400,
-            ("Failed to validate set quota request: Invalid quota configuration. Parent role 'a' with guarantees ({}) "
-            "does not contain the sum of its children's guarantees (cpus:1)"),
+            (
+                "Failed to validate set quota request: Invalid quota configuration. Parent role 'a' with guarantees ({}) "
+                "does not contain the sum of its children's guarantees (cpus:1)"
+            ),
         )
 
     def test_too_much_is_a_conflict(self, world):
