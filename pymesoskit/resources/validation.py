@@ -16,6 +16,7 @@ from .algebra import Resources
 from .errors import ResourcesError
 from .kind import VolumeMode
 from .messages import message_error, messages_error, resources_from_messages
+from .values import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,26 +44,20 @@ def used_resources_error(resources: Iterable[pb.Resource]) -> str | None:
 
     They must be valid; gpus whole; disks volumes or sources that make sense; reservations not of revocable resources.
     """
-    messages = tuple(resources)
-    error = messages_error(messages)
-    if error is not None:
-        return error
-    values = resources_from_messages(messages)
-    checks = (
-        ("Invalid 'gpus' resource: ", gpus_error),
-        ("Invalid DiskInfo: ", disk_info_error),
-        ("Invalid ReservationInfo: ", reservation_info_error),
-    )
-    for prefix, check in checks:
-        error = check(values)
-        if error is not None:
-            return prefix + error
+    try:
+        values = resources_from_messages(resources)
+    except ResourcesError as error:
+        return str(error)
+    for prefix, check in _USE:
+        found = check(values)
+        if found is not None:
+            return prefix + found
     return None
 
 
 def gpus_error(resources: Iterable[Resource]) -> str | None:
     """Gpus come as whole ones."""
-    units = Resources(resources).scalar_quantities().units.get("gpus", 0)
+    units = sum(one.measure for one in resources if one.name == "gpus" and one.type is ValueType.SCALAR)
     return "The 'gpus' resource must be an unsigned integer" if units % 1000 else None
 
 
@@ -117,6 +112,13 @@ def reservation_info_error(resources: Iterable[Resource]) -> str | None:
         if resource.is_reserved and resource.revocable:
             return f"Dynamically reserved resource {resource.print_one()} cannot be created from revocable resources"
     return None
+
+
+_USE: Final = (
+    ("Invalid 'gpus' resource: ", gpus_error),
+    ("Invalid DiskInfo: ", disk_info_error),
+    ("Invalid ReservationInfo: ", reservation_info_error),
+)
 
 
 def persistent_volumes_error(volumes: Iterable[Resource]) -> str | None:
