@@ -158,8 +158,8 @@ class _Run:
         return None
 
     def _notice(self, notice: Notice) -> None:
-        from pymesoskit.transport.client import CallFailed
         from pymesoskit.transport.session import Disconnected
+        from pymesoskit.transport.subscriber import CallFailed
 
         if not self._over and isinstance(notice, Disconnected):
             _say(f"disconnected: {notice.reason}")

@@ -237,7 +237,7 @@ class Cluster(BaseCluster):
     ``work_dir``: where sandboxes and checkpoints go and stay; None is a temporary directory. ``seed``: of all chance in
     the cluster. ``clock``: a virtual one stands still until ``advance``.
 
-    Raises ``FlagError`` or ``ClusterError`` for texts that are wrong; ``start`` raises ``ListenError`` for a taken port.
+    Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Faults on purpose: messages between master and agents that are lost or late, connections that break.
 
-What happens to processes (killed, frozen) are commands of the members themselves (``members.py``). Each fault holds until
+What happens to processes (killed, frozen) are commands of the members themselves (``members.py``). A fault holds until
 it is healed; it is a context manager too.
 """
 
