@@ -13,7 +13,7 @@ def main(master, agents):
     print("agents", [agent["agent_info"]["id"]["value"] for agent in found])
     state = driver.getState()["get_state"]
     print("state", sorted(state))
-    names = {metric["name"] for metric in driver.getMetrics(None)["get_metrics"]["metrics"]}
+    names = {metric["name"] for metric in driver.getMetrics(5 * 10**9)["get_metrics"]["metrics"]}
     return 0 if len(found) == agents and "master/slaves_active" in names else 1
 
 
