@@ -9,13 +9,13 @@ Source: docs/reference/operator-api.md 5, scheduler-api.md.
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections import Counter
+    from collections.abc import Iterable
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -72,43 +72,6 @@ COUNTERS = (
     *(f"master/tasks_{state}" for state in TERMINAL_STATES),
     *(f"master/operations/{kind}/{state}" for kind in TRACKED_OPERATIONS for state in OPERATION_STATES),
 )
-
-#: A timing keeps that many of its latest values, as a libprocess time series does.
-TIMING_CAPACITY = 1000
-
-_PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999))
-
-
-class Timing:
-    """The latest durations of something, in milliseconds, with extremes and percentiles."""
-
-    def __init__(self) -> None:
-        self._values: deque[float] = deque(maxlen=TIMING_CAPACITY)
-        self._count = 0
-
-    def record(self, milliseconds: float) -> None:
-        """Adds a duration."""
-        self._values.append(milliseconds)
-        self._count += 1
-
-    def read(self, name: str) -> Iterator[tuple[str, float]]:
-        """The metrics called ``name`` and ``name/…``; none before the first value."""
-        if not self._values:
-            return
-        ordered = sorted(self._values)
-        yield name, self._values[-1]
-        yield f"{name}/count", float(self._count)
-        yield f"{name}/max", ordered[-1]
-        yield f"{name}/min", ordered[0]
-        for suffix, share in _PERCENTILES:
-            yield f"{name}/{suffix}", _percentile(ordered, share)
-
-
-def _percentile(ordered: list[float], share: float) -> float:
-    position = share * (len(ordered) - 1)
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
 def encode_name(name: str) -> str:

@@ -1,0 +1,127 @@
+"""Metrics: names, what counts when, percentiles of durations."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pymesoskit.testing.master.metrics import count_operation, count_task_end, encode_name, read_counters
+from pymesoskit.wire.v1 import mesos
+
+
+@pytest.fixture
+def read(make_world):
+    return lambda world: world.get("/metrics/snapshot")
+
+
+def test_the_answer_is_sorted_and_both_apis_agree(world, read):
+    world.agent()
+    world.framework()
+    metrics = read(world)
+    assert list(metrics) == sorted(metrics)
+    listed = {entry["name"]: entry["value"] for entry in world.query("GET_METRICS", {})["metrics"]}
+    assert listed.keys() == metrics.keys()
+
+
+def test_a_timeout_must_be_a_duration(world):
+    assert world.request("GET", "/metrics/snapshot?timeout=5secs").response.status == 200
+    response = world.request("GET", "/metrics/snapshot?timeout=soon").response
+    assert response.status == 400
+    assert response.body.startswith(b"Invalid timeout 'soon': ")
+
+
+def test_agents_and_frameworks_are_gauged(world, read):
+    agents = [world.agent(port=port) for port in (5051, 5052, 5053)]
+    world.operator("DEACTIVATE_AGENT", {"agent_id": {"value": agents[0].id}})
+    agents[1].die()
+    world.framework()
+    world.framework(failover_timeout=60.0).stream.close_by_peer()
+    metrics = read(world)
+    expected = {
+        "master/slaves_connected": 2, "master/slaves_disconnected": 1, "master/slaves_active": 1,
+        "master/slaves_inactive": 2, "master/frameworks_connected": 1, "master/frameworks_disconnected": 1,
+        "master/frameworks_active": 1, "master/frameworks_inactive": 1, "master/elected": 1,
+        "master/messages_register_slave": 3, "master/slave_registrations": 3,
+        "master/messages_register_framework": 2,
+    }  # fmt: skip
+    assert {name: metrics[name] for name in expected} == expected
+
+
+def test_uptime(world, read):
+    world.advance(12.5)
+    assert read(world)["master/uptime_secs"] == 12.5
+
+
+def test_resources_used_are_those_of_tasks_not_of_offers(world, read, task):
+    framework, agent = world.framework(), world.agent()
+    offer = world.offer(framework, agent)
+    assert read(world)["master/cpus_used"] == 0
+    assert read(world)["master/outstanding_offers"] == 1
+    framework.launch(offer, task("t1", offer, cpus=1, mem=1024))
+    metrics = read(world)
+    assert (metrics["master/cpus_used"], metrics["master/cpus_total"], metrics["master/cpus_percent"]) == (1, 4, 0.25)
+    assert metrics["master/mem_percent"] == 0.25
+    assert metrics["master/gpus_percent"] == 0
+    assert metrics["master/outstanding_offers"] == 0
+
+
+def test_tasks_by_state_and_by_reason(world, read, task):
+    framework, agent = world.framework(), world.agent()
+    for n in range(3):
+        framework.launch(world.offer(framework, agent), task(f"t{n}", {"agent_id": {"value": agent.id}}))
+    agent.update(framework.id, "t0", "TASK_RUNNING", uuid=b"1" * 16)
+    agent.update(framework.id, "t1", "TASK_FAILED", uuid=b"2" * 16, reason="REASON_CONTAINER_LIMITATION_MEMORY")
+    metrics = read(world)
+    assert [metrics[f"master/tasks_{state}"] for state in ("staging", "running", "failed")] == [1, 1, 1]
+    assert metrics["master/task_failed/source_executor/reason_container_limitation_memory"] == 1
+    prefix = f"master/frameworks/A/{framework.id}"
+    assert metrics[f"{prefix}/tasks/active/task_running"] == 1
+    assert metrics[f"{prefix}/tasks/terminal/task_failed"] == 1
+
+
+def test_reasons_have_their_older_names():
+    counters = Counter()
+    status = mesos.TaskStatus(state=mesos.TASK_LOST, source=mesos.TaskStatus.SOURCE_AGENT)
+    status.reason = mesos.TaskStatus.REASON_AGENT_REMOVED
+    count_task_end(counters, status)
+    assert counters == {"master/tasks_lost": 1, "master/task_lost/source_slave/reason_slave_removed": 1}
+
+
+def test_calls_events_and_offers_of_a_framework(world, read):
+    framework, agent = world.framework(name="a b/ü~"), world.agent()
+    offer = world.offer(framework, agent)
+    framework.call("DECLINE", {"offer_ids": [offer["id"]]})
+    framework.call("REVIVE")
+    metrics = read(world)
+    prefix = f"master/frameworks/a%20b%2F%C3%BC%7E/{framework.id}"
+    expected = {
+        "calls": 3, "calls/subscribe": 1, "calls/decline": 1, "calls/revive": 1, "events/offers": 1, "offers/sent": 1,
+        "offers/declined": 1, "subscribed": 1, "roles/web/suppressed": 0,
+    }  # fmt: skip
+    assert {name: metrics[f"{prefix}/{name}"] for name in expected} == expected
+    framework.call("TEARDOWN")
+    assert not [name for name in read(world) if name.startswith("master/frameworks/")]
+
+
+def test_per_framework_metrics_can_be_switched_off(make_world, read):
+    world = make_world(publish_per_framework_metrics="false")
+    world.framework()
+    assert not [name for name in read(world) if name.startswith("master/frameworks/")]
+
+
+def test_names_are_encoded_as_by_libprocess():
+    assert encode_name("a-b_c.d!(e)*'") == "a-b_c.d!(e)*'"
+    assert encode_name("/ ~%\x00é") == "%2F%20%7E%25%00%C3%A9"
+
+
+def test_operations_move_between_states():
+    counters = Counter()
+    reserve = mesos.Offer.Operation.RESERVE
+    count_operation(counters, reserve, before=None, now=mesos.OPERATION_PENDING)
+    values = read_counters(counters)
+    assert (values["master/operations/pending"], values["master/operations/reserve/total"]) == (1, 1)
+    count_operation(counters, reserve, before=mesos.OPERATION_PENDING, now=mesos.OPERATION_FINISHED)
+    values = read_counters(counters)
+    assert (values["master/operations/pending"], values["master/operations/finished"]) == (0, 1)
+    assert values["master/operations/total"] == 1
