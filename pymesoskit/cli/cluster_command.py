@@ -49,6 +49,12 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
             + "; may be repeated",
         )
     parser.add_argument("--work-dir", metavar="DIR", help="of sandboxes and checkpoints (default: a temporary one)")
+    parser.add_argument(
+        "--pace",
+        choices=("mesos", "instant"),
+        default="mesos",
+        help="whether executors and commands take as long to get going as in a real Mesos (default), or no time at all",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of all chance in the cluster")
     parser.add_argument("--control", action="store_true", help="take commands such as 'agent 0 kill' on stdin")
     parser.set_defaults(run=run)
@@ -57,6 +63,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the cluster until a signal comes; returns the exit code."""
     from pymesoskit.cli import fail
+    from pymesoskit.testing.agent.pace import INSTANT, MESOS
     from pymesoskit.testing.cluster import Cluster, ClusterError
     from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
     from pymesoskit.testing.server import ListenError
@@ -71,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
                 bind=options.bind,
                 port=options.port,
                 work_dir=options.work_dir,
+                pace=MESOS if options.pace == "mesos" else INSTANT,
             )
         except (FlagError, ClusterError) as error:
             return fail(str(error))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
+from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.history import History, HistoryEvent
@@ -235,7 +236,8 @@ class Cluster(BaseCluster):
     ``agents``: how many, or each one's ``RESOURCES[@ATTRIBUTES]``. ``http`` False: nobody listens, clients use
     ``transport``. ``simulated``: tasks only pretend to run, with the outcomes given (``{}``: all finish at once).
     ``work_dir``: where sandboxes and checkpoints go and stay; None is a temporary directory. ``seed``: of all chance in
-    the cluster. ``clock``: a virtual one stands still until ``advance``.
+    the cluster. ``clock``: a virtual one stands still until ``advance``. ``pace``: how long executors and commands take
+    to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise.
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -253,6 +255,7 @@ class Cluster(BaseCluster):
         work_dir: str | Path | None = None,
         simulated: Outcomes | None = None,
         clock: VirtualClock | None = None,
+        pace: Pace = INSTANT,
     ) -> None:
         self._thread = ThreadActor(clock)
         self._port = port
@@ -275,6 +278,7 @@ class Cluster(BaseCluster):
             self._thread.stop()
             raise
         self._thread.report = self.history.report
+        self._stage.pace = pace
 
     def start(self, timeout: float = 60.0) -> None:
         if self._started:

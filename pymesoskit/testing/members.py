@@ -20,6 +20,7 @@ from pymesoskit.testing.agent.detector import Endpoint, StandaloneDetector
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.host import Host
 from pymesoskit.testing.agent.prober import NetworkProber
+from pymesoskit.testing.agent.pace import INSTANT
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
@@ -102,6 +103,7 @@ class Stage:
         self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
+        self.pace = INSTANT
         self.network = Network(actor)
         self.processes = ProcessLauncher(actor)
         self.prober = NetworkProber(actor)
@@ -382,6 +384,7 @@ class ClusterAgent(Member):
                 environment=os.environ,
                 prober=stage.prober,
                 fetcher=stage.fetcher,
+                pace=stage.pace if simulated is None else INSTANT,
             )
         return self._host
 

@@ -30,6 +30,7 @@ def command_of(
     user: str | None = None,
     container: mesos.ContainerInfo | None = None,
     task: mesos.TaskInfo | None = None,
+    delay: float = 0.0,
 ) -> Command:
     """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
     argv.
@@ -50,6 +51,7 @@ def command_of(
         user=user,
         rlimits=tuple(_rlimits(container)),
         task=task,
+        delay=delay,
     )
 
 

@@ -24,6 +24,7 @@ from pymesoskit.testing.agent.environment import inherited
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
 from pymesoskit.testing.agent.machine import Fetcher, Machine
+from pymesoskit.testing.agent.pace import Pace
 from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.simulated_executor import SimulatedExecutor
 from pymesoskit.testing.agent.store import DiskStore, MemoryStore, Store
@@ -104,6 +105,7 @@ class Host:
         environment: Mapping[str, str],
         prober: Prober | None = None,
         fetcher: Fetcher | None = None,
+        pace: Pace = INSTANT,
     ) -> None:
         if work_dir is None and launcher.needs_sandbox:
             raise ValueError("a host whose tasks are real processes needs a work directory")
@@ -117,6 +119,7 @@ class Host:
             prober if prober is not None else self._own_prober,  # type: ignore[arg-type]
             fetcher if fetcher is not None else self._own_fetcher,  # type: ignore[arg-type]
             rng,
+            pace,
         )
         self.nested = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
@@ -219,14 +222,16 @@ class Host:
             def failed(why: str) -> None:
                 self._give_up(container, callbacks, why)
 
-            def ended(how: Exit) -> None:
-                self._end(container, how)
-
-            container.process = self.machine.launcher.launch(command, started, ended, failed)
+            container.process = self.machine.launcher.launch(
+                command, started, lambda how: self._exited(container, how), failed
+            )
             return
         container.builtin = self._make_builtin(container, callbacks)
         container.launched = True
-        self.machine.actor.post(self._launched, container, callbacks)
+        if self.machine.pace.executor_start > 0:
+            self.machine.clock.call_later(self.machine.pace.executor_start, self._launched, container, callbacks)
+        else:
+            self.machine.actor.post(self._launched, container, callbacks)
 
     def _launched(self, container: Container, callbacks: Callbacks) -> None:
         if container.builtin is not None and not container.builtin.dead:
@@ -236,7 +241,7 @@ class Host:
     def _make_builtin(self, container: Container, callbacks: Callbacks) -> Builtin:
         line = Line(
             call=lambda call: self._call_agent(container, call),
-            exit=lambda how: self.machine.actor.post(self._end, container, how),
+            exit=lambda how: self._exited(container, how),
             fail=lambda why: self._give_up(container, callbacks, why),
         )
         if container.kind is Kind.COMMAND:
@@ -244,6 +249,12 @@ class Host:
         if container.kind is Kind.DEFAULT:
             return DefaultExecutor(container.spec, self.machine, line, self.nested)
         return SimulatedExecutor(container.spec, self.machine, line)
+
+    def _exited(self, container: Container, how: Exit) -> None:
+        if self.machine.pace.executor_end > 0:
+            self.machine.clock.call_later(self.machine.pace.executor_end, self._end, container, how)
+        else:
+            self.machine.actor.post(self._end, container, how)
 
     def _call_agent(self, container: Container, call: executor.Call) -> None:
         if self._agent is not None:

@@ -30,6 +30,7 @@ class Command:
     rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
     task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
     stdio: tuple[int, int, int] | None = None  # descriptors in place of the files; the launcher does not close them
+    delay: float = 0.0  # seconds between the start of the process and that of the command
     tty: bool = False  # whether they are a terminal, to be the controlling one
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
+from pymesoskit.testing.agent.pace import INSTANT, Pace
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
@@ -35,6 +37,7 @@ class Machine:
     prober: Prober
     fetcher: Fetcher
     rng: random.Random
+    pace: Pace = INSTANT
 
     @property
     def clock(self) -> Clock:

@@ -129,6 +129,7 @@ class ProcessLauncher:
             "rlimits": command.rlimits,
             "ids": switch_to(command.user),
             "tty": command.tty,
+            "delay": command.delay,
             "fds": files,
         }
 

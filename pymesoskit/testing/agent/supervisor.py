@@ -88,7 +88,7 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
     """
     directory = order["cwd"] or "/"
     program = order["exe"] or find_program(order["argv"][0], order["env"].get("PATH", os.defpath))
-    if not (order["rlimits"] or order["ids"] or order["tty"] or sys.platform == "darwin"):
+    if not (order["rlimits"] or order["ids"] or order["tty"] or order["delay"] or sys.platform == "darwin"):
         with contextlib.suppress(OSError):
             os.chdir(directory)
             return os.posix_spawn(
@@ -102,9 +102,11 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
                 setsigmask=[],
                 setsigdef=RESET_SIGNALS,
             )
+    signal.pthread_sigmask(signal.SIG_BLOCK, RESET_SIGNALS)  # what comes before the child has them reset is not lost
     pid = os.fork()
     if pid == 0:
         child(program, directory, order, stdio)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET_SIGNALS)
     return pid
 
 
@@ -129,6 +131,7 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
         for name in RESET_SIGNALS:
             signal.signal(name, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET_SIGNALS)
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
         if not stdio:
@@ -149,6 +152,7 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
             os.initgroups(user, gid)
             os.setgid(gid)
             os.setuid(uid)
+        time.sleep(order["delay"])
         os.execve(program, order["argv"], order["env"])
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
