@@ -19,8 +19,8 @@ from pymesoskit.testing.agent.agent import Agent
 from pymesoskit.testing.agent.detector import Endpoint, StandaloneDetector
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.host import Host
-from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.pace import INSTANT
+from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator

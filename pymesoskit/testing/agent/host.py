@@ -24,7 +24,7 @@ from pymesoskit.testing.agent.environment import inherited
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
 from pymesoskit.testing.agent.machine import Fetcher, Machine
-from pymesoskit.testing.agent.pace import Pace
+from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.simulated_executor import SimulatedExecutor
 from pymesoskit.testing.agent.store import DiskStore, MemoryStore, Store
