@@ -1,0 +1,123 @@
+"""The pytest plugin: what the fixture gives, what a failing test shows, and that the plugin costs nothing unused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pymesoskit.testing.cluster import BaseCluster, Cluster, SimulatedCluster
+
+pytestmark = pytest.mark.timeout(120)
+
+RUN = ["-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error"]
+
+
+def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
+    """Runs a test file."""
+    pytester.makepyfile(test)
+    return pytester.runpytest_inprocess(*RUN, *options)
+
+
+def test_the_fixture_is_a_running_cluster(mesos: BaseCluster) -> None:
+    assert isinstance(mesos, Cluster)
+    assert mesos.master.running
+    assert [agent.registered for agent in mesos.agents] == [True]
+
+
+@pytest.mark.mesos(agents=["cpus:2;mem:512@rack:r1", "cpus:1;mem:256"], transport="in-process", seed=7, simulated=True)
+def test_the_marker_describes_the_cluster(mesos: BaseCluster) -> None:
+    assert mesos.seed == 7
+    assert [agent.spec.attributes for agent in mesos.agents] == ["rack:r1", ""]
+    assert [agent.id[-3:] for agent in mesos.agents] == ["-S0", "-S1"]
+
+
+@pytest.mark.mesos(transport="virtual")
+def test_virtual_time_moves_only_when_told_to(mesos: BaseCluster) -> None:
+    assert isinstance(mesos, SimulatedCluster)
+    before = mesos.actor.clock.time()
+    mesos.advance(3600)
+    assert mesos.actor.clock.time() == before + 3600
+    assert mesos.agents[0].registered
+
+
+class TestClosestMarkerWins:
+    pytestmark = pytest.mark.mesos(agents=2, transport="virtual")
+
+    @pytest.mark.mesos(agents=3)
+    def test_and_the_rest_is_kept(self, mesos: BaseCluster) -> None:
+        assert isinstance(mesos, SimulatedCluster)
+        assert len(mesos.agents) == 3
+
+
+def test_a_failing_test_shows_the_newest_events_and_the_seed(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        @pytest.mark.mesos(seed=4711, transport="virtual")
+        def test_it(mesos):
+            mesos.agents[0].kill()
+            assert False
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Mesos cluster, newest events*", "seed 4711", "*master: agent *-S0 at * is registered*"])
+
+
+def test_a_passing_test_shows_nothing(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "def test_it(mesos): pass")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*Mesos cluster*")
+
+
+def test_the_seed_of_a_run_can_be_repeated(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "def test_it(mesos): assert mesos.seed == 99", "--mesos-seed", "99")
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("agent=3", "*unexpected keyword argument 'agent'*"),
+        ("3", "*takes its settings by name*"),
+        ("transport='carrier pigeon'", "*'transport' must be in*"),
+        ("master_flags={'alocation_interval': '1secs'}", "*did you mean 'allocation_interval'?*"),
+        ("resources='cpus4'", "*resources 'cpus4' of an agent: Bad value for resources*"),
+    ],
+)
+def test_a_wrong_marker_is_an_error_that_says_what_is_wrong(pytester: pytest.Pytester, marker: str, said: str) -> None:
+    result = run(pytester, f"import pytest\n@pytest.mark.mesos({marker})\ndef test_it(mesos): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([said])
+
+
+def test_an_unexpected_error_inside_the_cluster_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        def test_it(mesos):
+            mesos._actor.post(lambda: 1 / 0)
+            mesos.wait_for(lambda: mesos.history.failures)
+        """,
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*1 unexpected errors inside the cluster*", "*ZeroDivisionError*"])
+
+
+def test_it_works_under_xdist(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('i', range(4))\ndef test_it(mesos, i): pass")
+    result = pytester.runpytest_subprocess(*RUN, "-n2")
+    result.assert_outcomes(passed=4)
+
+
+def test_it_is_cheap_until_a_test_uses_it() -> None:
+    program = (
+        "import sys, pymesoskit.testing.pytest_plugin\n"
+        "heavy = [m for m in sys.modules if m.startswith(('google.protobuf', 'pymesoskit.wire', 'pymesoskit.testing.'))]\n"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "['pymesoskit.testing.pytest_plugin']"
