@@ -219,6 +219,10 @@ class Router:
             parts = parts[:-1]
         return None
 
+    def paths(self) -> list[str]:
+        """All paths that have a handler of their own."""
+        return sorted("/" + "/".join(parts) for parts in self._routes)
+
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves the request (this makes the router an ``http.Handler``)."""
         handler = self.find(request.path)

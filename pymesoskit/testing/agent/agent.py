@@ -266,6 +266,10 @@ class Agent:
         """Serves its HTTP endpoint."""
         self.lifeline.deliver(self._router, request, responder)
 
+    def paths(self) -> list[str]:
+        """The paths of its endpoints."""
+        return self._router.paths()
+
     def handle_executor_socket(self, request: Request, responder: Responder) -> None:
         """Serves the unix domain socket of executors: the v1 API only."""
         self.lifeline.deliver(self._executor_socket_router, request, responder)

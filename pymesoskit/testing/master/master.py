@@ -114,6 +114,10 @@ class Master:
         """The master's id: new for each life."""
         return self.core.state.master_id
 
+    def paths(self) -> list[str]:
+        """The paths of its endpoints."""
+        return self._router.paths()
+
     def start(self) -> None:
         """Joins the network and recovers what the registry holds; from now on it serves."""
         core = self.core
