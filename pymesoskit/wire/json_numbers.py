@@ -21,13 +21,22 @@ _BITS = struct.Struct("<Q")
 _DOUBLE = struct.Struct("<d")
 
 
-@lru_cache(maxsize=8192)  # numbers repeat: resources, ports, intervals
 def format_double(value: float) -> str:
-    """A double as Mesos writes it: always with ``.0`` or an exponent. Infinities (and NaN, which Mesos cannot write) are strings."""
+    """A double as Mesos writes it: always with ``.0`` or an exponent.
+
+    Infinities (and NaN, which Mesos cannot write) are strings.
+    """
+    if value == 0:  # 0.0 and -0.0 are the same key of a cache
+        return "0.0" if math.copysign(1, value) > 0 else "-0.0"
+    return _format(value)
+
+
+@lru_cache(maxsize=8192)  # numbers repeat: resources, ports, intervals
+def _format(value: float) -> str:
     if not math.isfinite(value):
         return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
     if -_EXACT < value < _EXACT and value == int(value):
-        return f"{value:.1f}"  # keeps the sign of -0.0
+        return f"{value:.1f}"
     sign = "-" if value < 0 else ""
     digits, exponent = _grisu2(abs(value))
     return sign + _place_point(digits, exponent)

@@ -1,47 +1,66 @@
 """Mesos JSON to messages (docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md).
 
-There are two ways, with one result. ``_Check`` looks over a parsed document quickly, by tables made once per message type; if all in it is as
-one would write it (known fields, values of the fields' own types), the protobuf runtime builds the message from it in one go. Whatever is
-unusual (text for a number, one value for a list, null, unknown fields, an error) goes through ``_Converter``, which follows Mesos step
-by step: keys in alphabetical order, so that the error reported, and the member of a oneof that wins, are the same.
+There are two ways, with one result. Here is the quick one: a parsed document is looked over by tables made once per message type, and if all
+in it is plain (known fields, values of the fields' own types), the protobuf runtime builds the message from it in one go.
+Whatever is not plain, and every error, goes the long way (``json_converter``).
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
-from collections.abc import Callable, Iterator
+import contextlib
+import gc
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
 from pymesoskit.wire import json_text
-from pymesoskit.wire.errors import ConversionError, JsonSyntaxError, MissingFields
+from pymesoskit.wire.errors import ConversionError, MissingFields
+from pymesoskit.wire.json_converter import convert, missing_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.descriptor import Descriptor
 
 M = TypeVar("M", bound=Message)
 
-_INTEGERS = {
-    FieldDescriptor.CPPTYPE_INT32: (32, True),
-    FieldDescriptor.CPPTYPE_INT64: (64, True),
-    FieldDescriptor.CPPTYPE_UINT32: (32, False),
-    FieldDescriptor.CPPTYPE_UINT64: (64, False),
-}
-_DOUBLES = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
-_INFINITY = {"Infinity": float("inf"), "-Infinity": float("-inf")}
+#: From so many bytes on the garbage collector rests while a text is read.
+_LARGE = 1 << 18
 
 
 def from_json(text: str | bytes, message_type: type[M]) -> M:
     """The message that the JSON text stands for. Raises JsonSyntaxError, ConversionError, MissingFields."""
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else bytes(text)
+    if len(data) < _LARGE:
+        return _from_json(data, message_type)
+    with _no_garbage_collection():
+        return _from_json(data, message_type)
+
+
+def _from_json(data: bytes, message_type: type[M]) -> M:
     value = json_text.loads(data)
     message = _quickly(value, message_type)
     if message is None:
-        if json_text.is_deep(value, json_text.MAX_DEPTH):
-            json_text.parse(data)  # raises, saying where
-        message = _step_by_step(value, message_type)
+        if json_text.may_differ(value):
+            value = json_text.parse(data)
+        message = convert(value, message_type)
     return message
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A large document is a million new objects and no garbage: looking for some again and again doubles the time, and more the larger it is."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def from_json_value(value: object, message_type: type[M]) -> M:
@@ -50,353 +69,7 @@ def from_json_value(value: object, message_type: type[M]) -> M:
     Raises ConversionError, MissingFields.
     """
     message = _quickly(value, message_type)
-    return _step_by_step(value, message_type) if message is None else message
-
-
-def _quickly(value: object, message_type: type[M]) -> M | None:
-    """None: there is something unusual about the value, and the long way has to find out what."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        _check(message_type.DESCRIPTOR)(value)
-        message = message_type(**value)
-    except (_Unusual, KeyError, TypeError, ValueError, AttributeError):
-        return None
-    if not message.IsInitialized():
-        raise MissingFields(list(missing_fields(message)))
-    return message
-
-
-def _step_by_step(value: object, message_type: type[M]) -> M:
-    if not isinstance(value, dict):
-        raise ConversionError("Expecting a JSON object")
-    message = message_type()
-    converter = _Converter()
-    converter.fill(message, value)
-    if converter.empty_entries or not message.IsInitialized():
-        raise MissingFields([path for path in missing_fields(message) if not converter.is_in_empty_entry(path)])
-    return message
-
-
-def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
-    """The paths of required fields that are not set: a message's own in order of declaration, then those of its children."""
-    for field in message.DESCRIPTOR.fields:
-        if field.is_required and not message.HasField(field.name):
-            yield prefix + field.name
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        if not field.is_repeated:
-            yield from missing_fields(value, f"{prefix}{field.name}.")
-        elif field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                for i, key in enumerate(value):
-                    yield from missing_fields(value[key], f"{prefix}{field.name}[{i}].value.")
-        else:
-            for i, item in enumerate(value):
-                yield from missing_fields(item, f"{prefix}{field.name}[{i}].")
-
-
-# The quick way
-
-
-class _Unusual(Exception):
-    """Not for the quick way."""
-
-
-Check = Callable[[dict[str, Any]], None]
-
-
-@cache
-def _check(descriptor: Descriptor) -> Check:
-    """A function that raises unless a dict can be handed to the protobuf runtime as it is, once it has decoded the bytes in it.
-
-    The runtime itself refuses unknown fields, unknown enum names, numbers for texts and what is out of range. It would accept, and Mesos would
-    not, or would understand otherwise: numbers for enums and bools, bools for numbers, fractions for integers, several members of a oneof.
-    """
-    exact: dict[str, type] = {}
-    nested: dict[str, tuple[bool, Descriptor]] = {}
-    plain: set[str] = set()
-    doubles: set[str] = set()
-    raw: set[str] = set()
-    for field in descriptor.fields:
-        kind = field.cpp_type
-        if kind == FieldDescriptor.CPPTYPE_MESSAGE:
-            assert field.message_type is not None
-            if not field.message_type.GetOptions().map_entry and field.message_type is not descriptor:
-                nested[field.name] = (field.is_repeated, field.message_type)
-        elif field.is_repeated:
-            if kind == FieldDescriptor.CPPTYPE_STRING and field.type != FieldDescriptor.TYPE_BYTES:
-                plain.add(
-                    field.name
-                )  # the runtime takes a list of texts only, but a single text for a list of its letters
-                exact[field.name] = list
-        elif field.type == FieldDescriptor.TYPE_BYTES:
-            raw.add(field.name)
-        elif kind == FieldDescriptor.CPPTYPE_STRING:
-            plain.add(field.name)
-        elif kind in _DOUBLES:
-            doubles.add(field.name)
-        elif kind == FieldDescriptor.CPPTYPE_BOOL:
-            exact[field.name] = bool
-        else:
-            exact[field.name] = str if kind == FieldDescriptor.CPPTYPE_ENUM else int
-    rules: dict[str, Callable[[dict[str, Any], Any], None] | type | None] = dict.fromkeys(plain)
-    rules |= exact
-    rules |= dict.fromkeys(doubles, _check_double)
-    for name in raw:
-        rules[name] = _decode_in_place(name)
-    oneofs = [{field.name for field in oneof.fields} for oneof in descriptor.oneofs]
-
-    def check(document: dict[str, Any]) -> None:
-        for key, value in document.items():
-            rule = rules[key]
-            if rule is None:
-                continue
-            if rule.__class__ is type:
-                if value.__class__ is not rule:
-                    raise _Unusual
-            else:
-                rule(document, value)  # type: ignore[operator]  # not a type, so a function
-        for members in oneofs:
-            if len(members & document.keys()) > 1:
-                raise _Unusual
-
-    for name, (repeated, message_type) in nested.items():
-        rules[name] = _check_list(message_type) if repeated else _check_one(message_type)
-    return check
-
-
-def _check_double(_: dict[str, Any], value: object) -> None:
-    if value.__class__ is not float and value.__class__ is not int:
-        raise _Unusual
-
-
-def _check_one(descriptor: Descriptor) -> Callable[[dict[str, Any], Any], None]:
-    found: list[Check] = []  # filled when first used: message types refer to each other
-
-    def check(_: dict[str, Any], value: Any) -> None:
-        if value.__class__ is not dict:
-            raise _Unusual
-        if not found:
-            found.append(_check(descriptor))
-        found[0](value)
-
-    return check
-
-
-def _check_list(descriptor: Descriptor) -> Callable[[dict[str, Any], Any], None]:
-    found: list[Check] = []
-
-    def check(_: dict[str, Any], value: Any) -> None:
-        if value.__class__ is not list:
-            raise _Unusual
-        if not found:
-            found.append(_check(descriptor))
-        inner = found[0]
-        for item in value:
-            if item.__class__ is not dict:
-                raise _Unusual
-            inner(item)
-
-    return check
-
-
-def _decode_in_place(name: str) -> Callable[[dict[str, Any], Any], None]:
-    def decode(document: dict[str, Any], value: Any) -> None:
-        if value.__class__ is bytes:
-            return  # decoded already: the same dict stands in the document twice
-        if value.__class__ is not str:
-            raise _Unusual
-        try:
-            document[name] = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            raise _Unusual from None
-
-    return decode
-
-
-# The long way
-
-
-def _kind(value: object) -> str:
-    """What Mesos calls a JSON value's type."""
-    for types, name in (
-        (bool, "boolean"),
-        ((int, float), "number"),
-        (str, "string"),
-        (list, "array"),
-        (bytes, "string"),
-    ):
-        if isinstance(value, types):  # type: ignore[arg-type]  # a type or a tuple of them
-            return name
-    return "object"
-
-
-def _number_from_text(text: str, field: FieldDescriptor, kind: str) -> Any:
-    try:
-        value = json_text.parse(text.encode(errors="surrogateescape"))
-    except JsonSyntaxError as e:
-        reason = str(e)
-    else:
-        is_bool = isinstance(value, bool)
-        if is_bool if kind == "boolean" else isinstance(value, int | float) and not is_bool:
-            return value
-        reason = "Unexpected JSON type parsed"
-    raise ConversionError(f"Failed to parse '{text}' as a JSON {kind} for field '{field.name}': {reason}")
-
-
-_BASE64 = {letter: i for i, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
-
-
-def decode_base64(text: str) -> bytes:
-    """Base64 as Mesos reads it: white space is skipped, nothing counts from the first ``=`` on, left-over bits are dropped.
-
-    Raises ValueError, naming the character, for all else.
-    """
-    bits = count = 0
-    out = bytearray()
-    for byte in text.encode(errors="surrogateescape"):
-        if byte == 0x3D:
-            break
-        if byte in b" \t\n\v\f\r":
-            continue
-        six = _BASE64.get(byte)
-        if six is None:
-            raise ValueError(f"Invalid character '{bytes([byte]).decode(errors='surrogateescape')}'")
-        bits, count = (bits << 6 | six) & 0xFFFF, count + 6
-        if count >= 8:
-            count -= 8
-            out.append(bits >> count & 0xFF)
-    return bytes(out)
-
-
-class _Converter:
-    """One conversion."""
-
-    def __init__(self) -> None:
-        self.empty_entries: list[str] = []  # paths of map entries given as null
-        self._path: list[str] = []
-
-    def is_in_empty_entry(self, path: str) -> bool:
-        """Whether a missing field is one that Mesos does not list: it is in a map entry that was given as null."""
-        return any(path.startswith(entry) for entry in self.empty_entries)
-
-    def fill(self, message: Message, document: dict[str, Any]) -> None:
-        fields = message.DESCRIPTOR.fields_by_name
-        for key in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
-            field = fields.get(key)
-            if field is not None:
-                self._path.append(key)
-                self.put(message, field, document[key])
-                self._path.pop()
-
-    def refuse(self, text: str) -> ConversionError:
-        return ConversionError(text, ".".join(self._path).replace(".[", "["))
-
-    def put(self, message: Message, field: FieldDescriptor, value: Any) -> None:
-        if value is None:
-            return
-        if isinstance(value, list):
-            if not field.is_repeated:
-                raise self.refuse(f"Not expecting a JSON array for field '{field.name}'")
-            for i, item in enumerate(value):
-                self._path.append(f"[{i}]")
-                self.put(message, field, item)
-                self._path.pop()
-            return
-        if field.message_type is None:
-            converted = self.scalar(field, value)
-            if converted is not None:
-                try:
-                    if field.is_repeated:
-                        getattr(message, field.name).append(converted)
-                    else:
-                        setattr(message, field.name, converted)
-                except UnicodeEncodeError:
-                    raise self.refuse(f"The text of field '{field.name}' is not valid UTF-8") from None
-            return
-        if not isinstance(value, dict):
-            raise self.refuse(f"Not expecting a JSON {_kind(value)} for field '{field.name}'")
-        if field.message_type.GetOptions().map_entry:
-            self.entries(message, field, value)
-        elif field.is_repeated:
-            self.fill(getattr(message, field.name).add(), value)
-        else:
-            inner = getattr(message, field.name)
-            inner.SetInParent()
-            self.fill(inner, value)
-
-    def entries(self, message: Message, field: FieldDescriptor, document: dict[str, Any]) -> None:
-        assert field.message_type is not None
-        of_key, of_value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
-        target = getattr(message, field.name)
-        for text in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
-            self._path.append(text)
-            key, value = self.scalar(of_key, text), document[text]
-            if of_value.message_type is None:
-                converted = None if value is None else self.scalar(of_value, value)
-                target[key] = of_value.default_value if converted is None else converted
-            elif value is None:
-                index = len(target)
-                if list(missing_fields(target[key])):
-                    self.empty_entries.append(".".join(self._path[:-1]).replace(".[", "[") + f"[{index}].")
-            elif not isinstance(value, dict):
-                raise self.refuse(f"Not expecting a JSON {_kind(value)} for field 'value'")
-            else:
-                self.fill(target[key], value)
-            self._path.pop()
-
-    def scalar(self, field: FieldDescriptor, value: Any) -> Any:
-        """The value of a field that is no message; None: as if it had not been given."""
-        kind = field.cpp_type
-        if isinstance(value, bytes):  # the quick way has been here
-            value = base64.b64encode(value).decode()
-        if isinstance(value, str):
-            return self.from_text(field, value)
-        if isinstance(value, bool):
-            if kind == FieldDescriptor.CPPTYPE_BOOL:
-                return value
-        elif isinstance(value, int | float) and (kind in _DOUBLES or kind in _INTEGERS):
-            return self.from_number(field, value)
-        raise self.refuse(f"Not expecting a JSON {_kind(value)} for field '{field.name}'")
-
-    def from_text(self, field: FieldDescriptor, text: str) -> Any:
-        kind = field.cpp_type
-        try:
-            if field.type == FieldDescriptor.TYPE_BYTES:
-                try:
-                    return decode_base64(text)
-                except ValueError as e:
-                    raise ConversionError(f"Failed to base64 decode bytes field '{field.name}': {e}") from None
-            if kind == FieldDescriptor.CPPTYPE_STRING:
-                return text
-            if kind == FieldDescriptor.CPPTYPE_ENUM:
-                assert field.enum_type is not None
-                member = field.enum_type.values_by_name.get(text)
-                if member is None and field.is_required:
-                    raise ConversionError(f"Failed to find enum for '{text}'")
-                return None if member is None else member.number
-            if kind == FieldDescriptor.CPPTYPE_BOOL:
-                return _number_from_text(text, field, "boolean")
-            if kind in _DOUBLES and text in _INFINITY:
-                return _INFINITY[text]
-            return self.from_number(field, _number_from_text(text, field, "number"))
-        except ConversionError as e:
-            raise self.refuse(str(e)) if not e.path else e from None
-
-    def from_number(self, field: FieldDescriptor, value: float) -> int | float:
-        if field.cpp_type in _DOUBLES:
-            return float(value)
-        bits, signed = _INTEGERS[field.cpp_type]
-        whole = int(value)
-        if isinstance(value, float) and not (
-            -(2**63) <= whole < 2**63 or (not signed and bits == 64 and 0 <= whole < 2**64)
-        ):
-            # A double outside the range of the integer: what C++ makes of it depends on the processor.
-            raise self.refuse(f"The number {json_text.format_double(value)} is out of range for field '{field.name}'")
-        whole &= 2**bits - 1
-        return whole - 2**bits if signed and whole >= 2 ** (bits - 1) else whole
+    return convert(value, message_type) if message is None else message
 
 
 def parse_message(data: bytes, message_type: type[M]) -> M:
@@ -404,8 +77,119 @@ def parse_message(data: bytes, message_type: type[M]) -> M:
     message = message_type()
     try:
         message.ParseFromString(data)
-    except Exception as e:  # google.protobuf.message.DecodeError, or what the runtime raises on bad UTF-8
-        raise ConversionError(f"The {len(data)} bytes are no {message_type.DESCRIPTOR.full_name}: {e}") from e
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise ConversionError(f"The {len(data)} bytes are no {message_type.DESCRIPTOR.full_name}: {error}") from error
     if not message.IsInitialized():
-        raise MissingFields(list(missing_fields(cast("Message", message))))
+        raise MissingFields(list(missing_fields(message)))
     return message
+
+
+def _quickly(value: object, message_type: type[M]) -> M | None:
+    """None: there is something in the value that is not plain, and the long way has to find out what."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        _check(_shape(message_type.DESCRIPTOR), value)
+        message = message_type(**value)
+    except (_NotPlain, TypeError, ValueError, OverflowError):
+        return None
+    if not message.IsInitialized():
+        raise MissingFields(list(missing_fields(message)))
+    return message
+
+
+class _Integer:
+    """In shapes: an int of at most 63 bits and a sign; what is larger, Mesos reads as a double first."""
+
+
+_LAST_64_BIT = 2**63 - 1
+
+
+class _NotPlain(Exception):
+    """Not for the quick way."""
+
+
+class _Shape:
+    """What is plain in messages of one type.
+
+    The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and what is out of range. It would accept, and
+    Mesos would not, or would understand otherwise: numbers for enums and bools, bools for numbers, a text for a list of texts,
+    several members of a oneof. Fields that are missing here (maps; messages within their own kind, which may be deep) go the long way.
+    """
+
+    __slots__ = ("fields", "oneofs")
+
+    def __init__(self) -> None:
+        #: ``str``, ``bool``, ``float``, ``_Integer``, ``bytes``: the type of the value. A shape, or one in a list: of a message, or of many.
+        self.fields: dict[str, type | _Shape | list[type | _Shape]] = {}
+        self.oneofs: list[set[str]] = []
+
+
+_PYTHON_TYPES = {
+    FieldDescriptor.CPPTYPE_BOOL: bool,
+    FieldDescriptor.CPPTYPE_DOUBLE: float,
+    FieldDescriptor.CPPTYPE_ENUM: str,
+    FieldDescriptor.CPPTYPE_INT32: _Integer,
+    FieldDescriptor.CPPTYPE_INT64: _Integer,
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_UINT32: _Integer,
+    FieldDescriptor.CPPTYPE_UINT64: _Integer,
+}
+
+
+@cache
+def _shape(descriptor: Descriptor) -> _Shape:
+    shape = _Shape()
+    for field in descriptor.fields:
+        plain = _plain_value(field)
+        if plain is not None:
+            shape.fields[field.name] = [plain] if field.is_repeated else plain
+    shape.oneofs = [{field.name for field in oneof.fields} for oneof in descriptor.oneofs]
+    return shape
+
+
+def _plain_value(field: FieldDescriptor) -> type | _Shape | None:
+    if field.message_type is not None:
+        if field.message_type.GetOptions().map_entry or field.message_type is field.containing_type:
+            return None
+        return _shape(field.message_type)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return None if field.is_repeated else bytes
+    return _PYTHON_TYPES[field.cpp_type]
+
+
+def _check(shape: _Shape, document: dict[str, Any]) -> None:
+    """Raises ``_NotPlain`` unless the runtime can build the message from the document, once the bytes in it are decoded, as is done here."""
+    fields = shape.fields
+    for key, value in document.items():
+        want = fields.get(key)
+        have = value.__class__
+        if want is have:
+            continue  # of just that type
+        if want is _Integer and have is int:
+            if value > _LAST_64_BIT:
+                raise _NotPlain
+        elif want.__class__ is _Shape and have is dict:
+            _check(want, value)  # type: ignore[arg-type]  # a shape, as its class says
+        elif want.__class__ is list and have is list:
+            _check_items(want[0], value)  # type: ignore[index]  # a list, as its class says
+        elif want is bytes and have is str:
+            try:
+                document[key] = binascii.a2b_base64(value, strict_mode=True)
+            except ValueError:
+                raise _NotPlain from None
+        elif not (want is float and have is int) and not (want is not None and value is None):
+            raise _NotPlain
+    for members in shape.oneofs:
+        if len(members & document.keys()) > 1:
+            raise _NotPlain
+
+
+def _check_items(want: type | _Shape, items: list[Any]) -> None:
+    if want.__class__ is _Shape:
+        for item in items:
+            if item.__class__ is not dict:
+                raise _NotPlain
+            _check(want, item)  # type: ignore[arg-type]  # a shape, as its class says
+    elif any(item.__class__ is not want for item in items):
+        raise _NotPlain

@@ -19,6 +19,8 @@ from pymesoskit.wire.json_numbers import format_double
 
 MAX_DEPTH = 200
 
+_FIRST_64_BIT, _LAST_64_BIT = -(2**63), 2**63 - 1
+
 WHITESPACE = b" \t\n\r"
 TRAILING = "Parsed JSON included non-whitespace trailing characters: "
 
@@ -26,13 +28,7 @@ Value = Any  # None, bool, int, float, str, list, dict
 
 
 class _Unlike(Exception):
-    """Here Python's parser would accept what picojson does not, or understand it otherwise."""
-
-
-def _integer(text: str) -> int:
-    if len(text) > 18:  # it may be too long for 64 bits
-        raise _Unlike
-    return int(text)
+    """Here Python's parser would accept what picojson does not."""
 
 
 def _float(text: str) -> float:
@@ -46,35 +42,40 @@ def _constant(text: str) -> NoReturn:
     raise _Unlike(text)  # NaN, Infinity
 
 
-_decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
+_decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
 
 
 def loads(data: bytes) -> Value:
     """The value of a JSON text. Raises JsonSyntaxError with Mesos's words.
 
-    Of keys that are given twice the last counts. Integers that fit 64 bits are int, all other numbers float. Text that is no UTF-8
-    has surrogate escapes. Nesting of what is not looked at any further is bounded by ``parse`` only: see ``is_deep``.
+    Of keys that are given twice the last counts. Text that is no UTF-8 has surrogate escapes. In two points the value may be other than
+    that of ``parse``: see ``may_differ``.
     """
     if b"\\ud" in data or b"\\uD" in data:  # surrogates, perhaps lone ones
         return parse(data)
     try:
-        return _decoder.decode(data.decode())
+        value = _decoder.decode(data.decode())
     except (ValueError, RecursionError, _Unlike):
         return parse(data)
+    return value if isinstance(value, dict | list) else parse(data)  # behind a lone number, white space is an error
 
 
-def is_deep(value: Value, levels: int) -> bool:
-    """Whether there are more than that many containers within each other."""
-    level = [value] if isinstance(value, dict | list) else []
-    while level and levels > 0:
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        levels -= 1
-    return bool(level)
+def may_differ(value: Value) -> bool:
+    """Whether a value that ``loads`` made may be other than what ``parse`` makes: too deep, or with integers of more than 64 bits."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Value] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+            elif isinstance(item, int) and not _FIRST_64_BIT <= item <= _LAST_64_BIT:
+                return True
+        if not inner:
+            return False
+        level = inner
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def parse(data: bytes) -> Value:
@@ -187,10 +188,12 @@ class _Reader:
         text = self.data[self.at : end]
         self.after_number = end
         self.at = min(end + 1, len(self.data))
-        try:
-            whole = int(text) if text.lstrip(b"-").isdigit() and text.rfind(b"-") <= 0 else None
-            if whole is not None and -(2**63) <= whole < 2**63:
+        digits = text.removeprefix(b"-")
+        if digits.isdigit() and len(digits.lstrip(b"0")) <= len(str(_LAST_64_BIT)):
+            whole = int(text)
+            if _FIRST_64_BIT <= whole <= _LAST_64_BIT:
                 return whole
+        try:
             value = float(text)
         except ValueError:
             self.fail(end)

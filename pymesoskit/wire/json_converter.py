@@ -1,0 +1,244 @@
+"""JSON values to messages step by step as Mesos does it, with the errors that it reports.
+
+The way for all that ``json_reader`` does not find plain: text for a number, one value for a list, null, unknown fields, maps, and whatever is
+wrong. Keys are taken in alphabetical order, so that the error reported, and the member of a oneof that wins, are Mesos's.
+Source: docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from pymesoskit.wire import json_text
+from pymesoskit.wire.errors import ConversionError, JsonSyntaxError, MissingFields
+from pymesoskit.wire.json_numbers import format_double
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+M = TypeVar("M", bound="Message")
+
+_INTEGERS = {
+    FieldDescriptor.CPPTYPE_INT32: (32, True),
+    FieldDescriptor.CPPTYPE_INT64: (64, True),
+    FieldDescriptor.CPPTYPE_UINT32: (32, False),
+    FieldDescriptor.CPPTYPE_UINT64: (64, False),
+}
+_DOUBLES = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
+_INFINITY = {"Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+def convert(value: object, message_type: type[M]) -> M:
+    """The message that a JSON value stands for. Raises ConversionError, MissingFields."""
+    if not isinstance(value, dict):
+        raise ConversionError("Expecting a JSON object")
+    message = message_type()
+    converter = _Converter()
+    converter.fill(message, value)
+    if converter.empty_entries or not message.IsInitialized():
+        raise MissingFields([path for path in missing_fields(message) if not converter.is_in_empty_entry(path)])
+    return message
+
+
+def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
+    """The paths of required fields that are not set: a message's own in order of declaration, then those of its children."""
+    for field in message.DESCRIPTOR.fields:
+        if field.is_required and not message.HasField(field.name):
+            yield prefix + field.name
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if not field.is_repeated:
+            yield from missing_fields(value, f"{prefix}{field.name}.")
+        elif field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for i, key in enumerate(value):
+                    yield from missing_fields(value[key], f"{prefix}{field.name}[{i}].value.")
+        else:
+            for i, item in enumerate(value):
+                yield from missing_fields(item, f"{prefix}{field.name}[{i}].")
+
+
+def _kind(value: object) -> str:
+    """What Mesos calls a JSON value's type."""
+    for types, name in (
+        (bool, "boolean"),
+        ((int, float), "number"),
+        (str, "string"),
+        (list, "array"),
+        (bytes, "string"),
+    ):
+        if isinstance(value, types):  # type: ignore[arg-type]  # a type or a tuple of them
+            return name
+    return "object"
+
+
+def _number_from_text(text: str, field: FieldDescriptor, kind: str) -> Any:
+    try:
+        value = json_text.parse(text.encode(errors="surrogateescape"))
+    except JsonSyntaxError as e:
+        reason = str(e)
+    else:
+        is_bool = isinstance(value, bool)
+        if is_bool if kind == "boolean" else isinstance(value, int | float) and not is_bool:
+            return value
+        reason = "Unexpected JSON type parsed"
+    raise ConversionError(f"Failed to parse '{text}' as a JSON {kind} for field '{field.name}': {reason}")
+
+
+_BASE64 = {letter: i for i, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+
+
+def decode_base64(text: str) -> bytes:
+    """Base64 as Mesos reads it: white space is skipped, nothing counts from the first ``=`` on, left-over bits are dropped.
+
+    Raises ValueError, naming the character, for all else.
+    """
+    bits = count = 0
+    out = bytearray()
+    for byte in text.encode(errors="surrogateescape"):
+        if byte == 0x3D:
+            break
+        if byte in b" \t\n\v\f\r":
+            continue
+        six = _BASE64.get(byte)
+        if six is None:
+            raise ValueError(f"Invalid character '{bytes([byte]).decode(errors='surrogateescape')}'")
+        bits, count = (bits << 6 | six) & 0xFFFF, count + 6
+        if count >= 8:
+            count -= 8
+            out.append(bits >> count & 0xFF)
+    return bytes(out)
+
+
+class _Converter:
+    """One conversion."""
+
+    def __init__(self) -> None:
+        self.empty_entries: list[str] = []  # paths of map entries given as null
+        self._path: list[str] = []
+
+    def is_in_empty_entry(self, path: str) -> bool:
+        """Whether a missing field is one that Mesos does not list: it is in a map entry that was given as null."""
+        return any(path.startswith(entry) for entry in self.empty_entries)
+
+    def fill(self, message: Message, document: dict[str, Any]) -> None:
+        fields = message.DESCRIPTOR.fields_by_name
+        for key in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
+            field = fields.get(key)
+            if field is not None:
+                self._path.append(key)
+                self.put(message, field, document[key])
+                self._path.pop()
+
+    def refuse(self, text: str) -> ConversionError:
+        return ConversionError(text, ".".join(self._path).replace(".[", "["))
+
+    def put(self, message: Message, field: FieldDescriptor, value: Any) -> None:
+        if value is None:
+            return
+        if isinstance(value, list):
+            if not field.is_repeated:
+                raise self.refuse(f"Not expecting a JSON array for field '{field.name}'")
+            for i, item in enumerate(value):
+                self._path.append(f"[{i}]")
+                self.put(message, field, item)
+                self._path.pop()
+            return
+        if field.message_type is None:
+            converted = self.scalar(field, value)
+            if converted is not None:
+                try:
+                    if field.is_repeated:
+                        getattr(message, field.name).append(converted)
+                    else:
+                        setattr(message, field.name, converted)
+                except UnicodeEncodeError:
+                    raise self.refuse(f"The text of field '{field.name}' is not valid UTF-8") from None
+            return
+        if not isinstance(value, dict):
+            raise self.refuse(f"Not expecting a JSON {_kind(value)} for field '{field.name}'")
+        if field.message_type.GetOptions().map_entry:
+            self.entries(message, field, value)
+        elif field.is_repeated:
+            self.fill(getattr(message, field.name).add(), value)
+        else:
+            inner = getattr(message, field.name)
+            inner.SetInParent()
+            self.fill(inner, value)
+
+    def entries(self, message: Message, field: FieldDescriptor, document: dict[str, Any]) -> None:
+        assert field.message_type is not None
+        of_key, of_value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+        target = getattr(message, field.name)
+        for text in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
+            self._path.append(text)
+            key, value = self.scalar(of_key, text), document[text]
+            if of_value.message_type is None:
+                converted = None if value is None else self.scalar(of_value, value)
+                target[key] = of_value.default_value if converted is None else converted
+            elif value is None:
+                index = len(target)
+                if list(missing_fields(target[key])):
+                    self.empty_entries.append(".".join(self._path[:-1]).replace(".[", "[") + f"[{index}].")
+            elif not isinstance(value, dict):
+                raise self.refuse(f"Not expecting a JSON {_kind(value)} for field 'value'")
+            else:
+                self.fill(target[key], value)
+            self._path.pop()
+
+    def scalar(self, field: FieldDescriptor, value: Any) -> Any:
+        """The value of a field that is no message; None: as if it had not been given."""
+        kind = field.cpp_type
+        if isinstance(value, bytes):  # the quick way has been here
+            value = base64.b64encode(value).decode()
+        if isinstance(value, str):
+            return self.from_text(field, value)
+        if isinstance(value, bool):
+            if kind == FieldDescriptor.CPPTYPE_BOOL:
+                return value
+        elif isinstance(value, int | float) and (kind in _DOUBLES or kind in _INTEGERS):
+            return self.from_number(field, value)
+        raise self.refuse(f"Not expecting a JSON {_kind(value)} for field '{field.name}'")
+
+    def from_text(self, field: FieldDescriptor, text: str) -> Any:
+        kind = field.cpp_type
+        try:
+            if field.type == FieldDescriptor.TYPE_BYTES:
+                try:
+                    return decode_base64(text)
+                except ValueError as e:
+                    raise ConversionError(f"Failed to base64 decode bytes field '{field.name}': {e}") from None
+            if kind == FieldDescriptor.CPPTYPE_STRING:
+                return text
+            if kind == FieldDescriptor.CPPTYPE_ENUM:
+                assert field.enum_type is not None
+                member = field.enum_type.values_by_name.get(text)
+                if member is None and field.is_required:
+                    raise ConversionError(f"Failed to find enum for '{text}'")
+                return None if member is None else member.number
+            if kind == FieldDescriptor.CPPTYPE_BOOL:
+                return _number_from_text(text, field, "boolean")
+            if kind in _DOUBLES and text in _INFINITY:
+                return _INFINITY[text]
+            return self.from_number(field, _number_from_text(text, field, "number"))
+        except ConversionError as e:
+            raise self.refuse(str(e)) if not e.path else e from None
+
+    def from_number(self, field: FieldDescriptor, value: float) -> int | float:
+        if field.cpp_type in _DOUBLES:
+            return float(value)
+        bits, signed = _INTEGERS[field.cpp_type]
+        whole = int(value)
+        if isinstance(value, float) and not (
+            -(2**63) <= whole < 2**63 or (not signed and bits == 64 and 0 <= whole < 2**64)
+        ):
+            # A double outside the range of the integer: what C++ makes of it depends on the processor.
+            raise self.refuse(f"The number {format_double(value)} is out of range for field '{field.name}'")
+        whole &= 2**bits - 1
+        return whole - 2**bits if signed and whole >= 2 ** (bits - 1) else whole
