@@ -50,8 +50,8 @@ class Response:
 
     @classmethod
     def text(cls, status: int, text: str, headers: Headers = ()) -> Response:
-        """An answer in plain text: how Mesos tells of errors."""
-        return cls(status, text.encode(), (("Content-Type", "text/plain; charset=utf-8"), *headers))
+        """An answer in plain text: how Mesos tells of errors. Bytes of a request that were no UTF-8 go back as they came."""
+        return cls(status, text.encode(errors="surrogateescape"), (("Content-Type", "text/plain; charset=utf-8"), *headers))
 
     @classmethod
     def json(cls, text: str | bytes, status: int = 200) -> Response:

@@ -186,7 +186,9 @@ class FakeAgent:
         self.received = [message for message in self.received if not isinstance(message, kind)]
         return found
 
-    def update(self, framework_id: str, task_id: str, state: str, uuid: bytes = b"", latest: str | None = None, **fields):
+    def update(
+        self, framework_id: str, task_id: str, state: str, uuid: bytes = b"", latest: str | None = None, **fields
+    ):
         status = mesos.TaskStatus(
             task_id=mesos.TaskID(value=task_id),
             agent_id=mesos.AgentID(value=self.id),
@@ -405,6 +407,16 @@ def make_real_world(make_any_world):
 @pytest.fixture
 def world(make_world) -> World:
     return make_world()
+
+
+@pytest.fixture
+def make_agent():
+    return lambda world, port: FakeAgent(world, port)
+
+
+@pytest.fixture
+def make_framework():
+    return FakeFramework
 
 
 @pytest.fixture

@@ -33,7 +33,11 @@ def status(framework):
 def test_offers_carry_all_that_a_scheduler_needs(world, framework, agent):
     offer = world.offer(framework, agent, "cpus:1;ports:[1-2]")
     assert offer["hostname"] == "127.0.0.1"
-    assert offer["url"] == {"scheme": "http", "address": {"hostname": "127.0.0.1", "ip": "127.0.0.1", "port": 5051}, "path": "/slave(1)"}
+    assert offer["url"] == {
+        "scheme": "http",
+        "address": {"hostname": "127.0.0.1", "ip": "127.0.0.1", "port": 5051},
+        "path": "/slave(1)",
+    }
     assert offer["allocation_info"] == {"role": "web"}
     assert all(resource["allocation_info"] == {"role": "web"} for resource in offer["resources"])
     assert all("role" not in resource for resource in offer["resources"])
@@ -78,7 +82,9 @@ def test_invalid_offers_drop_the_tasks_and_use_up_what_is_valid(world, agent, ta
     kinds = ["MULTI_ROLE", *(["PARTITION_AWARE"] if capable else [])]
     framework = world.framework(capabilities=[{"type": kind} for kind in kinds])
     offer = world.offer(framework, agent, "cpus:1")
-    framework.accept(offer, {"id": {"value": "x"}}, operations=[{"type": "LAUNCH", "launch": {"task_infos": [task("t", offer)]}}])
+    framework.accept(
+        offer, {"id": {"value": "x"}}, operations=[{"type": "LAUNCH", "launch": {"task_infos": [task("t", offer)]}}]
+    )
     said = status(framework)
     assert said["state"] == ("TASK_DROPPED" if capable else "TASK_LOST")
     assert said["reason"] == "REASON_INVALID_OFFERS"
@@ -134,7 +140,9 @@ def test_an_id_is_taken_until_its_terminal_status_is_acknowledged(world, framewo
 def test_an_executor_is_charged_once(world, framework, agent, task, amount):
     executor = {"executor_id": {"value": "e"}, "command": {"value": "x"}, "resources": [amount("cpus", 1)]}
     offer = world.offer(framework, agent, "cpus:2;mem:64")
-    framework.launch(offer, task("a", offer, cpus=0.5, executor=executor), task("b", offer, cpus=0.5, executor=executor))
+    framework.launch(
+        offer, task("a", offer, cpus=0.5, executor=executor), task("b", offer, cpus=0.5, executor=executor)
+    )
     assert framework.take() == []
     assert [run.launch_executor for run in agent.take(RunTask)] == [True, False]
     assert str(world.state.agents[agent.id].used.total) == "cpus(allocated: web):2; mem(allocated: web):64"
@@ -144,18 +152,32 @@ def test_another_executor_of_the_same_id_is_refused(world, framework, agent, tas
     executor = {"executor_id": {"value": "e"}, "command": {"value": "x"}}
     offer = world.offer(framework, agent)
     framework.launch(offer, task("a", offer, executor=executor), task("b", offer, executor={**executor, "name": "n"}))
-    assert status(framework)["message"].startswith("ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n")
+    assert status(framework)["message"].startswith(
+        "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"command": {"environment": {"variables": [{"name": "X"}]}}}, "Task's `CommandInfo` is invalid: Environment variable 'X' of type 'VALUE' must have a value set"),
-        ({"container": {"type": "DOCKER"}}, "Task's `ContainerInfo` is invalid: DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"),
+        (
+            {"command": {"environment": {"variables": [{"name": "X"}]}}},
+            "Task's `CommandInfo` is invalid: Environment variable 'X' of type 'VALUE' must have a value set",
+        ),
+        (
+            {"container": {"type": "DOCKER"}},
+            "Task's `ContainerInfo` is invalid: DockerInfo 'docker' is not set for DOCKER typed ContainerInfo",
+        ),
         ({"limits": {"disk": {"value": 1}}}, "Only cpus and mem may be included in a task's resource limits"),
         ({"limits": {"cpus": {"value": 0.05}}}, "The cpu limit must be greater than or equal to the cpu request"),
-        ({"health_check": {"type": "HTTP", "http": {"port": 80, "path": "x"}}}, "Task uses invalid health check: The path 'x' of HTTP health check must start with '/'"),
-        ({"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}}, "Only tasks in a task group may have 'share_cgroups' set to 'false'"),
+        (
+            {"health_check": {"type": "HTTP", "http": {"port": 80, "path": "x"}}},
+            "Task uses invalid health check: The path 'x' of HTTP health check must start with '/'",
+        ),
+        (
+            {"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}},
+            "Only tasks in a task group may have 'share_cgroups' set to 'false'",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_task_is_told(world, framework, agent, task, changes, error):
@@ -177,7 +199,9 @@ def group(framework, *tasks, **executor):
         "type": "DEFAULT",
         "executor_id": {"value": "e"},
         "framework_id": {"value": framework.id},
-        "resources": [{"name": n, "type": "SCALAR", "scalar": {"value": v}} for n, v in (("cpus", 0.1), ("mem", 32), ("disk", 10))],
+        "resources": [
+            {"name": n, "type": "SCALAR", "scalar": {"value": v}} for n, v in (("cpus", 0.1), ("mem", 32), ("disk", 10))
+        ],
         **executor,
     }
     return {"type": "LAUNCH_GROUP", "launch_group": {"executor": info, "task_group": {"tasks": list(tasks)}}}
@@ -217,13 +241,17 @@ def test_equal_ids_in_one_group_are_refused(world, framework, agent, task):
 
 def test_an_executor_of_a_group_needs_disk(world, framework, agent, task, amount):
     offer = world.offer(framework, agent)
-    framework.accept(offer, operations=[group(framework, task("a", offer), resources=[amount("cpus", 1), amount("mem", 32)])])
+    framework.accept(
+        offer, operations=[group(framework, task("a", offer), resources=[amount("cpus", 1), amount("mem", 32)])]
+    )
     assert status(framework)["message"] == "Executor 'e' uses no disk"
 
 
 def test_a_launch_cannot_have_an_operation_id(world, framework, agent, task):
     offer = world.offer(framework, agent)
-    framework.accept(offer, operations=[{"type": "LAUNCH", "id": {"value": "o"}, "launch": {"task_infos": [task("t", offer)]}}])
+    framework.accept(
+        offer, operations=[{"type": "LAUNCH", "id": {"value": "o"}, "launch": {"task_infos": [task("t", offer)]}}]
+    )
     assert status(framework)["message"] == "The `id` field cannot be set on LAUNCH operations"
 
 
@@ -252,7 +280,9 @@ def test_what_is_reserved_can_be_used_in_the_same_accept(world, framework, agent
 
 def test_what_is_reserved_and_not_used_comes_back_without_a_filter(world, framework, agent, amount):
     offer = world.offer(framework, agent, "cpus:2")
-    framework.accept(offer, operations=[{"type": "RESERVE", "reserve": {"resources": [amount("cpus", 1, **DYNAMIC)]}}], refuse=9)
+    framework.accept(
+        offer, operations=[{"type": "RESERVE", "reserve": {"resources": [amount("cpus", 1, **DYNAMIC)]}}], refuse=9
+    )
     assert recovered(world) == [("cpus(reservations: [(DYNAMIC,web)]):1", None), ("cpus:1", 9)]
     assert str(world.state.agents[agent.id].checkpointed_resources) == "cpus(reservations: [(DYNAMIC,web)]):1"
 
@@ -271,7 +301,9 @@ def test_frameworks_cannot_reserve_from_a_source(world, framework, agent, amount
 
 def test_an_operation_without_an_id_fails_in_silence(world, framework, agent, amount):
     offer = world.offer(framework, agent, "cpus:2")
-    framework.accept(offer, operations=[{"type": "RESERVE", "reserve": {"resources": [amount("cpus", 100, **DYNAMIC)]}}])
+    framework.accept(
+        offer, operations=[{"type": "RESERVE", "reserve": {"resources": [amount("cpus", 100, **DYNAMIC)]}}]
+    )
     assert framework.take() == []
     assert not agent.take(ApplyOperation)
 
@@ -279,7 +311,12 @@ def test_an_operation_without_an_id_fails_in_silence(world, framework, agent, am
 def test_feedback_needs_an_agent_that_can_give_it(world, framework, amount):
     agent = world.agent(port=5052, capabilities=["RESOURCE_PROVIDER"])
     offer = world.offer(framework, agent, "cpus:2")
-    framework.accept(offer, operations=[{"type": "RESERVE", "id": {"value": "o"}, "reserve": {"resources": [amount("cpus", 1, **DYNAMIC)]}}])
+    framework.accept(
+        offer,
+        operations=[
+            {"type": "RESERVE", "id": {"value": "o"}, "reserve": {"resources": [amount("cpus", 1, **DYNAMIC)]}}
+        ],
+    )
     (event,) = framework.take()
     assert event["update_operation_status"]["status"]["message"] == (
         f"Operation on agent default resources requested feedback, but agent {agent.id} does not have the required "

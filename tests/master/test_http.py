@@ -11,7 +11,9 @@ def refusal(responder):
     return responder.response.status, responder.response.body.decode()
 
 
-@pytest.mark.parametrize("path", ["/api/v1/scheduler", "/master/api/v1/scheduler", "/api/v1/scheduler/", "/api/v1/scheduler/x"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/scheduler", "/master/api/v1/scheduler", "/api/v1/scheduler/", "/api/v1/scheduler/x"]
+)
 def test_the_endpoint_has_several_names(world, path):
     assert refusal(world.request("GET", path))[0] == 405
 
@@ -30,7 +32,10 @@ def test_the_method_is_checked_before_everything_else(world):
     ("headers", "answer"),
     [
         ({}, (400, "Expecting 'Content-Type' to be present")),
-        ({"content-type": "text/plain"}, (415, "Expecting 'Content-Type' of application/json or application/x-protobuf")),
+        (
+            {"content-type": "text/plain"},
+            (415, "Expecting 'Content-Type' of application/json or application/x-protobuf"),
+        ),
         (
             {"content-type": "application/json; charset=utf-8"},
             (415, "Expecting 'Content-Type' of application/json or application/x-protobuf"),
@@ -86,7 +91,11 @@ def test_other_calls_do_not_look_at_accept(world):
             "'framework_id' differs from 'subscribe.framework_info.id'",
         ),
         (
-            {"type": "ACKNOWLEDGE", "framework_id": {"value": "x"}, "acknowledge": {"agent_id": {"value": "a"}, "task_id": {"value": "t"}, "uuid": "AAAA"}},
+            {
+                "type": "ACKNOWLEDGE",
+                "framework_id": {"value": "x"},
+                "acknowledge": {"agent_id": {"value": "a"}, "task_id": {"value": "t"}, "uuid": "AAAA"},
+            },
             "Not a valid UUID",
         ),
         (

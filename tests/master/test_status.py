@@ -57,7 +57,12 @@ def reconcile(framework, *tasks):
 def test_a_status_is_forwarded_as_it_is_and_acknowledged_to_the_agent(world, framework, agent, launched):
     agent.update(framework.id, "t", "TASK_RUNNING", ONE, data=b"x", message="m")
     (status,) = framework.take_statuses()
-    assert (status["state"], status["uuid"], status["data"], status["message"]) == ("TASK_RUNNING", b64(ONE), b64(b"x"), "m")
+    assert (status["state"], status["uuid"], status["data"], status["message"]) == (
+        "TASK_RUNNING",
+        b64(ONE),
+        b64(b"x"),
+        "m",
+    )
     ack(framework, agent, ONE)
     assert agent.take(StatusUpdateAcknowledgement) == [StatusUpdateAcknowledgement(agent.id, framework.id, "t", ONE)]
     assert world.state.counters["master/valid_status_update_acknowledgements"] == 1
@@ -217,7 +222,11 @@ def test_feedback_is_forwarded_and_its_acknowledgement_ends_the_operation(world,
     finish(world, framework, agent, uuid, operation_id=mesos.OperationID(value="o"))
     (event,) = framework.take()
     status = event["update_operation_status"]["status"]
-    assert (status["state"], status["operation_id"], status["uuid"]) == ("OPERATION_FINISHED", {"value": "o"}, {"value": b64(ONE)})
+    assert (status["state"], status["operation_id"], status["uuid"]) == (
+        "OPERATION_FINISHED",
+        {"value": "o"},
+        {"value": b64(ONE)},
+    )
     payload = {"agent_id": {"value": agent.id}, "operation_id": {"value": "o"}, "uuid": b64(TWO)}
     framework.call("ACKNOWLEDGE_OPERATION_STATUS", payload)
     assert world.state.frameworks[framework.id].operations, "another status was acknowledged"
@@ -240,7 +249,9 @@ def test_operations_are_reconciled_without_a_uuid(world, framework, agent, amoun
     uuid = reserve(world, framework, agent, amount, id={"value": "o"})
     finish(world, framework, agent, uuid, operation_id=mesos.OperationID(value="o"))
     framework.take()
-    framework.call("RECONCILE_OPERATIONS", {"operations": [{"operation_id": {"value": "o"}}, {"operation_id": {"value": "x"}}]})
+    framework.call(
+        "RECONCILE_OPERATIONS", {"operations": [{"operation_id": {"value": "o"}}, {"operation_id": {"value": "x"}}]}
+    )
     known, unknown = [event["update_operation_status"]["status"] for event in framework.take()]
     assert (known["state"], "uuid" in known) == ("OPERATION_FINISHED", False)
     assert (unknown["state"], unknown["message"]) == (

@@ -36,14 +36,21 @@ def test_a_refused_subscription_gives_one_error_and_the_end_and_uses_up_no_id(wo
             "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable",
         ),
         ({"roles": ["a", "a"]}, "'FrameworkInfo.roles' contains duplicate items: { a }"),
-        ({"capabilities": [], "roles": [], "role": "/a"}, "'FrameworkInfo.role' is not a valid role: Role '/a' cannot start with a slash"),
+        (
+            {"capabilities": [], "roles": [], "role": "/a"},
+            "'FrameworkInfo.role' is not a valid role: Role '/a' cannot start with a slash",
+        ),
         ({"failover_timeout": 1e30}, "The framework failover_timeout (1e+30) is invalid"),
         (
             {"offer_filters": {"web": {"min_allocatable_resources": {"quantities": [{}]}}}},
             "Resource quantities must contain at least one quantity",
         ),
         (
-            {"offer_filters": {"web": {"min_allocatable_resources": {"quantities": [{"quantities": {"cpus": {"value": -1}}}]}}}},
+            {
+                "offer_filters": {
+                    "web": {"min_allocatable_resources": {"quantities": [{"quantities": {"cpus": {"value": -1}}}]}}
+                }
+            },
             "Invalid resource quantity for 'cpus': Negative values not supported",
         ),
     ],
@@ -145,7 +152,9 @@ def test_the_principal_never_changes(world):
     framework = world.framework(failover_timeout=60.0, principal="p")
     del framework.info["principal"]
     framework.subscribe()
-    assert framework.events == [{"type": "ERROR", "error": {"message": "Changing framework's principal is not allowed."}}]
+    assert framework.events == [
+        {"type": "ERROR", "error": {"message": "Changing framework's principal is not allowed."}}
+    ]
 
 
 def test_offers_for_roles_that_are_left_are_rescinded(world):

@@ -80,7 +80,7 @@ def link_broken(core: Core, address: Address) -> None:
     agent.step(AgentCause.LINK_BROKEN)
     core.allocator.deactivate_agent(agent.id)
     offers.rescind_of_agent(core, agent)
-    for framework_id in agent.tasks.keys() | agent.executors.keys():
+    for framework_id in {**agent.tasks, **agent.executors}:
         framework = core.state.frameworks.get(framework_id)
         if framework is None or not framework.info.checkpoint:
             _lose_tasks(

@@ -13,7 +13,7 @@ from attrs import frozen
 from pymesoskit.testing.allocator import constraints
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, EventStream
 from pymesoskit.testing.master import draining, events, offers, operations, tasks
-from pymesoskit.testing.master.options import framework_options
+from pymesoskit.testing.master.options import framework_options, unallocated_by_role
 from pymesoskit.testing.master.state import Framework, Task
 from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, FrameworkCause, FrameworkState
 from pymesoskit.testing.messages import ShutdownFramework, UpdateFramework
@@ -63,7 +63,10 @@ def recover(core: Core, info: mesos.FrameworkInfo) -> Framework:
     """A framework is known again after a failover of the master: from an agent, or by its own SUBSCRIBE."""
     framework = new_framework(core, info, FrameworkState.RECOVERED)
     core.state.frameworks[framework.id] = framework
-    core.allocator.add_framework(framework.id, framework_options(framework), active=False)
+    core.state.adopt(framework)
+    core.allocator.add_framework(
+        framework.id, framework_options(framework), active=False, used=unallocated_by_role(framework.used.by)
+    )
     core.note(f"framework {framework.id} is recovered")
     for listener in core.listeners:
         listener.framework_added(framework)

@@ -173,7 +173,7 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     _restore_operations(core, agent, message)
     _admit(core, agent, AgentCause.REREGISTER)
     for info in new_frameworks:
-        _recover_framework(core, info)
+        frameworks.recover(core, info)
     for restored in added:
         for listener in core.listeners:
             listener.task_added(restored.message)
@@ -192,12 +192,6 @@ def _restore_task(core: Core, agent: Agent, reported: mesos.Task) -> Task:
     task = Task(message, Resources.from_messages(message.resources))
     core.state.add_task(task, core.state.frameworks.get(task.framework_id), agent)
     return task
-
-
-def _recover_framework(core: Core, info: mesos.FrameworkInfo) -> None:
-    """A framework that is only known from its agents: what they run is its own from now on."""
-    framework = frameworks.recover(core, info)
-    core.state.adopt(framework)
 
 
 def _restore_operations(core: Core, agent: Agent, message: ReregisterAgent) -> None:
@@ -245,26 +239,21 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     if not was_connected and not agent.deactivated:
         core.allocator.activate_agent(agent.id)
     core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown))
-    for framework_id in {info.id.value for info in message.frameworks}:
-        if framework_id in core.state.completed_frameworks:
-            core.send(agent, ShutdownFramework(framework_id))
+    for info in message.frameworks:
+        if info.id.value in core.state.completed_frameworks:
+            core.send(agent, ShutdownFramework(info.id.value))
     _after_reregistration(core, agent)
 
 
 def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tuple[str, str], ...]:
     """Compares what the agent has with what the master has of it; returns the tasks that the agent does not know.
 
-    The agent itself then reports those as lost. Executors that it does not know have ended without a word.
+    The agent itself then reports those as lost. Executors that it does not know have ended without a word. What only
+    the agent knows stays unknown: the master has told its framework that it is lost.
     """
-    reported = {(task.framework_id.value, task.task_id.value): task for task in message.tasks}
-    for (framework_id, task_id), task in reported.items():
-        known = agent.task(framework_id, task_id)
-        if known is None:
-            if framework_id in core.state.frameworks:
-                restored = _restore_task(core, agent, task)
-                for listener in core.listeners:
-                    listener.task_added(restored.message)
-        elif task_id in agent.killed_tasks.get(framework_id, ()):
+    reported = dict.fromkeys((task.framework_id.value, task.task_id.value) for task in message.tasks)
+    for framework_id, task_id in reported:
+        if task_id in agent.killed_tasks.get(framework_id, ()):
             core.send(agent, KillTask(framework_id, task_id))
     unknown = tuple(
         (task.framework_id, task.id) for task in agent.all_tasks() if (task.framework_id, task.id) not in reported
@@ -274,9 +263,6 @@ def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tupl
         for executor in list(known_executors.values()):
             if (framework_id, executor.id) not in executors:
                 tasks.remove_executor(core, executor)
-    for framework_id, info in message.executors:
-        if agent.executor(framework_id, info.executor_id.value) is None and framework_id in core.state.frameworks:
-            tasks.add_executor(core, framework_id, info, agent, core.state.frameworks[framework_id])
     _reconcile_operations(core, agent, {operation.uuid.value for operation in message.operations})
     return unknown
 
@@ -294,7 +280,7 @@ def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> Non
 
 def _after_reregistration(core: Core, agent: Agent) -> None:
     """What an agent has to hear again: frameworks as they are now, and that it drains."""
-    for framework_id in agent.tasks.keys() | agent.executors.keys():
+    for framework_id in {**agent.tasks, **agent.executors}:
         framework = core.state.frameworks.get(framework_id)
         if framework is not None and framework.connected:
             core.send(agent, UpdateFramework(framework.info))

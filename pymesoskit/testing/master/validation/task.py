@@ -56,7 +56,7 @@ def _task_errors(
         yield launched_executor_error(executor)
         if agent.executor(framework.id, executor.executor_id.value) is None:
             needed += Resources.from_messages(executor.resources)
-    yield _with_executor_error(task)
+        yield _with_executor_error(task)
     if not available.contains(needed):
         yield f"Total resources {needed} required by task and its executor is more than available {available}"
     linux = task.container.linux_info
@@ -118,7 +118,7 @@ def _with_executor_error(task: mesos.TaskInfo) -> str | None:
     executors = Resources.from_messages(task.executor.resources)
     total = own + executors
     error = _prefixed("Task and its executor use invalid resources: ", used_resources_error(total.to_messages()))
-    if error is None and task.HasField("executor") and _overlap((own, executors)):
+    if error is None and _overlap((own, executors)):
         error = f"There are overlapping resources in the task resources {own} and executor resources {executors}"
     return (
         error
