@@ -275,6 +275,11 @@ class ClusterAgent(Member):
         return self._process is not None
 
     @property
+    def process(self) -> Agent | None:
+        """The agent of this life, None if it is not running. To be used in the cluster's turn."""
+        return self._process
+
+    @property
     def registered(self) -> bool:
         """Whether a master has taken it in, as far as it knows."""
         return self._process is not None and self._process.registered
