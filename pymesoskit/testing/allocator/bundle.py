@@ -48,6 +48,7 @@ class Bundle:
         "_non_shared",
         "_parts",
         "_stripped",
+        "is_empty",
         "kinds",
         "plain",
         "reserved",
@@ -58,6 +59,7 @@ class Bundle:
     )
 
     resources: Resources
+    is_empty: bool
     units: Units
     """All scalars by name."""
     plain: Units
@@ -73,6 +75,7 @@ class Bundle:
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
+        self.is_empty = not resources
         self._by_role: dict[str, Bundle] | None = None
         self._stripped: dict[int, Bundle] | None = None
         self._admitted: dict[Minimum, bool] = {}
@@ -114,7 +117,7 @@ class Bundle:
             self.plain = units
 
     def __bool__(self) -> bool:
-        return bool(self.resources)
+        return not self.is_empty
 
     def __repr__(self) -> str:
         return f"<Bundle {self.resources}>"

@@ -105,13 +105,13 @@ class Run:
         ledger = self._ledger
         for agent in agents:
             eligible = ledger.active_bits & ~agent.blocked
-            if not eligible or not agent.available.resources:
+            if not eligible or agent.available.is_empty:
                 continue
             ledger.role_sorter.settle()
             for role in ledger.role_sorter.clients():
                 if role not in lacking:
                     continue
-                if not agent.available.resources:
+                if agent.available.is_empty:
                     break
                 if role.active_bits & eligible and self._guarantee(role, agent, eligible):
                     lacking.discard(role)
@@ -128,7 +128,7 @@ class Run:
             if not client.bit & eligible or not client.framework.is_active:
                 continue
             whole = agent.available.for_role(role.path)
-            if not whole.resources:
+            if whole.is_empty:
                 agent.block(role.active_bits)
                 break
             view = self._view(client, agent, whole)
@@ -182,16 +182,16 @@ class Run:
         held_back: list[Agent] = []
         for agent in agents:
             eligible = ledger.active_bits & ~agent.blocked
-            if eligible and agent.available.resources:
+            if eligible and not agent.available.is_empty:
                 self._may_vary = False
                 role_sorter.settle()
                 for role in role_sorter.clients():
                     if role.active_bits & eligible:
                         self._share(role, agent, eligible)
-                        if not agent.available.resources:
+                        if agent.available.is_empty:
                             break
                 eligible = ledger.active_bits & ~agent.blocked
-            if not eligible or not agent.available.resources:
+            if not eligible or agent.available.is_empty:
                 ledger.fertile.pop(agent, None)
             elif not self._may_vary:
                 held_back.append(agent)
@@ -201,7 +201,7 @@ class Run:
         quotas = self._quotas
         is_bounded = bool(role.limits or quotas.required)
         whole = agent.available.for_role(role.path)
-        if not whole.resources:
+        if whole.is_empty:
             agent.block(role.active_bits)
             return
         useless = 0
@@ -227,7 +227,7 @@ class Run:
             if quotas.required:
                 debit(quotas.available, offer.plain)
             whole = agent.available.for_role(role.path)
-            if not whole.resources:
+            if whole.is_empty:
                 useless |= role.active_bits
                 break
         if useless:
