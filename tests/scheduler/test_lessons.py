@@ -101,7 +101,7 @@ def test_2_http_errors_on_calls_do_not_end_the_driver():
     stub, teller, driver = begin()
     for status in (400, 401, 403, 404, 500, 501, 503):
         stub.instead.append(refuse(status, "no"))
-        driver.wait = driver.kill("t")
+        driver.kill("t")
         stub.actor.advance(2)
         assert teller.last("call_failed")[1].status == status
         assert not driver.ended

@@ -196,9 +196,10 @@ class ByteServer:
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self._accepting.join(10)  # after this there are no more peers
         for peer in self._peers:
             peer.shut()
-        for thread in [*self._threads, self._accepting]:
+        for thread in [self._accepting, *self._threads]:
             thread.join(10)
             assert not thread.is_alive()
         if not self.failures.empty():
