@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _CAPABILITY = "AGENT_DRAINING"
 
+#: What a duration in nanoseconds can hold; longer ones count as that long.
+_LONGEST = 2**63 - 1
+
 
 def drain(core: Core, call: pb.Call.DrainAgent) -> None:
     """DRAIN_AGENT: offers an agent no longer and has it kill its tasks. Raises ``Refused`` (400)."""
@@ -40,7 +43,8 @@ def drain(core: Core, call: pb.Call.DrainAgent) -> None:
     config = mesos.DrainConfig(mark_gone=call.mark_gone)
     if call.HasField("max_grace_period"):
         grace = call.max_grace_period
-        config.max_grace_period.nanoseconds = grace.seconds * 10**9 + grace.nanos
+        nanoseconds = grace.seconds * 10**9 + grace.nanos
+        config.max_grace_period.nanoseconds = max(-_LONGEST, min(nanoseconds, _LONGEST))
     record.deactivated = True
     record.drain_config, record.drain_state, record.drain_start_time = config, mesos.DRAINING, core.now()
     core.note(f"agent {agent_id} is to drain")

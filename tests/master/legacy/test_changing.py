@@ -45,12 +45,13 @@ def test_wrong_methods(world, path, method, allowed):
     assert ("Allow", ", ".join(allowed)) in response.headers
 
 
-class TestQuota:
-    guarantee = [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}]
+GUARANTEE = [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}]
 
+
+class TestQuota:
     def test_set_show_and_remove(self, world):
         world.agent()
-        assert send(world, "POST", "/quota", {"role": "a", "guarantee": self.guarantee}) == (200, "")
+        assert send(world, "POST", "/quota", {"role": "a", "guarantee": GUARANTEE}) == (200, "")
         assert [info["role"] for info in world.get("/quota")["infos"]] == ["a"]
         assert send(world, "DELETE", "/quota/a") == (200, "")
         assert world.get("/quota") == {}
@@ -74,7 +75,7 @@ class TestQuota:
         assert text.startswith("Failed to validate set quota request JSON '{\"role\":1}': ")
 
     def test_overcommitment_is_a_conflict_without_force(self, world):
-        request = {"role": "a", "guarantee": self.guarantee}
+        request = {"role": "a", "guarantee": GUARANTEE}
         assert send(world, "POST", "/quota", request)[0] == 409
         assert send(world, "POST", "/quota", {**request, "force": True})[0] == 200
 
