@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
+import itertools
+import queue
 import random
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent import Agent, Endpoint, Host, Outcomes, SimulatedLauncher, StandaloneDetector
+from pymesoskit.testing.actor import Deadlock, SimulatedActor
+from pymesoskit.testing.agent import (
+    Agent,
+    Endpoint,
+    Host,
+    Outcomes,
+    ProcessLauncher,
+    SimulatedLauncher,
+    StandaloneDetector,
+)
+from pymesoskit.testing.agent.prober import NetworkProber
+from pymesoskit.testing.clock import VirtualTimer
 from pymesoskit.testing.flags import AgentFlags
 from pymesoskit.testing.history import History
 from pymesoskit.testing.http import Headers, Request, Response
@@ -170,18 +185,66 @@ class Answer:
     def on_close(self, callback: Callable[[], None]) -> None: ...
 
 
+class RealTimeActor:
+    """An actor in real time that the test's own thread moves: for real processes, and no thread of the actor's."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = queue.SimpleQueue()
+        self._timers: list[tuple[float, int, VirtualTimer]] = []
+        self._count = itertools.count()
+        self.clock = self
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> VirtualTimer:
+        timer = VirtualTimer(time.monotonic() + max(0.0, delay), callback, args)
+        heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        return timer
+
+    def post(self, callback: Callable[..., object], *args: Any) -> None:
+        self._queue.put((callback, args))
+
+    def settle(self) -> None:
+        while not self._queue.empty():
+            callback, args = self._queue.get()
+            callback(*args)
+
+    def run_until(self, condition: Callable[[], object], limit: float = 20.0) -> None:
+        deadline = time.monotonic() + limit
+        self.settle()
+        while not condition():
+            now = time.monotonic()
+            if now > deadline:
+                raise Deadlock(f"the condition did not come to hold within {limit:g} s")
+            while self._timers and self._timers[0][0] <= now:
+                timer = heapq.heappop(self._timers)[2]
+                if timer.callback is not None:
+                    timer.callback(*timer.args)
+            next_due = min(deadline, self._timers[0][0] if self._timers else deadline)
+            with contextlib.suppress(queue.Empty):
+                callback, args = self._queue.get(timeout=min(0.02, max(0.001, next_due - time.monotonic())))
+                callback(*args)
+            self.settle()
+
+
 class World:
     """A machine with an agent on it, and a master."""
 
-    def __init__(self, outcomes: Outcomes | None = None, work_dir: Path | None = None, **flags: str) -> None:
-        self.actor = SimulatedActor()
+    def __init__(
+        self, outcomes: Outcomes | None = None, work_dir: Path | None = None, actor: Any = None, **flags: str
+    ) -> None:
+        self.actor = SimulatedActor() if actor is None else actor
         self.network = Network(self.actor)
         self.master = FakeMaster(self.network, self.actor)
         self.rng = random.Random(1)
         self.flags = AgentFlags.from_texts(flags)
         self.history = History(self.actor.clock.time)
-        self.launcher = SimulatedLauncher(self.actor, {} if outcomes is None else outcomes)
-        self.prober = FakeProber()
+        self.launcher = self.make_launcher({} if outcomes is None else outcomes)
+        self.prober = self.make_prober()
         self.host = Host(
             work_dir, actor=self.actor, launcher=self.launcher, rng=self.rng, environment={}, prober=self.prober
         )
@@ -203,6 +266,12 @@ class World:
             history=self.history,
             on_end=self.ended.append,
         )
+
+    def make_launcher(self, outcomes: Outcomes) -> Any:
+        return SimulatedLauncher(self.actor, outcomes)
+
+    def make_prober(self) -> Any:
+        return FakeProber()
 
     def start(self) -> World:
         self.agent.start()
@@ -239,6 +308,11 @@ class World:
         self.actor.run_until(lambda: state in self.master.states(task_id), limit)
         return next(s for s in self.master.statuses(task_id) if mesos.TaskState.Name(s.state) == state)
 
+    def close(self) -> None:
+        self.agent.terminate()
+        self.host.close()
+        self.launcher.close()
+
     def advance(self, seconds: float) -> None:
         self.actor.advance(seconds)
 
@@ -262,3 +336,27 @@ class FakeProber:
 
     def tcp(self, host: str, port: int, timeout: float, on_result: Callable[[bool], None]) -> None:
         on_result(self.listens)
+
+
+class RealWorld(World):
+    """The same with real processes, in real time."""
+
+    def __init__(self, work_dir: Path, **flags: str) -> None:
+        flags.setdefault("registration_backoff_factor", "1ms")
+        super().__init__(work_dir=work_dir, actor=RealTimeActor(), **flags)
+
+    def make_launcher(self, outcomes: Outcomes) -> ProcessLauncher:
+        return ProcessLauncher(self.actor)
+
+    def make_prober(self) -> NetworkProber:
+        return NetworkProber(self.actor)
+
+    def close(self) -> None:
+        super().close()
+        self.prober.close()
+
+    def sandbox(self, executor_id: str = "t1") -> Path:
+        """The sandbox of the executor's latest run."""
+        assert self.host.work_dir is not None
+        (found,) = self.host.work_dir.glob(f"slaves/*/frameworks/*/executors/{executor_id}/runs/latest")
+        return found.resolve()
