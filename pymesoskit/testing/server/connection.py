@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.http import Handler
 
+#: Bytes of answers that are gathered before they leave.
+FLUSH_SIZE = 256 * 1024
+
 #: Seconds for which a client's bytes are still taken after the last answer.
 LINGER = 1.0
 
@@ -76,7 +79,8 @@ class ServerConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # in the order of their requests; the first one's turn it is
         self._waiting: deque[tuple[Request, Exchange]] = deque()  # read, but not yet handed to the handler
-        self._out: list[bytes] = []
+        self._out: list[bytes] = []  # what leaves in one go
+        self._out_size = 0
         self._flushing = False  # whether a flush is due
         self._reading = False  # whether bytes are being parsed: what is answered meanwhile leaves in one go
         self._writable = True
@@ -101,7 +105,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=256 * 1024)
+        self._transport.set_write_buffer_limits(high=FLUSH_SIZE)
         self._site.connections.add(self)
         if self._site.frozen:
             self.freeze()
@@ -129,10 +133,12 @@ class ServerConnection(asyncio.Protocol):
             self._flush()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more. Whole answers are still given; a subscriber that closes its side is gone."""
+        """The client sends nothing more. It still gets whole answers, but a subscriber that closes its side is gone, and
+        so is who waits for something that the handler would stop for a client that is gone.
+        """
         self._closing = True
         pending = [exchange for exchange in self._exchanges if not exchange.complete]
-        return bool(pending) and not any(exchange.streaming for exchange in pending)
+        return bool(pending) and self._exchange is None and not any(exchange.watched for exchange in pending)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._site.connections.discard(self)
@@ -171,6 +177,8 @@ class ServerConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._parser.get_http_version() not in {"1.0", "1.1"}:
+            raise _RefusedError(400, "Failed to decode the request: its HTTP version is neither 1.0 nor 1.1")
         if self._parser.should_upgrade():
             return  # `_parse` goes on with it
         headers = dict(reversed(self._headers))  # the first of each name
@@ -218,7 +226,10 @@ class ServerConnection(asyncio.Protocol):
 
     def send(self, pieces: list[bytes]) -> None:
         self._out += pieces
-        if not self._reading and not self._flushing:
+        self._out_size += sum(map(len, pieces))
+        if self._out_size > FLUSH_SIZE:
+            self._flush()  # so that it shows at once if the client does not read
+        elif not self._reading and not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
@@ -389,7 +400,7 @@ class ServerConnection(asyncio.Protocol):
         transport = self._transport
         if not self._out or transport is None or self._site.frozen:
             return
-        out, self._out = self._out, []
+        out, self._out, self._out_size = self._out, [], 0
         transport.write(out[0] if len(out) == 1 else b"".join(out))
         unread = transport.get_write_buffer_size()
         if unread > self._site.limits.unread:

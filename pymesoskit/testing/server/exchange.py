@@ -130,6 +130,11 @@ class Exchange:
 
     # For the connection
 
+    @property
+    def watched(self) -> bool:
+        """Whether the handler is to be told when the client goes away."""
+        return self._on_close is not None
+
     def take_turn(self) -> None:
         """All before it has been sent: its own bytes may leave."""
         self.current = True
