@@ -111,7 +111,7 @@ class Run:
             for role in ledger.role_sorter.clients():
                 if role not in lacking:
                     continue
-                if agent.available.is_empty:
+                if not agent.available:
                     break
                 if role.active_bits & eligible and self._guarantee(role, agent, eligible):
                     lacking.discard(role)
@@ -188,7 +188,7 @@ class Run:
                 for role in role_sorter.clients():
                     if role.active_bits & eligible:
                         self._share(role, agent, eligible)
-                        if agent.available.is_empty:
+                        if not agent.available:
                             break
                 eligible = ledger.active_bits & ~agent.blocked
             if not eligible or agent.available.is_empty:
