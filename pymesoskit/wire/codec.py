@@ -8,7 +8,8 @@ from attrs import frozen
 from google.protobuf.message import EncodeError, Message
 
 from pymesoskit.wire.errors import MissingFields
-from pymesoskit.wire.json_reader import from_json, missing_fields, parse_message
+from pymesoskit.wire.json_converter import missing_fields
+from pymesoskit.wire.json_reader import from_json, parse_message
 from pymesoskit.wire.json_writer import to_json
 
 M = TypeVar("M", bound=Message)

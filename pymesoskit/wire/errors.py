@@ -14,7 +14,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class WireError(Exception):
@@ -59,8 +62,8 @@ class JsonSyntaxError(WireError):
 class ConversionError(WireError):
     """The JSON (or protobuf) is not such a message.
 
-    ``str(error)`` is Mesos's own text, which names a field only by its own name; ``path`` says where it is, from the message down:
-    ``accept.operations[0].launch.task_infos[2].name`` (empty if the text itself says it all).
+    ``str(error)`` is Mesos's own text, which names a field only by its own name; ``path`` says where it is, from the
+    message down: ``accept.operations[0].launch.task_infos[2].name`` (empty if the text itself says it all).
     """
 
     def __init__(self, text: str, path: str = "") -> None:

@@ -1,14 +1,14 @@
 """JSON values to messages step by step as Mesos does it, with the errors that it reports.
 
-The way for all that ``json_reader`` does not find plain: text for a number, one value for a list, null, unknown fields, maps, and whatever is
-wrong. Keys are taken in alphabetical order, so that the error reported, and the member of a oneof that wins, are Mesos's.
-Source: docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md.
+The way for all that ``json_reader`` does not find plain: text for a number, one value for a list, null, unknown fields,
+maps, and whatever is wrong. Keys are taken in alphabetical order, so that the error reported, and the member of a oneof
+that wins, are Mesos's. Source: docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -46,7 +46,7 @@ def convert(value: object, message_type: type[M]) -> M:
 
 
 def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
-    """The paths of required fields that are not set: a message's own in order of declaration, then those of its children."""
+    """Paths of required fields that are not set: a message's own as they are declared, then those of its children."""
     for field in message.DESCRIPTOR.fields:
         if field.is_required and not message.HasField(field.name):
             yield prefix + field.name
@@ -56,46 +56,35 @@ def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
         if not field.is_repeated:
             yield from missing_fields(value, f"{prefix}{field.name}.")
         elif field.message_type.GetOptions().map_entry:
+            # Mesos counts entries in the order in which it met them: the keys of a JSON object, alphabetically.
             if field.message_type.fields_by_name["value"].message_type is not None:
-                for i, key in enumerate(value):
+                for i, key in enumerate(sorted(value)):
                     yield from missing_fields(value[key], f"{prefix}{field.name}[{i}].value.")
         else:
             for i, item in enumerate(value):
                 yield from missing_fields(item, f"{prefix}{field.name}[{i}].")
 
 
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),  # which is an int to Python, too
+    (int, "number"),
+    (float, "number"),
+    (str, "string"),
+    (bytes, "string"),
+    (list, "array"),
+)
+
+
 def _kind(value: object) -> str:
     """What Mesos calls a JSON value's type."""
-    for types, name in (
-        (bool, "boolean"),
-        ((int, float), "number"),
-        (str, "string"),
-        (list, "array"),
-        (bytes, "string"),
-    ):
-        if isinstance(value, types):  # type: ignore[arg-type]  # a type or a tuple of them
-            return name
-    return "object"
-
-
-def _number_from_text(text: str, field: FieldDescriptor, kind: str) -> Any:
-    try:
-        value = json_text.parse(text.encode(errors="surrogateescape"))
-    except JsonSyntaxError as e:
-        reason = str(e)
-    else:
-        is_bool = isinstance(value, bool)
-        if is_bool if kind == "boolean" else isinstance(value, int | float) and not is_bool:
-            return value
-        reason = "Unexpected JSON type parsed"
-    raise ConversionError(f"Failed to parse '{text}' as a JSON {kind} for field '{field.name}': {reason}")
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "object")
 
 
 _BASE64 = {letter: i for i, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
 
 
 def decode_base64(text: str) -> bytes:
-    """Base64 as Mesos reads it: white space is skipped, nothing counts from the first ``=`` on, left-over bits are dropped.
+    """Base64 as Mesos reads it: without white space, up to the first ``=``; left-over bits are dropped.
 
     Raises ValueError, naming the character, for all else.
     """
@@ -128,18 +117,20 @@ class _Converter:
         return any(path.startswith(entry) for entry in self.empty_entries)
 
     def fill(self, message: Message, document: dict[str, Any]) -> None:
+        """Sets the fields that the document names."""
         fields = message.DESCRIPTOR.fields_by_name
         for key in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
             field = fields.get(key)
             if field is not None:
                 self._path.append(key)
-                self.put(message, field, document[key])
+                self.put(message, cast("FieldDescriptor", field), document[key])
                 self._path.pop()
 
     def refuse(self, text: str) -> ConversionError:
         return ConversionError(text, ".".join(self._path).replace(".[", "["))
 
     def put(self, message: Message, field: FieldDescriptor, value: Any) -> None:
+        """Sets the field, or adds to it if it is repeated."""
         if value is None:
             return
         if isinstance(value, list):
@@ -173,18 +164,21 @@ class _Converter:
             self.fill(inner, value)
 
     def entries(self, message: Message, field: FieldDescriptor, document: dict[str, Any]) -> None:
+        """Sets entries of a map, from the members of an object."""
         assert field.message_type is not None
         of_key, of_value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
         target = getattr(message, field.name)
         for text in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
             self._path.append(text)
             key, value = self.scalar(of_key, text), document[text]
+            if key in target:  # in a list of objects, the last one counts
+                del target[key]
             if of_value.message_type is None:
                 converted = None if value is None else self.scalar(of_value, value)
                 target[key] = of_value.default_value if converted is None else converted
             elif value is None:
                 index = len(target)
-                if list(missing_fields(target[key])):
+                if not target[key].IsInitialized():
                     self.empty_entries.append(".".join(self._path[:-1]).replace(".[", "[") + f"[{index}].")
             elif not isinstance(value, dict):
                 raise self.refuse(f"Not expecting a JSON {_kind(value)} for field 'value'")
@@ -208,37 +202,47 @@ class _Converter:
 
     def from_text(self, field: FieldDescriptor, text: str) -> Any:
         kind = field.cpp_type
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            try:
+                return decode_base64(text)
+            except ValueError as error:
+                raise self.refuse(f"Failed to base64 decode bytes field '{field.name}': {error}") from None
+        if kind == FieldDescriptor.CPPTYPE_STRING:
+            return text
+        if field.enum_type is not None:
+            member = field.enum_type.values_by_name.get(text)
+            if member is None and field.is_required:
+                raise self.refuse(f"Failed to find enum for '{text}'")
+            return None if member is None else member.number
+        if kind == FieldDescriptor.CPPTYPE_BOOL:
+            return self.parse(field, text, (bool,), "boolean")
+        if kind in _DOUBLES and text in _INFINITY:
+            return _INFINITY[text]
+        return self.from_number(field, self.parse(field, text, (int, float), "number"))
+
+    def parse(self, field: FieldDescriptor, text: str, types: tuple[type, ...], name: str) -> Any:
+        """A number or a boolean that was given as text: the text is JSON in its turn."""
         try:
-            if field.type == FieldDescriptor.TYPE_BYTES:
-                try:
-                    return decode_base64(text)
-                except ValueError as e:
-                    raise ConversionError(f"Failed to base64 decode bytes field '{field.name}': {e}") from None
-            if kind == FieldDescriptor.CPPTYPE_STRING:
-                return text
-            if kind == FieldDescriptor.CPPTYPE_ENUM:
-                assert field.enum_type is not None
-                member = field.enum_type.values_by_name.get(text)
-                if member is None and field.is_required:
-                    raise ConversionError(f"Failed to find enum for '{text}'")
-                return None if member is None else member.number
-            if kind == FieldDescriptor.CPPTYPE_BOOL:
-                return _number_from_text(text, field, "boolean")
-            if kind in _DOUBLES and text in _INFINITY:
-                return _INFINITY[text]
-            return self.from_number(field, _number_from_text(text, field, "number"))
-        except ConversionError as e:
-            raise self.refuse(str(e)) if not e.path else e from None
+            value = json_text.parse(text.encode(errors="surrogateescape"))
+        except JsonSyntaxError as error:
+            reason = str(error)
+        else:
+            if value.__class__ in types:
+                return value
+            reason = "Unexpected JSON type parsed"
+        raise self.refuse(f"Failed to parse '{text}' as a JSON {name} for field '{field.name}': {reason}")
 
     def from_number(self, field: FieldDescriptor, value: float) -> int | float:
+        is_double = isinstance(value, float) or not -(2**63) <= value < 2**63
         if field.cpp_type in _DOUBLES:
             return float(value)
         bits, signed = _INTEGERS[field.cpp_type]
+        first, last = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
         whole = int(value)
-        if isinstance(value, float) and not (
-            -(2**63) <= whole < 2**63 or (not signed and bits == 64 and 0 <= whole < 2**64)
-        ):
-            # A double outside the range of the integer: what C++ makes of it depends on the processor.
-            raise self.refuse(f"The number {format_double(value)} is out of range for field '{field.name}'")
+        if first <= whole <= last:
+            return whole
+        if is_double:
+            # What C++ makes of a double outside the range of the integer is undefined, and a surprise anywhere.
+            raise self.refuse(f"The number {format_double(float(value))} is out of range for field '{field.name}'")
         whole &= 2**bits - 1
-        return whole - 2**bits if signed and whole >= 2 ** (bits - 1) else whole
+        return whole if whole <= last else whole - 2**bits

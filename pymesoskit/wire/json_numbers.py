@@ -1,9 +1,10 @@
 """How Mesos writes doubles in JSON.
 
-Mesos prints with RapidJSON 1.1, whose algorithm is Grisu2 (Florian Loitsch, "Printing Floating-Point Numbers Quickly and Accurately
-with Integers", 2010): the digits always read back as the same double, but in some cases in a thousand they are not the shortest ones,
-and 17 digits are not rounded to the nearest. Python's ``repr`` is always shortest and nearest, so it cannot stand in: 0.1 + 0.2 is
-``0.30000000000000007`` here. Source: docs/reference/json-and-resources.md ("Output").
+Mesos prints with RapidJSON 1.1, whose algorithm is Grisu2 (Florian Loitsch, "Printing Floating-Point Numbers Quickly
+and Accurately with Integers", 2010): the digits always read back as the same double, but in some cases in a thousand
+they are not the shortest ones, and 17 digits are not rounded to the nearest. Python's ``repr`` is always shortest and
+nearest, so it cannot stand in: 0.1 + 0.2 is ``0.30000000000000007`` here. Source: docs/reference/json-and-resources.md
+("Output").
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def _power_of_ten(exponent: int) -> tuple[int, int]:
 
 
 def _cached_power(binary_exponent: int) -> tuple[int, int, int]:
-    """(significand, binary exponent, decimal exponent) of the power of ten, of every eighth, that scales the number conveniently."""
+    """(significand, binary exponent, decimal exponent) of the power of ten, of every eighth, that scales the number
+    conveniently.
+    """
     estimate = (-61 - binary_exponent) * 0.30102999566398114 + 347
     index = (math.ceil(estimate) >> 3) + 1
     decimal = -348 + (index << 3)

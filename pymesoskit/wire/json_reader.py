@@ -1,8 +1,8 @@
 """Mesos JSON to messages (docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md).
 
-There are two ways, with one result. Here is the quick one: a parsed document is looked over by tables made once per message type, and if all
-in it is plain (known fields, values of the fields' own types), the protobuf runtime builds the message from it in one go.
-Whatever is not plain, and every error, goes the long way (``json_converter``).
+There are two ways, with one result. Here is the quick one: a parsed document is looked over by tables made once per
+message type, and if all in it is plain (known fields, values of the fields' own types), the protobuf runtime builds the
+message from it in one go. Whatever is not plain, and every error, goes the long way (``json_converter``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def _from_json(data: bytes, message_type: type[M]) -> M:
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A large document is a million new objects and no garbage: looking for some again and again doubles the time, and more the larger it is."""
+    """A large document is a million new objects and no garbage:
+
+    looking for some again and again doubles the time, and more the larger it is.
+    """
     if not gc.isenabled():
         yield
         return
@@ -112,15 +115,17 @@ class _NotPlain(Exception):
 class _Shape:
     """What is plain in messages of one type.
 
-    The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and what is out of range. It would accept, and
-    Mesos would not, or would understand otherwise: numbers for enums and bools, bools for numbers, a text for a list of texts,
-    several members of a oneof. Fields that are missing here (maps; messages within their own kind, which may be deep) go the long way.
+    The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and what is out of range. It
+    would accept, and Mesos would not, or would understand otherwise: numbers for enums and bools, bools for numbers, a
+    text for a list of texts, several members of a oneof. Fields that are missing here (maps; messages within their own
+    kind, which may be deep) go the long way.
     """
 
     __slots__ = ("fields", "oneofs")
 
     def __init__(self) -> None:
-        #: ``str``, ``bool``, ``float``, ``_Integer``, ``bytes``: the type of the value. A shape, or one in a list: of a message, or of many.
+        #: ``str``, ``bool``, ``float``, ``_Integer``, ``bytes``: the type of the value. A shape, or one in a list: of a
+        #: message, or of many.
         self.fields: dict[str, type | _Shape | list[type | _Shape]] = {}
         self.oneofs: list[set[str]] = []
 
@@ -159,7 +164,9 @@ def _plain_value(field: FieldDescriptor) -> type | _Shape | None:
 
 
 def _check(shape: _Shape, document: dict[str, Any]) -> None:
-    """Raises ``_NotPlain`` unless the runtime can build the message from the document, once the bytes in it are decoded, as is done here."""
+    """Raises ``_NotPlain`` unless the runtime can build the message from the document, once the bytes in it are
+    decoded, as is done here.
+    """
     fields = shape.fields
     for key, value in document.items():
         want = fields.get(key)
@@ -170,9 +177,9 @@ def _check(shape: _Shape, document: dict[str, Any]) -> None:
             if value > _LAST_64_BIT:
                 raise _NotPlain
         elif want.__class__ is _Shape and have is dict:
-            _check(want, value)  # type: ignore[arg-type]  # a shape, as its class says
+            _check(want, value)
         elif want.__class__ is list and have is list:
-            _check_items(want[0], value)  # type: ignore[index]  # a list, as its class says
+            _check_items(want[0], value)
         elif want is bytes and have is str:
             try:
                 document[key] = binascii.a2b_base64(value, strict_mode=True)
@@ -190,6 +197,6 @@ def _check_items(want: type | _Shape, items: list[Any]) -> None:
         for item in items:
             if item.__class__ is not dict:
                 raise _NotPlain
-            _check(want, item)  # type: ignore[arg-type]  # a shape, as its class says
+            _check(want, item)
     elif any(item.__class__ is not want for item in items):
         raise _NotPlain

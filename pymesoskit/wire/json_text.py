@@ -1,9 +1,9 @@
 """JSON as text: which texts Mesos accepts, what it says of the others, and how it writes numbers and strings.
 
-Mesos reads with picojson, which is laxer than the standard here (``01`` and ``1.`` are numbers) and stricter there (no lone
-surrogates, at most 200 containers deep). ``parse`` is an exact reader, one character at a time, in the order in which picojson looks at
-them, because error texts show where it stopped. ``loads`` lets Python's own parser, written in C, do the work wherever both must agree. Source:
-docs/reference/json-and-resources.md.
+Mesos reads with picojson, which is laxer than the standard here (``01`` and ``1.`` are numbers) and stricter there (no
+lone surrogates, at most 200 containers deep). ``parse`` is an exact reader, one character at a time, in the order in
+which picojson looks at them, because error texts show where it stopped. ``loads`` lets Python's own parser, written in
+C, do the work wherever both must agree. Source: docs/reference/json-and-resources.md.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
 def loads(data: bytes) -> Value:
     """The value of a JSON text. Raises JsonSyntaxError with Mesos's words.
 
-    Of keys that are given twice the last counts. Text that is no UTF-8 has surrogate escapes. In two points the value may be other than
-    that of ``parse``: see ``may_differ``.
+    Of keys that are given twice the last counts. Text that is no UTF-8 has surrogate escapes. In two points the value
+    may be other than that of ``parse``: see ``may_differ``.
     """
     if b"\\ud" in data or b"\\uD" in data:  # surrogates, perhaps lone ones
         return parse(data)
@@ -61,7 +61,10 @@ def loads(data: bytes) -> Value:
 
 
 def may_differ(value: Value) -> bool:
-    """Whether a value that ``loads`` made may be other than what ``parse`` makes: too deep, or with integers of more than 64 bits."""
+    """Whether a value that ``loads`` made may be other than what ``parse`` makes:
+
+    too deep, or with integers of more than 64 bits.
+    """
     level = [value]
     for _ in range(MAX_DEPTH):
         inner: list[Value] = []
@@ -109,11 +112,16 @@ class _Reader:
         self.data = data
         self.at = 0
 
-    def fail(self, at: int) -> NoReturn:
-        """The reader got stuck: the rest of the line from ``at`` on is in the message."""
+    def fail(self, at: int, *, consumed: bool = False) -> NoReturn:
+        """The reader got stuck: the rest of the line from ``at`` on is in the message.
+
+        ``consumed`` says that it had not looked at that character yet. A line is counted when the character after it is
+        read.
+        """
         rest = self.data[at:].split(b"\n", 1)[0]
         shown = bytes(byte for byte in rest if byte >= 0x20)
-        line = 1 + self.data.count(b"\n", 0, at if at < len(self.data) else max(0, at - 1))
+        read = max(0, at - 1) if consumed or at >= len(self.data) else at
+        line = 1 + self.data.count(b"\n", 0, read)
         raise JsonSyntaxError(f"syntax error at line {line} near: {shown.decode(errors='surrogateescape')}")
 
     def skip(self) -> None:
@@ -144,9 +152,9 @@ class _Reader:
             if depth >= MAX_DEPTH:
                 self.fail(self.at)
             return self.array(depth + 1) if first == 0x5B else self.object(depth + 1)
-        if 0x30 <= first <= 0x39 or first == 0x2D:
-            return self.number()
-        self.fail(self.at)
+        if not (0x30 <= first <= 0x39 or first == 0x2D):
+            self.fail(self.at)
+        return self.number()
 
     def array(self, depth: int) -> list[Value]:
         items: list[Value] = []
@@ -222,22 +230,22 @@ class _Reader:
             elif escape == 0x75:
                 out += self.codepoint()
             else:
-                self.fail(self.at)
+                self.fail(self.at, consumed=True)
 
     def codepoint(self) -> bytes:
+        r"""What follows ``\u``: four hexadecimal digits, or a surrogate pair."""
         point = self.quad()
-        if 0xDC00 <= point <= 0xDFFF:
+        if 0xDC00 <= point <= 0xDFFF:  # the second of a pair, without the first
             self.fail(self.at)
-        if point >= 0xD800:
-            for wanted in b"\\u" if point <= 0xDFFF else b"":
-                if self.data[self.at : self.at + 1] != bytes([wanted]):
+        if 0xD800 <= point <= 0xDBFF:
+            for wanted in (b"\\", b"u"):
+                if self.data[self.at : self.at + 1] != wanted:
                     self.fail(self.at)
                 self.at += 1
-            if point <= 0xDFFF:
-                second = self.quad()
-                if not 0xDC00 <= second <= 0xDFFF:
-                    self.fail(self.at)
-                point = 0x10000 + ((point - 0xD800) << 10) + (second - 0xDC00)
+            second = self.quad()
+            if not 0xDC00 <= second <= 0xDFFF:
+                self.fail(self.at)
+            point = 0x10000 + ((point - 0xD800) << 10) + (second - 0xDC00)
         return chr(point).encode()
 
     def quad(self) -> int:
@@ -252,7 +260,7 @@ class _Reader:
 
 
 def quote(text: str) -> str:
-    """A JSON string: control characters as ``\\u001F``, all else as it is."""
+    """A JSON string: control characters in upper-case escapes, all else as it is."""
     quoted = encode_basestring(text)
     return with_upper_case_escapes(quoted) if "\\u" in quoted else quoted
 
@@ -261,7 +269,7 @@ _ESCAPE = re.compile(r"\\(?:u00[01][0-9a-f]|.)")
 
 
 def with_upper_case_escapes(text: str) -> str:
-    """JSON text as Python writes it, its ``\\u001f`` made ``\\u001F``."""
+    """JSON text as Python writes it, with the escapes of control characters in upper case."""
     return _ESCAPE.sub(lambda m: m[0] if m[0][1] != "u" else "\\u" + m[0][2:].upper(), text)
 
 

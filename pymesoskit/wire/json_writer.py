@@ -1,12 +1,13 @@
 """Messages to Mesos JSON (docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md).
 
-Fields come in the order of their declaration: those that are set, and of the others those that declare a default, unless they are
-deprecated.
+Fields come in the order of their declaration: those that are set, and of the others those that declare a default,
+unless they are deprecated.
 
-The text is made from the message's own encoding, not from the message: reading a field of a protobuf message from Python costs more
-than all else here, most of all for nested messages, each of which becomes an object. What to write for a field is worked out once per
-message type (``_Plan``). Small messages are the same again and again (ids, roles, resources of one size), so each plan remembers the texts
-of the last ones. How numbers and strings look is told by ``json_numbers`` and ``json_text``.
+The text is made from the message's own encoding, not from the message: reading a field of a protobuf message from
+Python costs more than all else here, most of all for nested messages, each of which becomes an object. What to write
+for a field is worked out once per message type (``_Plan``). Small messages are the same again and again (ids, roles,
+resources of one size), so each plan remembers the texts of the last ones. How numbers and strings look is told by
+``json_numbers`` and ``json_text``.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class _Plan:
     __slots__ = ("blank", "brackets", "frame", "known", "rules")
 
     def __init__(self, *, is_map_entry: bool) -> None:
-        #: What stands before, between and behind the fields. A map's entry is a message of two, written as a member of an object.
+        #: What stands before, between and behind the fields. A map's entry is a message of two, written as a member of
+        #: an object.
         self.frame = ("", ":", "") if is_map_entry else ("{", ",", "}")
         #: By place: what is written for a field that is not set, "" for nothing.
         self.blank: list[str] = []
@@ -113,7 +115,10 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def _kind(field: FieldDescriptor, plans: dict[str, _Plan]) -> tuple[int, Any]:
-    """The field's kind, and what that kind needs: the plan of a message, the texts of an enum, the way to read an integer."""
+    """The field's kind, and what that kind needs:
+
+    the plan of a message, the texts of an enum, the way to read an integer.
+    """
     match field.type:
         case FieldDescriptor.TYPE_MESSAGE:
             assert field.message_type is not None
@@ -196,8 +201,8 @@ def _write(plan: _Plan, data: bytes, at: int, end: int) -> str:
             items[place] = [text]
             texts[place] = prefix
     for place, found in items.items():
-        opening, closing = plan.brackets[place]
-        texts[place] += f"{opening}{','.join(found)}{closing}"
+        brackets = plan.brackets[place]
+        texts[place] += f"{brackets[0]}{','.join(found)}{brackets[1]}"
     opening, separator, closing = plan.frame
     return opening + separator.join(filter(None, texts)) + closing
 

@@ -1,11 +1,15 @@
-"""RecordIO: each record is its length in decimal digits, a newline, and its bytes (docs/reference/scheduler-api.md 1.1).
+"""RecordIO: each record is its length in decimal digits, a newline, and its bytes (docs/reference/scheduler-api.md
+1.1).
 
 No I/O here: bytes in, records out. Reading is linear in the input however it is cut into chunks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 from pymesoskit.wire.errors import MalformedLength, RecordTooLarge, TruncatedRecord
 
@@ -26,8 +30,9 @@ def encode_records(records: Iterable[bytes]) -> bytes:
 class RecordDecoder:
     """Takes a stream apart into records.
 
-    ``max_record_size`` (bytes) bounds what one record may make it keep; by default nothing does: an OFFERS event of a large cluster
-    is as large as it is. After an error the decoder is of no further use: every later ``feed`` raises the same error.
+    ``max_record_size`` (bytes) bounds what one record may make it keep; by default nothing does: an OFFERS event of a
+    large cluster is as large as it is. After an error the decoder is of no further use: every later ``feed`` raises the
+    same error.
     """
 
     def __init__(self, max_record_size: int | None = None) -> None:
@@ -70,7 +75,10 @@ class RecordDecoder:
         return records
 
     def eof(self) -> None:
-        """Says that the stream has ended. Raises TruncatedRecord unless that is between two records, or the error still to tell."""
+        """Says that the stream has ended.
+
+        Raises TruncatedRecord unless that is between two records, or the error still to tell.
+        """
         if self._error is not None:
             raise self._error
         if self._want is not None:
