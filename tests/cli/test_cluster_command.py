@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -154,9 +153,9 @@ def test_tasks_end_with_the_cluster(launch, tmp_path: Path) -> None:
 def test_the_temporary_directory_goes_with_the_cluster(launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     cluster = launch("--agent", AGENT)
-    assert len(os.listdir(tmp_path)) == 1
+    assert len(list(tmp_path.iterdir())) == 1
     cluster.end()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 # Wrong input: one line on stderr, exit code 2, nothing on stdout

@@ -133,7 +133,7 @@ class ServerConnection(asyncio.Protocol):
             self._flush()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more. It still gets whole answers, but a subscriber that closes its side is gone, and
+        """The client sends nothing more. It still gets whole answers; but a subscriber that closes its side is gone, and
         so is who waits for something that the handler would stop for a client that is gone.
         """
         self._closing = True

@@ -1,0 +1,167 @@
+"""Flags of mesos-master and mesos-agent: names, syntax, defaults, errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pymesoskit.testing.flag_syntax import Rate, parse_duration, parse_size, print_duration, print_size
+from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
+
+SNAPSHOTS = Path(__file__).parents[1] / "conformance" / "recorded" / "snapshots"
+
+
+def recorded_master_flags() -> dict[str, str]:
+    answer = json.loads((SNAPSHOTS / "master.GET_FLAGS.json").read_text())
+    return {flag["name"]: flag["value"] for flag in answer["get_flags"]["flags"]}
+
+
+def recorded_agent_flags() -> dict[str, str]:
+    return json.loads((SNAPSHOTS / "agent.flags.json").read_text())["flags"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "recorded"), [(MasterFlags, recorded_master_flags()), (AgentFlags, recorded_agent_flags())]
+)
+def test_what_real_ones_show_is_read_and_shown_the_same(kind, recorded: dict[str, str]) -> None:
+    assert kind.from_texts(recorded).as_text() == recorded
+
+
+@pytest.mark.parametrize(
+    ("kind", "recorded", "given_"),
+    [
+        (
+            MasterFlags,
+            recorded_master_flags(),
+            {"advertise_ip", "allocation_interval", "hostname", "ip", "port", "registry", "work_dir"},
+        ),
+        (
+            AgentFlags,
+            recorded_agent_flags(),
+            {
+                "advertise_ip", "attributes", "fetcher_cache_dir", "hostname", "hostname_lookup", "ip", "isolation",
+                "launcher", "master", "port", "resources", "runtime_dir", "systemd_enable_support", "work_dir",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_defaults_are_those_of_mesos(kind, recorded: dict[str, str], given_: set[str]) -> None:
+    shown = kind().as_text()
+    assert {name for name, value in recorded.items() if shown.get(name) != value} <= given_
+    assert set(shown) <= set(recorded)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "printed"),
+    [
+        ("500ms", 0.5, "500ms"),
+        ("0ns", 0, "0ns"),
+        ("0secs", 0, "0ns"),
+        ("1secs", 1, "1secs"),
+        ("1.5secs", 1.5, "1500ms"),
+        ("90secs", 90, "90secs"),
+        ("60secs", 60, "1mins"),
+        ("1.5hrs", 5400, "90mins"),
+        ("10days", 864000, "10days"),
+        ("2weeks", 1209600, "2weeks"),
+        ("250us", 0.00025, "250us"),
+    ],
+)
+def test_durations(text: str, seconds: float, printed: str) -> None:
+    assert parse_duration(text) == seconds
+    assert print_duration(seconds) == printed
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 secs", "secs", "5seconds", "1h", "five secs", "5SECS", "1e3secs"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(FlagError, match="flag agent_ping_timeout of mesos-master: bad value"):
+        MasterFlags.from_texts({"agent_ping_timeout": text})
+
+
+@given(st.integers(0, 10**15))
+def test_printed_durations_are_read_again(microseconds: int) -> None:
+    seconds = microseconds / 1e6
+    assert parse_duration(print_duration(seconds)) == pytest.approx(seconds, abs=1e-9, rel=1e-12)
+
+
+@given(st.integers(0, 1 << 60))
+def test_printed_sizes_are_read_again(size: int) -> None:
+    assert parse_size(print_size(size)) == size
+
+
+def test_values_have_types() -> None:
+    flags = MasterFlags.parse(
+        [
+            "agent_removal_rate_limit=1/10mins",
+            "roles=web,ads",
+            "weights=ads=3,web=0.5",
+            "recovery_agent_removal_limit=50%",
+            "root_submissions=false",
+            "offer_constraints_re2_max_mem=8KB",
+            "credentials=file:///etc/credentials",
+        ]
+    )
+    assert flags.agent_removal_rate_limit == Rate(1, 600)
+    assert flags.roles == ("web", "ads")
+    assert flags.weights == (("ads", 3), ("web", 0.5))
+    assert flags.recovery_agent_removal_limit == 0.5
+    assert flags.root_submissions is False
+    assert flags.offer_constraints_re2_max_mem == 8192
+    assert flags.credentials == "/etc/credentials"
+    assert flags.as_text()["weights"] == "ads=3,web=0.5"
+    assert flags.as_text()["agent_removal_rate_limit"] == "1/10mins"
+
+
+def test_a_domain_is_given_in_json_or_a_file(tmp_path: Path) -> None:
+    text = '{"fault_domain": {"region": {"name": "eu"}, "zone": {"name": "eu-1"}}}'
+    (tmp_path / "domain").write_text(text)
+    for value in (text, str(tmp_path / "domain"), f"file://{tmp_path / 'domain'}"):
+        domain = AgentFlags.from_texts({"domain": value}).domain
+        assert domain is not None
+        assert domain.fault_domain.zone.name == "eu-1"
+
+
+def test_older_names_are_known() -> None:
+    assert MasterFlags.parse(["slave_ping_timeout=2secs"]).agent_ping_timeout == 2
+    with pytest.raises(FlagError, match="given twice, as 'agent_ping_timeout' too"):
+        MasterFlags.parse(["agent_ping_timeout=2secs", "slave_ping_timeout=2secs"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("agent_ping_timeout=10ms", "bad value '10ms', expected a duration from 1secs to 15mins"),
+        ("agent_reregister_timeout=1mins", "bad value '1mins', expected a duration of at least 10mins"),
+        ("offer_timeout=0secs", "bad value '0secs', expected a duration of more than 0"),
+        ("max_agent_ping_timeouts=0", "bad value '0', expected a whole number of at least 1"),
+        ("root_submissions=yes", "bad value 'yes', expected true or false"),
+        ("recovery_agent_removal_limit=101%", "expected a percentage from 0% to 100%"),
+        ("agent_removal_rate_limit=0/1secs", r"expected a rate COUNT/DURATION such as 1/10mins"),
+        ("role_sorter=fair", "expected one of drf, random"),
+        ("weights=ads", "expected role=weight,role=weight"),
+        ("weights=ads=-1", "expected role=weight,role=weight"),
+        ("min_allocatable_resources=cpus", "expected sets of quantities such as"),
+        ("domain={", "expected a DomainInfo in JSON"),
+        ("domain=/nowhere", r"cannot read /nowhere: No such file or directory"),
+        ("nonsense", "flag 'nonsense' of mesos-master: expected NAME=VALUE"),
+        ("allocation_intervall=1secs", r"did you mean 'allocation_interval'\? Known are: acls, advertise_ip,"),
+    ],
+)
+def test_errors_name_the_flag_the_value_and_what_is_expected(setting: str, said: str) -> None:
+    with pytest.raises(FlagError, match=said) as raised:
+        MasterFlags.parse([setting])
+    assert "mesos-master" in str(raised.value)
+
+
+def test_values_given_by_type_are_checked_too() -> None:
+    with pytest.raises(FlagError, match="flag agent_ping_timeout of mesos-master: bad value '100ms'"):
+        MasterFlags(agent_ping_timeout=0.1)
+
+
+def test_a_flag_is_given_once() -> None:
+    with pytest.raises(FlagError, match="flag 'roles' of mesos-master is given twice"):
+        MasterFlags.parse(["roles=a", "roles=b"])
