@@ -232,7 +232,7 @@ class _Converter:
             reason = "Unexpected JSON type parsed"
         raise self.refuse(f"Failed to parse '{text}' as a JSON {name} for field '{field.name}': {reason}")
 
-    def from_number(self, field: FieldDescriptor, value: float) -> int | float:
+    def from_number(self, field: FieldDescriptor, value: Any) -> int | float:
         is_double = isinstance(value, float) or not -(2**63) <= value < 2**63
         if field.cpp_type in _DOUBLES:
             return float(value)
@@ -244,5 +244,5 @@ class _Converter:
         if is_double:
             # What C++ makes of a double outside the range of the integer is undefined, and a surprise anywhere.
             raise self.refuse(f"The number {format_double(float(value))} is out of range for field '{field.name}'")
-        whole &= 2**bits - 1
-        return whole if whole <= last else whole - 2**bits
+        wrapped = whole & (1 << bits) - 1
+        return wrapped if wrapped <= last else wrapped - (1 << bits)
