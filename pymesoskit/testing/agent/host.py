@@ -20,6 +20,7 @@ from pymesoskit.testing.agent.builtin_executor import Line, Spec
 from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.containers import ContainerTree
 from pymesoskit.testing.agent.default_executor import DefaultExecutor
+from pymesoskit.testing.agent.disk_meter import ThreadMeter
 from pymesoskit.testing.agent.environment import inherited
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
@@ -121,6 +122,7 @@ class Host:
             rng,
             pace,
         )
+        self.meter = ThreadMeter(actor)
         self.nested = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
         self._agent: AgentPort | None = None
@@ -306,6 +308,7 @@ class Host:
             self._own_prober.close()
         if self._own_fetcher is not None:
             self._own_fetcher.close()
+        self.meter.close()
 
     def _end_all(self) -> None:
         for container in self.containers():

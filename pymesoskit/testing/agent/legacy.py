@@ -193,6 +193,9 @@ def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatist
     held = amounts(executor.resources()).to_messages()
     statistics.cpus_limit = sum(item.scalar.value for item in held if item.name == "cpus")
     statistics.mem_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "mem") * 2**20)
+    if executor.disk_used is not None:
+        statistics.disk_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "disk") * 2**20)
+        statistics.disk_used_bytes = executor.disk_used
     return statistics
 
 

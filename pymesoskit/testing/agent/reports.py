@@ -17,7 +17,7 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.layout import RunLayout
@@ -65,8 +65,11 @@ class Reports:
         *,
         executor: Executor | None = None,
         with_container: bool = True,
+        limited: Iterable[mesos.Resource] = (),
     ) -> None:
-        """An update that the agent itself makes; ``executor`` is the one whose end or state it tells of."""
+        """An update that the agent itself makes; ``executor`` is the one whose end or state it tells of, ``limited``
+        the resources of which it used too much.
+        """
         core = self._core
         status = mesos.TaskStatus(
             state=state,  # type: ignore[arg-type]
@@ -78,6 +81,8 @@ class Reports:
         )
         status.task_id.value = task_id
         status.agent_id.CopyFrom(core.info.id)
+        if limited:
+            status.limitation.resources.extend(limited)
         framework = core.frameworks.get(framework_id)
         if executor is not None:
             status.executor_id.CopyFrom(executor.info.executor_id)

@@ -152,6 +152,7 @@ class Ending:
     state: int | None = None
     reason: int | None = None
     message: str | None = None
+    limited: tuple[mesos.Resource, ...] = ()  # what was exceeded, if that is why
 
 
 @define(eq=False)
@@ -176,6 +177,7 @@ class Executor:
     exit_status: int | None = None
     pid: int = 0
     container_status: mesos.ContainerStatus | None = None  # what the agent adds to statuses, once known
+    disk_used: int | None = None  # bytes that its sandbox took when it was last measured, if it ever was
 
     @property
     def id(self) -> str:
