@@ -268,6 +268,7 @@ class ClusterAgent(Member):
         self._lives = 0
         self._reason: str | None = None  # why the last life ended
         self._host: Host | None = None
+        self._executor_server: HttpServer | None = None  # on the unix domain socket, if the flags ask for one
 
     @property
     def running(self) -> bool:
@@ -363,6 +364,27 @@ class ClusterAgent(Member):
         if self._process is None:
             raise ClusterError(f"{self.name} ended at once: {self._reason}")
         self.answer(agent.http)
+        if agent.executor_socket is not None and stage.loop is not None:
+            self._socket = HttpServer(
+                stage.loop, agent.handle_executor_socket, stage.history, f"{self.name}, socket of executors"
+            )
+            self._socket.open_unix(agent.executor_socket)
+        self._open_executor_socket(agent)
+
+    def _open_executor_socket(self, agent: Agent) -> None:
+        if agent.executor_socket is not None and self.stage.loop is not None:
+            agent.executor_socket.unlink(missing_ok=True)  # left behind by a cluster that was killed
+            self._executor_server = HttpServer(
+                self.stage.loop, agent.handle_executor_socket, self.stage.history, f"{self.name}, executors"
+            )
+            self._executor_server.open_unix(agent.executor_socket)
+
+    def hang_up(self) -> None:
+        """The process is gone, its connections break."""
+        super().hang_up()
+        if self._executor_server is not None:
+            self._executor_server.close()
+            self._executor_server = None
 
     def end(self) -> None:
         """Ends the life."""
@@ -405,13 +427,15 @@ class ClusterAgent(Member):
 
     def _pause(self) -> None:
         self._alive().freeze()
-        if self.server is not None:
-            self.server.freeze()
+        for server in (self.server, self._socket):
+            if server is not None:
+                server.freeze()
 
     def _resume(self) -> None:
         self._alive().thaw()
-        if self.server is not None:
-            self.server.thaw()
+        for server in (self.server, self._socket):
+            if server is not None:
+                server.thaw()
 
     def _alive(self) -> Agent:
         if self._process is None:
@@ -422,6 +446,9 @@ class ClusterAgent(Member):
         self._process = None
         self._reason = reason
         self.hang_up()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Resources, ResourcesError
+from pymesoskit.testing.agent.auth import ExecutorAuthenticator, agent_authenticator, guarded
 from pymesoskit.testing.agent.container_api import ContainerApi
 from pymesoskit.testing.agent.core import Core, Journal
 from pymesoskit.testing.agent.draining import Draining
+from pymesoskit.testing.agent.environment import executor_socket
 from pymesoskit.testing.agent.executor_api import ExecutorApi
 from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.launch import Launching
@@ -25,6 +27,7 @@ from pymesoskit.testing.agent.sandboxes import Sandboxes
 from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.files import FileRoots, routes
+from pymesoskit.testing.http import Response
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -51,6 +54,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
@@ -106,7 +110,9 @@ class Agent:
         )
         self._files = FileRoots()
         self._sandboxes = Sandboxes(self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom)
-        self._executors = Executors(core, self._sandboxes)
+        core.executor_socket = executor_socket(flags, host.work_dir)
+        authenticator = ExecutorAuthenticator(flags)
+        self._executors = Executors(core, self._sandboxes, authenticator)
         self._reports = self._executors.reports
         self._launching = Launching(core, self._executors)
         self._operations = Operations(core)
@@ -115,20 +121,12 @@ class Agent:
         self._registration = Registration(
             core, detector, connected=self._connected, disconnected=self._disconnected, ended=self._end
         )
-        self._executor_api = ExecutorApi(core, self._executors)
+        self._executor_api = ExecutorApi(core, self._executors, authenticator)
         operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core))
-        self._router = Router(
-            PROCESS,
-            {
-                "/api/v1": operator_api.handle,
-                "/api/v1/executor": self._executor_api.handle,
-                **Legacy(core, self._reports).routes(),
-                **routes(self._files),
-            },
-        )
-        self._executor_socket_router = Router(
-            PROCESS, {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
-        )
+        api = {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
+        legacy = Legacy(core, self._reports).routes()
+        self._router = Router(PROCESS, guarded(agent_authenticator(flags), {**api, **legacy, **routes(self._files)}))
+        self._executor_socket_router = Router(PROCESS, api)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RunTask: self._launching.run_task,
             RunTaskGroup: self._launching.run_group,
@@ -149,6 +147,11 @@ class Agent:
     def agent_id(self) -> str:
         """Its id; "" before it has one."""
         return self.core.agent_id
+
+    @property
+    def executor_socket(self) -> Path | None:
+        """Where executors expect a unix domain socket; whoever opens sockets opens it. None unless the flags ask."""
+        return self.core.executor_socket
 
     @property
     def phase(self) -> Phase:
@@ -271,8 +274,11 @@ class Agent:
         return self._router.paths()
 
     def handle_executor_socket(self, request: Request, responder: Responder) -> None:
-        """Serves the unix domain socket of executors: the v1 API only."""
-        self.lifeline.deliver(self._executor_socket_router, request, responder)
+        """Serves the unix domain socket of executors (``executor_socket``): the v1 API only."""
+        if self._executor_socket_router.find(request.path) is None:
+            responder.respond(Response.text(403, "403 Forbidden."))
+        else:
+            self.lifeline.deliver(self._executor_socket_router, request, responder)
 
     # Messages
 

@@ -13,6 +13,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pymesoskit.resources import Resources
     from pymesoskit.testing.agent.detector import Endpoint
@@ -57,6 +58,7 @@ class Core:
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
+    executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
     phase: Phase = Phase.RECOVERING
     master: Address | None = None
     frameworks: dict[str, Framework] = field(factory=dict)

@@ -5,6 +5,7 @@ Source: docs/reference/agent-executor.md 7 (and the lines measured at its top).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -13,10 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pymesoskit.testing.agent.detector import Endpoint
+    from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.wire.v1 import mesos
 
 #: What a command finds its programs by if nobody says otherwise.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: How long the path of a unix domain socket is at most, its end included.
+MAX_SOCKET_PATH = 108
 
 _OURS = ("MESOS_", "LIBPROCESS_")
 
@@ -32,6 +37,19 @@ class AgentSettings:
     http_command_executor: bool = False
     environment: Mapping[str, str] | None = None  # --executor_environment_variables: replaces what is inherited
     domain_socket: str | None = None
+
+
+def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:
+    """Where the unix domain socket of executors is. Raises ValueError if its path is too long for one."""
+    if not flags.http_executor_domain_sockets or work_dir is None:
+        return None
+    path = Path(flags.domain_socket_location) if flags.domain_socket_location else work_dir / "agent.sock"
+    if len(str(path)) >= MAX_SOCKET_PATH:
+        raise ValueError(
+            f"Domain socket location '{path}' must have less than {MAX_SOCKET_PATH} characters"
+            " (see --domain_socket_location)"
+        )
+    return path
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from pymesoskit.testing.agent.auth import ExecutorAuthenticator, check_claims
 from pymesoskit.testing.agent.identity import is_uuid
 from pymesoskit.testing.agent.state import Executor, ExecutorState, Framework, Phase
 from pymesoskit.testing.api import Event, EventStream, check_method, negotiate, parse_call, refuse
@@ -74,13 +75,15 @@ class HttpConnection:
 class ExecutorApi:
     """The endpoint; ``handle`` serves it. It also takes the calls of built-in executors."""
 
-    def __init__(self, core: Core, executors: Executors) -> None:
+    def __init__(self, core: Core, executors: Executors, authenticator: ExecutorAuthenticator) -> None:
         self._core = core
+        self._authenticator = authenticator
         self._executors = executors
 
     def handle(self, request: Request, responder: Responder) -> None:
         """Serves one request. Raises ``Refused``."""
         core = self._core
+        claims = self._authenticator.authenticate(request)
         check_method(request, "POST")
         call = parse_call(request, executor_v1.Call)
         error = validation_error(call)
@@ -98,6 +101,7 @@ class ExecutorApi:
         executor = framework.executors.get(call.executor_id.value)
         if executor is None:
             raise refuse(400, "Executor cannot be found")
+        check_claims(claims, fid=framework.id, eid=executor.id, cid=executor.container_id)
         if executor.state is ExecutorState.REGISTERING and call.type != executor_v1.Call.SUBSCRIBE:
             raise refuse(403, "Executor is not subscribed")
         if call.type == executor_v1.Call.SUBSCRIBE:

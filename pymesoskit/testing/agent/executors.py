@@ -40,6 +40,7 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.agent.auth import ExecutorAuthenticator
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.launcher import Exit
     from pymesoskit.testing.agent.sandboxes import Sandboxes
@@ -70,8 +71,9 @@ class BuiltinConnection:
 class Executors:
     """See the module's text."""
 
-    def __init__(self, core: Core, sandboxes: Sandboxes) -> None:
+    def __init__(self, core: Core, sandboxes: Sandboxes, authenticator: ExecutorAuthenticator) -> None:
         self._core = core
+        self._authenticator = authenticator
         self._sandboxes = sandboxes
         self.reports = Reports(core, self.settle)
 
@@ -142,7 +144,7 @@ class Executors:
             checkpoint=framework.info.checkpoint,
             directory=executor.directory,
             shutdown_grace_period=print_duration(self._grace(executor)),
-            token=None,
+            token=self._authenticator.token(framework.id, executor.id, executor.container_id),
         )
 
     def _settings(self) -> environment.AgentSettings:
@@ -155,6 +157,7 @@ class Executors:
             subscription_backoff_max=print_duration(flags.executor_reregistration_timeout),
             http_command_executor=flags.http_command_executor,
             environment=None if variables is None else dict(variables),
+            domain_socket=None if self._core.executor_socket is None else str(self._core.executor_socket),
         )
 
     def _user(self, framework: Framework, executor: Executor, task: mesos.TaskInfo) -> str | None:
@@ -383,6 +386,7 @@ class Executors:
                 mesos.TaskStatus.REASON_EXECUTOR_TERMINATED if ending.reason is None else ending.reason,
                 ending.message or "Executor terminated",
                 executor=executor,
+                limited=ending.limited,
             )
 
     def settle(self, framework: Framework, executor: Executor) -> None:

@@ -1,0 +1,109 @@
+"""Who may talk to an agent: the realms of its endpoints, and the tokens of its executors.
+
+The checks themselves are in ``testing/authentication.py`` and ``tokens.py``. Source: docs/reference/operator-api.md 1,
+agent-executor.md 6.1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.agent.tokens import TokenError, sign, verify
+from pymesoskit.testing.api import Refused, refuse
+from pymesoskit.testing.authentication import Authenticator, CredentialsError, load_credentials
+from pymesoskit.testing.http import Request, Responder, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pymesoskit.testing.flags import AgentFlags
+
+READONLY = "mesos-agent-readonly"
+READWRITE = "mesos-agent-readwrite"
+EXECUTOR = "mesos-agent-executor"
+
+#: The realm of each endpoint; the executors' own is served by ``ExecutorAuthenticator``, all others are open.
+REALMS: Mapping[str, str] = {
+    "/api/v1": READWRITE,
+    "/state": READONLY,
+    "/containers": READONLY,
+    "/monitor/statistics": READONLY,
+    "/flags": READONLY,
+    "/containerizer/debug": READONLY,
+    "/metrics/snapshot": READONLY,
+    "/files/browse": READONLY,
+    "/files/read": READONLY,
+    "/files/download": READONLY,
+    "/files/debug": READONLY,
+}
+
+
+def agent_authenticator(flags: AgentFlags) -> Authenticator:
+    """The authenticator that the flags ask for. Raises ``CredentialsError``."""
+    wanted = {READONLY: flags.authenticate_http_readonly, READWRITE: flags.authenticate_http_readwrite}
+    realms = {realm for realm, needed in wanted.items() if needed}
+    if not realms:
+        return Authenticator()
+    if flags.http_credentials is None:
+        raise CredentialsError("No credentials provided for the agent's endpoints: --http_credentials names the file")
+    return Authenticator(load_credentials(flags.http_credentials), realms)
+
+
+def guarded(
+    authenticator: Authenticator, routes: Mapping[str, Callable[[Request, Responder], None]]
+) -> dict[str, Callable[[Request, Responder], None]]:
+    """The endpoints, each behind the check of its realm."""
+
+    def guard(path: str, handler: Callable[[Request, Responder], None]) -> Callable[[Request, Responder], None]:
+        realm = REALMS.get(path)
+        if realm is None or not authenticator.required(realm):
+            return handler
+
+        def checked(request: Request, responder: Responder) -> None:
+            authenticator.authenticate(request, realm)
+            handler(request, responder)
+
+        return checked
+
+    return {path: guard(path, handler) for path, handler in routes.items()}
+
+
+class ExecutorAuthenticator:
+    """Gives executors their tokens, and checks them; without ``--authenticate_http_executors`` it does neither."""
+
+    def __init__(self, flags: AgentFlags) -> None:
+        self._secret: bytes | None = None
+        if flags.authenticate_http_executors:
+            if flags.jwt_secret_key is None:
+                raise CredentialsError("--jwt_secret_key must be given with --authenticate_http_executors")
+            try:
+                self._secret = Path(flags.jwt_secret_key.removeprefix("file://")).read_bytes()
+            except OSError as error:
+                raise CredentialsError(f"Failed to read '{flags.jwt_secret_key}': {error.strerror}") from error
+
+    def token(self, framework_id: str, executor_id: str, container_id: str) -> str | None:
+        """The token of an executor, None where none is needed."""
+        if self._secret is None:
+            return None
+        return sign(self._secret, {"fid": framework_id, "eid": executor_id, "cid": container_id})
+
+    def authenticate(self, request: Request) -> dict[str, str] | None:
+        """The claims of the executor that the request comes from; None where none is needed. Raises ``Refused``."""
+        if self._secret is None:
+            return None
+        scheme, _, token = (request.header("authorization") or "").partition(" ")
+        challenge = f'Bearer realm="{EXECUTOR}"'
+        try:
+            if scheme == "Bearer" and token:
+                return verify(self._secret, token)
+        except TokenError as error:
+            challenge += f', error="invalid_token", error_description="Invalid JWT: {error}"'
+        raise Refused(Response.text(401, "401 Unauthorized.", (("WWW-Authenticate", challenge),)))
+
+
+def check_claims(claims: Mapping[str, str] | None, **expected: str) -> None:
+    """Raises ``Refused`` (403) unless the claims, if there are any, are these."""
+    for name, value in expected.items():
+        if claims is not None and claims.get(name) != value:
+            raise refuse(403, f"The executor's token does not claim '{name}' to be '{value}'")
