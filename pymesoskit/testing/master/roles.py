@@ -94,8 +94,8 @@ def frameworks_by_role(state: MasterState) -> dict[str, list[str]]:
     """The ids of the frameworks that have a role, or still hold something for it."""
     frameworks: dict[str, list[str]] = {}
     for framework in state.frameworks.values():
-        held = (framework.used.total + framework.offered.total).allocations() if framework.used.by else {}
-        for role in sorted(framework.roles | held.keys()):
+        held = framework.used.total.allocations().keys() | framework.offered.total.allocations().keys()
+        for role in sorted(framework.roles | held):
             frameworks.setdefault(role, []).append(framework.id)
     return frameworks
 

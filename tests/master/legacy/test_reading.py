@@ -47,6 +47,9 @@ class TestTasks:
             ("limit=1&offset=1", ["t1"]),
             ("offset=3", []),
             ("limit=x&offset=y", ["t2", "t1", "t3"]),
+            ("limit=-1", ["t2", "t1", "t3"]),
+            ("offset=-1", []),
+            ("limit=99999999999", ["t2", "t1", "t3"]),
         ],
     )
     def test_filters_limit_and_offset(self, running, query, expected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import model, version
@@ -22,6 +23,10 @@ CAPABILITIES = ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
 
 #: ``/tasks`` gives at most so many unless told otherwise.
 TASK_LIMIT = 100
+
+#: Limits and offsets are unsigned to Mesos: a negative limit is none, and behind a negative offset there is nothing.
+_SIZE = 2**64
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def state(core: Core, request: Request) -> Response:
@@ -117,6 +122,7 @@ def tasks(core: Core, request: Request) -> Response:
     query = request.query()
     ascending = query.get("order") == "asc"
     limit, offset = _number(query, "limit", TASK_LIMIT), _number(query, "offset", 0)
+    end = (offset + limit) % _SIZE
     found = [
         task
         for group in (core.state.frameworks, core.state.completed_frameworks)
@@ -127,7 +133,7 @@ def tasks(core: Core, request: Request) -> Response:
         if query.get("task_id") in {None, task.id}
     ]
     found.sort(key=_first_seen, reverse=not ascending)
-    return json_answer({"tasks": fragments.tasks(found[offset : offset + limit])}, request)
+    return json_answer({"tasks": fragments.tasks(found[offset:end])}, request)
 
 
 def _first_seen(task: Task) -> tuple[bool, float]:
@@ -136,9 +142,11 @@ def _first_seen(task: Task) -> tuple[bool, float]:
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    """A parameter that is a number; what is none, or negative, counts as not given."""
+    """A parameter that is a number of 32 bits, as one without a sign of 64; what is none counts as not given."""
     text = query.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else default
+    if _INTEGER.fullmatch(text) is None or not -(2**31) <= int(text) < 2**31:
+        return default
+    return int(text) % _SIZE
 
 
 def all_roles(core: Core, request: Request) -> Response:
