@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent.tokens import TokenError, sign, verify
-from pymesoskit.testing.api import Refused, refuse
+from pymesoskit.testing.api import Refused, RequestHandler, refuse
 from pymesoskit.testing.authentication import Authenticator, CredentialsError, load_credentials
 from pymesoskit.testing.http import Request, Responder, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pymesoskit.testing.flags import AgentFlags
 
@@ -50,12 +50,10 @@ def agent_authenticator(flags: AgentFlags) -> Authenticator:
     return Authenticator(load_credentials(flags.http_credentials), realms)
 
 
-def guarded(
-    authenticator: Authenticator, routes: Mapping[str, Callable[[Request, Responder], None]]
-) -> dict[str, Callable[[Request, Responder], None]]:
+def guarded(authenticator: Authenticator, routes: Mapping[str, RequestHandler]) -> dict[str, RequestHandler]:
     """The endpoints, each behind the check of its realm."""
 
-    def guard(path: str, handler: Callable[[Request, Responder], None]) -> Callable[[Request, Responder], None]:
+    def guard(path: str, handler: RequestHandler) -> RequestHandler:
         realm = REALMS.get(path)
         if realm is None or not authenticator.required(realm):
             return handler
