@@ -135,26 +135,46 @@ class Run:
             if view is None:
                 agent.block(client.bit)
                 continue
-            guaranteed, extra = self._split_for_guarantee(role, view, unsatisfied)
-            if not guaranteed:
+            found = self._guaranteed_offer(role, view, unsatisfied)
+            if found is None:
                 continue
-            offer = self._compose(role, view, guaranteed, extra)
+            offer, guaranteed, taken = found
             if offer is not view and not self._is_wanted(client, agent, offer):
                 continue
             self._offer(client, agent, offer)
-            taken = plus(guaranteed.units, extra.units)
             unsatisfied = minus(unsatisfied, taken)
             quotas.consume(role, taken)
-            debit(quotas.required, guaranteed.units)
+            debit(quotas.required, guaranteed)
             debit(quotas.available, taken)
         return not unsatisfied
+
+    def _guaranteed_offer(self, role: Role, view: Bundle, unsatisfied: Units) -> tuple[Bundle, Units, Units] | None:
+        """The offer, what of it counts for the guarantees, and what of it counts for quota; None if nothing counts."""
+        quotas = self._quotas
+        if view.is_divisible and role.parent is None:
+            # Mostly the whole view can be offered, and then amounts are all that is needed.
+            guaranteed = {n: min(amount, unsatisfied[n]) for n, amount in view.plain.items() if n in unsatisfied}
+            if not guaranteed:
+                return None
+            extra = minus(view.plain, guaranteed)
+            if (not role.limits or within_limits(extra, self._limits_left(role, guaranteed))) and (
+                not quotas.required or within_quantities(extra, quotas.surplus())
+            ):
+                return view, guaranteed, view.plain
+        certain, more = self._split_for_guarantee(role, view, unsatisfied)
+        if certain.is_empty:
+            return None
+        return self._compose(role, view, certain, more), certain.units, plus(certain.units, more.units)
+
+    def _limits_left(self, role: Role, taken: Units) -> Units:
+        return limits_minus(limits_minus(role.limits, self._quotas.consumed.get(role.path, {})), taken)
 
     def _split_for_guarantee(self, role: Role, view: Bundle, unsatisfied: Units) -> tuple[Bundle, Bundle]:
         """What of the view counts for the role's guarantees, and what more it may have beside it."""
         guaranteed = Bundle(shrink_to_quantities(view.quota_part, view.plain, unsatisfied, self._rng))
         extra = Bundle(view.quota_part - guaranteed.resources)
         if role.limits:
-            left = limits_minus(limits_minus(role.limits, self._quotas.consumed.get(role.path, {})), guaranteed.units)
+            left = self._limits_left(role, guaranteed.units)
             extra = Bundle(shrink_to_limits(extra.resources, extra.units, left, self._rng))
         if self._quotas.required and extra:
             extra = Bundle(shrink_to_quantities(extra.resources, extra.units, self._quotas.surplus(), self._rng))

@@ -1,0 +1,160 @@
+"""Single rules that the transcripts leave out: moments, bad input, timers' metrics, what stays in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.allocator import (
+    AgentOptions,
+    AllocatorOptions,
+    Filters,
+    FrameworkOptions,
+    HierarchicalAllocator,
+    Quota,
+)
+from pymesoskit.testing.allocator.filters import filter_seconds
+from pymesoskit.testing.allocator.metrics import TimerMetric
+from pymesoskit.testing.allocator.playground import Playground
+
+SMALL = "cpus:2;mem:1024"
+
+
+def one_offer(options: AllocatorOptions | None = None) -> Playground:
+    world = Playground(options)
+    world.add_framework("F", ["a"])
+    world.add_agent("A", SMALL)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("refuse_seconds", "lasts"),
+    [(0, 0), (0.25, 0.25), (7, 7), (-1, 5), (float("nan"), 5), (31536000, 31536000), (1e12, 31536000)],
+)
+def test_how_long_a_filter_lasts(refuse_seconds: float, lasts: float) -> None:
+    assert filter_seconds(refuse_seconds) == lasts
+
+
+def test_a_filter_outlives_the_run_of_the_moment_it_ends_at() -> None:
+    """Refused for exactly an interval: the next run still passes over it, the one after does not."""
+    world = one_offer()
+    world.advance(1)
+    world.decline(world.offered[0], refuse_seconds=1)
+    assert world.advance(1) == []
+    assert len(world.advance(1)) == 1
+
+
+def test_a_filter_lasts_an_interval_at_least() -> None:
+    world = one_offer(AllocatorOptions(allocation_interval=10))
+    world.decline(world.offered[0], refuse_seconds=1)
+    world.add_framework("G", ["a"], suppressed=["a"])  # asks for a run over all
+    assert world.advance(9) == []
+    assert len(world.advance(11)) == 1
+
+
+def test_the_runs_of_one_turn_are_one() -> None:
+    world = Playground()
+    world.allocator.add_framework("F", FrameworkOptions(["a"]))
+    for number in range(10):
+        world.allocator.add_agent(f"A{number}", AgentOptions("h"), Resources.parse(SMALL))
+    world.advance()
+    assert world.allocator.metrics()["allocator/mesos/allocation_runs"] == 1
+    assert len(world.offered) == 10
+
+
+def test_a_run_that_is_paused_before_its_turn_does_not_happen() -> None:
+    world = Playground()
+    world.add_framework("F", ["a"])
+    world.allocator.add_agent("A", AgentOptions("h"), Resources.parse(SMALL))
+    world.allocator.pause()
+    assert world.advance() == []
+    world.allocator.resume()
+    assert len(world.advance(1)) == 1
+
+
+class TestBadInput:
+    def test_resources_that_are_not_held_cannot_come_back(self) -> None:
+        world = one_offer()
+        with pytest.raises(ValueError, match="'F' in role 'a' does not hold cpus:3 on agent 'A', but cpus:2; mem:1024"):
+            world.allocator.recover_resources("F", "A", "a", Resources.parse("cpus:3"))
+        with pytest.raises(ValueError, match="does not hold"):
+            world.allocator.recover_resources("F", "A", "b", Resources.parse("cpus:1"))
+        assert world.allocator.metrics()["allocator/mesos/resources/cpus/offered_or_allocated"] == 2
+
+    def test_nobody_comes_twice(self) -> None:
+        world = one_offer()
+        with pytest.raises(ValueError, match="Framework 'F' is known already"):
+            world.allocator.add_framework("F", FrameworkOptions(["a"]))
+        with pytest.raises(ValueError, match="Agent 'A' is known already"):
+            world.allocator.add_agent("A", AgentOptions("A"), Resources())
+
+    def test_an_unknown_sorter(self) -> None:
+        with pytest.raises(ValueError, match="Unknown --role_sorter 'fifo': expecting one of drf, random"):
+            Playground(AllocatorOptions(role_sorter="fifo"))
+
+    def test_recovery_comes_first(self) -> None:
+        world = one_offer()
+        with pytest.raises(ValueError, match="before all agents"):
+            world.allocator.recover(1, {"a": Quota({"cpus": 1})})
+
+    def test_roles_that_a_framework_lacks_are_passed_over(self) -> None:
+        """The real allocator ends there."""
+        world = one_offer()
+        world.allocator.suppress_offers("F", ["nobody"])
+        world.allocator.revive_offers("F", ["nobody"])
+        world.decline(world.offered[0], 0)
+        assert len(world.advance(1)) == 1
+
+    def test_an_agent_may_come_while_paused(self) -> None:
+        """The real allocator ends there."""
+        world = Playground()
+        world.add_framework("F", ["a"])
+        world.allocator.pause()
+        assert world.add_agent("A", SMALL) == []
+        world.allocator.resume()
+        assert len(world.advance(1)) == 1
+
+    def test_a_deactivated_framework_that_revives_does_not_stop_the_first_stage(self) -> None:
+        """The real allocator ends there."""
+        world = Playground()
+        world.allocator.update_quota("a", {"cpus": 4}, {})
+        world.add_framework("F", ["a"])
+        world.add_framework("G", ["a"])
+        world.allocator.deactivate_framework("F")
+        world.allocator.revive_offers("F")
+        world.add_agent("A", SMALL)
+        assert world.held_by("G").cpus() == 2
+
+
+def test_overcommitted_agents_offer_nothing_until_enough_came_back() -> None:
+    world = one_offer()
+    world.add_framework("G", ["b"])
+    task = world.launch(world.offered[0])
+    world.update_total("A", "cpus:1;mem:512")
+    world.finish(task)
+    world.advance(1)
+    assert world.held_on("A") == Resources.parse("cpus:1;mem:512")
+
+
+def test_timers_show_statistics_once_there_are_two_values() -> None:
+    timer = TimerMetric("t_ms")
+    assert timer.read() == {}
+    timer.record(0.001)
+    assert timer.read() == {"t_ms": 1.0}
+    timer.record(0.003)
+    values = timer.read()
+    assert (values["t_ms"], values["t_ms/count"], values["t_ms/min"], values["t_ms/max"]) == (3.0, 2, 1.0, 3.0)
+    assert values["t_ms/p50"] == pytest.approx(2.0)
+    assert values["t_ms/p9999"] == pytest.approx(3.0, abs=0.001)
+
+
+def test_revived_filters_do_not_stay_in_memory_until_they_would_have_ended() -> None:
+    world = one_offer()
+    allocator = world.allocator
+    assert isinstance(allocator, HierarchicalAllocator)
+    for _ in range(3000):
+        offer = world.offered.pop()
+        allocator.recover_resources("F", "A", "a", offer.resources, filters=Filters(1e9))
+        allocator.revive_offers("F")
+        world.advance()
+    assert allocator._expiries._count < 3000
