@@ -288,8 +288,7 @@ class Cluster(BaseCluster):
         try:
             self._stage.work_dir = self._make_work_dir()
             self._thread.start()
-            self.call(self._listen)
-            self.call(self._begin)
+            self.call(self._open)
             self.wait_for(self._ready, "the cluster to be ready", timeout)
         except BaseException:
             self.stop()
@@ -329,10 +328,12 @@ class Cluster(BaseCluster):
         self._temporary = Path(tempfile.mkdtemp(prefix="pymesoskit-"))
         return self._temporary
 
-    def _listen(self) -> None:
+    def _open(self) -> None:
+        """In the turn: takes the ports, then starts all."""
         self.master.reserve(self._port)
         for agent in self.agents:
             agent.reserve(0)
+        self._begin()
 
 
 class SimulatedCluster(BaseCluster):

@@ -101,7 +101,7 @@ class Kind(Generic[T]):
     expects: str  # what a person should write, for error texts
     parse: Callable[[str], T]  # raises ValueError
     print: Callable[[T], str]
-    check: Callable[[T], bool] = lambda _: True  # whether a value that could be read is allowed
+    check: Callable[[T], bool] | None = None  # whether a value that could be read is allowed; None: each is
 
     def limited(self, expects: str, check: Callable[[T], bool]) -> Kind[T]:
         """The same with fewer values allowed."""

@@ -40,11 +40,14 @@ def _unset(kind: Kind[T], *aliases: str) -> T | None:
 
 
 def _field(kind: AnyKind, default: Any, aliases: tuple[str, ...]) -> Any:
+    allowed = kind.check
+
     def check(flags: Flags, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and not kind.check(value):
+        if value is not None and allowed is not None and not allowed(value):
             raise flags.bad_value(attribute.name, kind.print(value), kind)
 
-    return attrs.field(default=default, validator=check, metadata={"kind": kind, "aliases": aliases})
+    validator = check if allowed is not None else None
+    return attrs.field(default=default, validator=validator, metadata={"kind": kind, "aliases": aliases})
 
 
 @frozen(kw_only=True)
@@ -113,7 +116,7 @@ class Flags:
             except (ValueError, ArithmeticError) as error:
                 reason = str(error) if " " in str(error) and "could not convert" not in str(error) else None
                 raise cls.bad_value(name, text, kind, reason) from None
-            if not kind.check(value):
+            if kind.check is not None and not kind.check(value):
                 raise cls.bad_value(name, text, kind)
             parsed[field.name] = value
         return cls(**parsed)

@@ -364,11 +364,6 @@ class ClusterAgent(Member):
         if self._process is None:
             raise ClusterError(f"{self.name} ended at once: {self._reason}")
         self.answer(agent.http)
-        if agent.executor_socket is not None and stage.loop is not None:
-            self._socket = HttpServer(
-                stage.loop, agent.handle_executor_socket, stage.history, f"{self.name}, socket of executors"
-            )
-            self._socket.open_unix(agent.executor_socket)
         self._open_executor_socket(agent)
 
     def _open_executor_socket(self, agent: Agent) -> None:
@@ -427,13 +422,13 @@ class ClusterAgent(Member):
 
     def _pause(self) -> None:
         self._alive().freeze()
-        for server in (self.server, self._socket):
+        for server in (self.server, self._executor_server):
             if server is not None:
                 server.freeze()
 
     def _resume(self) -> None:
         self._alive().thaw()
-        for server in (self.server, self._socket):
+        for server in (self.server, self._executor_server):
             if server is not None:
                 server.thaw()
 
@@ -446,9 +441,6 @@ class ClusterAgent(Member):
         self._process = None
         self._reason = reason
         self.hang_up()
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
 
 
 def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:
