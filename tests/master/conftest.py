@@ -273,9 +273,10 @@ class World:
         self.actor = SimulatedActor()
         self.network = Network(self.actor)
         self.registry = Registry()
-        self.rng = Random(7)  # noqa: S311
+        self.rng = Random(7)
         self.flags = flags or MasterFlags()
         self.history = History(self.actor.clock.time)
+        self.leadership = None
         self.allocator: RecordingAllocator
         self.master: Master
         self.start_master()
@@ -297,6 +298,7 @@ class World:
             hostname="127.0.0.1",
             ip="127.0.0.1",
             port=5050,
+            leader=self.leadership,
         )
         self.master.start()
         self.settle()
@@ -411,7 +413,7 @@ def world(make_world) -> World:
 
 @pytest.fixture
 def make_agent():
-    return lambda world, port: FakeAgent(world, port)
+    return FakeAgent
 
 
 @pytest.fixture

@@ -207,11 +207,6 @@ def group(framework, *tasks, **executor):
     return {"type": "LAUNCH_GROUP", "launch_group": {"executor": info, "task_group": {"tasks": list(tasks)}}}
 
 
-def group_task(task, *args, **fields):
-    info = task(*args, **fields)
-    return info
-
-
 def test_a_group_is_launched_as_a_whole(world, framework, agent, task):
     offer = world.offer(framework, agent)
     framework.accept(offer, operations=[group(framework, task("a", offer), task("b", offer))])

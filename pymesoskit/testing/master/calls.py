@@ -13,7 +13,7 @@ from pymesoskit.testing.allocator import InverseOfferResponse
 from pymesoskit.testing.allocator.constraints import ConstraintsError
 from pymesoskit.testing.api import check_method, negotiate, parse_call, refuse
 from pymesoskit.testing.http import Request, Responder, Response
-from pymesoskit.testing.master import accept, frameworks, offers, operations, reconcile, status, subscribe
+from pymesoskit.testing.master import accept, frameworks, leadership, offers, operations, reconcile, status, subscribe
 from pymesoskit.testing.master.auth import SCHEDULER
 from pymesoskit.testing.master.validation.calls import call_error, principal_mismatch
 from pymesoskit.testing.master.validation.framework import framework_error, update_error
@@ -34,7 +34,7 @@ _COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
 
 
 class SchedulerApi:
-    """The endpoint. ``ready()`` tells why the master does not serve calls now, or None."""
+    """The endpoint of one master."""
 
     def __init__(self, core: Core, authenticator: Authenticator) -> None:
         self._core = core
@@ -43,6 +43,7 @@ class SchedulerApi:
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves a request; raises ``Refused`` for those that are not even calls."""
         principal = self._authenticator.authenticate(request, SCHEDULER)
+        leadership.require(self._core, request)
         check_method(request, "POST")
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.api import Event
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
+    from pymesoskit.testing.master.leadership import Leadership
     from pymesoskit.testing.master.registry import Registry
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
@@ -73,8 +74,10 @@ class Core:
         hostname: str,
         ip: str,
         port: int,
+        leadership: Leadership,
     ) -> None:
         self.address = address
+        self.leadership = leadership
         self.flags = flags
         self.actor = actor
         self.network = network

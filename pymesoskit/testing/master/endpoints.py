@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
+from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
 from pymesoskit.testing.master.legacy import changing, plain, reading
@@ -36,7 +37,6 @@ _READING: dict[str, Answer] = {
     "/frameworks": reading.frameworks,
     "/tasks": reading.tasks,
     "/roles": reading.all_roles,
-    "/flags": plain.flags,
 }
 
 #: Reading from one of these needs the right to write, too.
@@ -76,6 +76,7 @@ class OperatorEndpoints:
             "/api/v1": self._serve_api,
             "/health": _open(plain.health),
             "/version": _open(plain.serve_version),
+            "/flags": self._checked(READONLY, plain.flags),
             "/redirect": _open(lambda request: plain.redirect(self._core, request)),
             "/metrics/snapshot": self._checked(READONLY, lambda _, request: plain.metrics(self.read_metrics, request)),
             "/system/stats.json": _open(plain.system_stats),
@@ -85,9 +86,9 @@ class OperatorEndpoints:
             "/allocator/offer_constraints_debug": self._checked(READONLY, reading.constraints_debug),
         }
         for path, answer in _READING.items():
-            routes[path] = self._checked(READONLY, answer)
+            routes[path] = self._led(READONLY, answer)
         for path, answer in _CHANGING.items():
-            routes[path] = self._checked(READWRITE, answer)
+            routes[path] = self._led(READWRITE, answer)
         for path, reserve in _RESERVING.items():
             routes[path] = self._for_principal(READWRITE, reserve)
         for path, serve in files.routes(self.files).items():
@@ -104,14 +105,28 @@ class OperatorEndpoints:
 
     def _serve_api(self, request: Request, responder: Responder) -> None:
         principal = self._authenticator.authenticate(request, READWRITE)
+        leadership.require(self._core, request)
         self._api.handle(request, responder, principal)
 
     def _checked(self, realm: str, answer: Answer) -> RequestHandler:
+        """An endpoint of every master."""
+
+        def serve(request: Request, responder: Responder) -> None:
+            self._authenticator.authenticate(request, realm)
+            responder.respond(answer(self._core, request))
+
+        return serve
+
+    def _led(self, realm: str, answer: Answer) -> RequestHandler:
+        """An endpoint of the leading master; others send there."""
         return self._for_principal(realm, lambda core, request, _: answer(core, request))
 
     def _for_principal(self, realm: str, answer: PrincipalAnswer) -> RequestHandler:
+        """The same for those that have to know who asks."""
+
         def serve(request: Request, responder: Responder) -> None:
             principal = self._authenticator.authenticate(request, realm)
+            leadership.require(self._core, request)
             responder.respond(answer(self._core, request, principal))
 
         return serve

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener, Quota
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.clock import Clock
-from pymesoskit.testing.master import agents, operations, registration, status
+from pymesoskit.testing.master import agents, leadership, operations, registration, status
 from pymesoskit.testing.master.auth import master_authenticator
 from pymesoskit.testing.master.calls import SchedulerApi
 from pymesoskit.testing.master.core import Core, History
 from pymesoskit.testing.master.endpoints import OperatorEndpoints
+from pymesoskit.testing.master.leadership import Alone, Leadership
 from pymesoskit.testing.master.offers import AllocationListener
 from pymesoskit.testing.master.options import fault_domain
 from pymesoskit.testing.master.quota import guarantees_of, limits_of
@@ -82,6 +83,7 @@ class Master:
         hostname: str,
         ip: str,
         port: int,
+        leader: Leadership | None = None,
     ) -> None:
         self.core = core = Core(
             address=address,
@@ -94,6 +96,7 @@ class Master:
             hostname=hostname,
             ip=ip,
             port=port,
+            leadership=leader if leader is not None else Alone(address),
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(allocator_options(flags), AllocationListener(core), actor.clock, rng)
@@ -108,6 +111,8 @@ class Master:
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}
         )
         self._running = False
+        self._leading = False
+        self._unwatch: Callable[[], None] = lambda: None
 
     @property
     def id(self) -> str:
@@ -119,11 +124,27 @@ class Master:
         return self._router.paths()
 
     def start(self) -> None:
-        """Joins the network and recovers what the registry holds; from now on it serves."""
+        """Joins the network. If it leads, or as soon as it does, it recovers what the registry holds, and serves."""
         core = self.core
         core.network.attach(core.address, self)
         self._running = True
         core.note(f"master {self.id} starts")
+        self._unwatch = core.leadership.watch(self._leader_changed)
+        self._leader_changed()
+
+    def _leader_changed(self) -> None:
+        """Begins to lead when it is elected; a master that has led and is not elected any more ends."""
+        leads = leadership.leads(self.core)
+        if self._leading and not leads:
+            self.core.note(f"master {self.id} has lost its leadership")
+            self.terminate()
+        elif leads and not self._leading:
+            self._leading = True
+            self._lead()
+
+    def _lead(self) -> None:
+        core = self.core
+        core.state.elected_time = core.now()
         quotas = {
             role: Quota(dict(guarantees_of(config).items()), dict(limits_of(config).items()))
             for role, config in core.registry.quotas.items()
@@ -149,6 +170,7 @@ class Master:
         if not self._running:
             return
         self._running = False
+        self._unwatch()
         core = self.core
         core.note(f"master {self.id} ends")
         core.allocator.stop()
@@ -170,7 +192,7 @@ class Master:
 
     def receive(self, sender: Address, message: Message) -> None:
         """A message from an agent."""
-        if not self._running:
+        if not self._running or not self._leading:
             return
         core = self.core
         match message:

@@ -11,6 +11,7 @@ from pymesoskit.testing import version
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.flag_syntax import DURATION
 from pymesoskit.testing.http import Response
+from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.legacy.answers import json_answer
 from pymesoskit.testing.system import system_model
 
@@ -47,7 +48,10 @@ def redirect(core: Core, request: Request) -> Response:
     parts = [part for part in request.path.split("/") if part]
     if parts not in (["redirect"], ["master", "redirect"]):
         return Response(404)
-    return Response(307, b"", (("Location", f"//{core.info.hostname}:{core.info.port}"),))
+    where = leadership.location(core)
+    if where is None:
+        return Response.text(503, "No leader elected")
+    return Response(307, b"", (("Location", where),))
 
 
 def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Response:
