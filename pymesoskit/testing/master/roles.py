@@ -104,7 +104,7 @@ def known_roles(state: MasterState, flags: MasterFlags) -> list[str]:
     """Roles with frameworks, reservations, weight or quota, and all above them; with ``--roles`` those it names."""
     roles: set[str]
     if flags.roles is not None:
-        roles = set(flags.roles)
+        roles = {"*", *flags.roles}  # the default role is on every whitelist
     else:
         roles = {*frameworks_by_role(state), *state.registry.weights, *state.registry.quotas}
         for agent in state.agents.values():

@@ -171,10 +171,10 @@ class TestOthers:
         }
         assert {role["name"]: role["weight"] for role in roles}["heavy"] == 2.0
 
-    def test_with_a_whitelist_exactly_its_roles(self, make_world):
+    def test_with_a_whitelist_its_roles_and_the_default_one(self, make_world):
         world = make_world(roles="b,a/c")
         world.agent(resources="cpus:2;cpus(ads):1")
-        assert [role["name"] for role in world.get("/roles")["roles"]] == ["a", "a/c", "b"]
+        assert [role["name"] for role in world.get("/roles")["roles"]] == ["*", "a", "a/c", "b"]
 
     @pytest.mark.parametrize(
         "path", ["/state", "/roles", "/quota", "/weights", "/version", "/flags", "/maintenance/status"]
