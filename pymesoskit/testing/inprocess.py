@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from pymesoskit.testing.actor import SimulatedActor
+from pymesoskit.testing.actor import SimulatedActor, ThreadActor
 from pymesoskit.testing.http import Request, Response
 from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, TransportError
 
@@ -61,7 +61,12 @@ class ActorReactor:
         return self._actor.clock.monotonic()
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
-        self._actor.post(self._run, callback, args)
+        if self._stopped:
+            return
+        if self._cluster_has_ended():
+            self._cluster_gone()
+        else:
+            self._actor.post(self._run, callback, args)
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         return self._actor.clock.call_later(delay, self._run, callback, args)
@@ -89,14 +94,29 @@ class ActorReactor:
             self._stop()
             done.set()
 
-        self._actor.post(stop)
-        done.wait()
+        if self._cluster_has_ended():
+            self._stop()
+        else:
+            self._actor.post(stop)
+            done.wait()
 
     def _stop(self) -> None:
         if not self._stopped:
             self._stopped = True
             for connection in list(self._connections):
                 connection.close(ConnectionLost("this side has ended"))
+
+    def _cluster_has_ended(self) -> bool:
+        """Whether what is posted would be dropped."""
+        return isinstance(self._actor, ThreadActor) and not self._actor.is_alive
+
+    def _cluster_gone(self) -> None:
+        """The cluster has ended before its client: there will be no turn any more, so the client ends here and now."""
+        self._stopped = True
+        if self._on_crash is not None:
+            self._on_crash(ConnectionLost("the cluster has ended"))
+        for connection in list(self._connections):
+            connection.close(ConnectionLost("the cluster has ended"))
 
     def _run(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         if self._stopped:

@@ -81,6 +81,7 @@ class Subscriber(Generic[E]):
         self._watch_due = 0.0
         self._paused = False
         self._ending = False
+        self._finished = False
 
     # From any thread.
 
@@ -93,7 +94,9 @@ class Subscriber(Generic[E]):
     def submit(self, call: PendingCall) -> None:
         """Sends the call, after those submitted before."""
         self._outbox.append(call)
-        if not self._wake_posted:
+        if self._finished:  # perhaps since the caller looked: there is no turn any more that would send it or fail it
+            self._drain()
+        elif not self._wake_posted:
             self._wake_posted = True
             self.reactor.post(self._drain)
 
@@ -272,7 +275,7 @@ class Subscriber(Generic[E]):
             self._act()
 
     def _lose(self, call: PendingCall, error: MesosError) -> None:
-        if not (call.kept and isinstance(error, StaleSubscription | OutcomeUnknown)):
+        if not (self._finished or (call.kept and isinstance(error, StaleSubscription | OutcomeUnknown))):
             self._tell([CallFailed(call.type, error)])
         call.fail(error)
 
@@ -329,6 +332,8 @@ class Subscriber(Generic[E]):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self._finished = True
+        self._drain()
         self.reactor.post(self.reactor.stop)  # after what was told last has been handed over
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.errors import FrameworkFailedOver, FrameworkRemoved
+from pymesoskit.errors import ConnectionLost, FrameworkFailedOver, FrameworkRemoved
 from pymesoskit.scheduler import (
     FileStore,
     MemoryStore,
@@ -249,3 +249,12 @@ def test_a_custom_executor_of_this_package_lives_its_life(tmp_path: Path):
     assert ("one", "TASK_RUNNING", b"ABC") in story
     assert ("two", "TASK_RUNNING", b"DEF") in story
     assert ("message", b"launched one") in story
+
+
+def test_a_driver_that_outlives_its_cluster_can_still_be_ended():
+    with Cluster(1, simulated={}, http=False, master_flags=FLAGS) as cluster:
+        driver = SchedulerDriver(Scheduler(), framework(), cluster.address, transport=cluster.transport).start()
+        driver.wait_until_subscribed(20)
+    driver.disconnect()
+    with pytest.raises(ConnectionLost, match="the cluster has ended"):
+        driver.join(20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -362,3 +363,14 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_the_table_in_the_documentation_is_the_table():
+    rows = ["| state | " + " | ".join(what.value for what in Input) + " |"]
+    for state in [State.IDLE, State.DISCONNECTED, *list(State)[2:]]:
+        row = TRANSITIONS[state]
+        cells = [row[what].value if what in row else "" for what in Input]
+        rows.append(f"| {state.value} | " + " | ".join(cells) + " |")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scheduler-client.md").read_text()
+    for row in rows:
+        assert row in page
