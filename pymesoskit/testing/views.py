@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymesoskit.testing.master.master import Master
-    from pymesoskit.testing.master.state import Framework, Task
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Framework
 
 
 @frozen

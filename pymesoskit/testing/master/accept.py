@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, Resources, ResourcesError, conversions, operation_error
 from pymesoskit.testing.master import offers, operations, tasks
+from pymesoskit.testing.master.entities import EMPTY
 from pymesoskit.testing.master.options import filters_of
-from pymesoskit.testing.master.state import EMPTY, Agent, Framework
 from pymesoskit.testing.master.validation import operation as validation
 from pymesoskit.testing.master.validation.offers import offers_error
 from pymesoskit.testing.master.validation.task import group_error, task_error
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Agent, Framework
 
 Operation = mesos.Offer.Operation
 Reason = mesos.TaskStatus.Reason

@@ -14,7 +14,7 @@ from pymesoskit.testing.allocator import constraints
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, EventStream
 from pymesoskit.testing.master import draining, events, offers, operations, tasks
 from pymesoskit.testing.master.options import framework_options, unallocated_by_role
-from pymesoskit.testing.master.state import Framework, Task
+from pymesoskit.testing.master.state import Framework
 from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, FrameworkCause, FrameworkState
 from pymesoskit.testing.messages import ShutdownFramework, UpdateFramework
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.allocator import OfferConstraints
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.entities import Task
 
 
 @frozen

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pymesoskit.resources import Format, Resources
 from pymesoskit.testing.allocator import Filters, InverseOfferResponse, Unavailability
 from pymesoskit.testing.master import events
+from pymesoskit.testing.master.entities import InverseOffer, Offer
 from pymesoskit.testing.master.options import filters_of, unavailability_of
-from pymesoskit.testing.master.state import Agent, Capability, Framework, InverseOffer, Offer
+from pymesoskit.testing.master.state import Agent, Capability, Framework
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1.allocator_pb2 import InverseOfferStatus
 

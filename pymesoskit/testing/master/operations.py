@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, ReservationType, Resource, Resources, conversions
 from pymesoskit.testing.master import draining, events
+from pymesoskit.testing.master.entities import Operation
 from pymesoskit.testing.master.metrics import count_operation
-from pymesoskit.testing.master.state import Agent, Framework, Operation
 from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES
 from pymesoskit.testing.messages import ApplyOperation, OperationStatusAcknowledgement, UpdateOperationStatus
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Agent, Framework
 
 OperationState = mesos.OperationState
 

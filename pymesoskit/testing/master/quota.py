@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.state import Offer
+    from pymesoskit.testing.master.entities import Offer
 
 EXABYTE_IN_MEGABYTES = 1024**4
 TRILLION = 10**12

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.master.entities import Operation, Task
 from pymesoskit.testing.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.master.registry import AgentRecord
-from pymesoskit.testing.master.state import Agent, Operation, Task
+from pymesoskit.testing.master.state import Agent
 from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, AgentCause, AgentState
 from pymesoskit.testing.messages import (
     AgentRegistered,

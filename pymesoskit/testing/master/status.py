@@ -13,7 +13,8 @@ from pymesoskit.testing.messages import ExecutorToFramework, ExitedExecutor, Sta
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.state import Framework, Task
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Framework
     from pymesoskit.wire.v1 import mesos, scheduler
 
 

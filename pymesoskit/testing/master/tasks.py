@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.master import events
+from pymesoskit.testing.master.entities import Executor, Task
 from pymesoskit.testing.master.metrics import count_task_end
-from pymesoskit.testing.master.state import Agent, Executor, Framework, Task
 from pymesoskit.testing.master.transitions import RELEASED_TASK_STATES, TERMINAL_TASK_STATES, task_state_after
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
+    from pymesoskit.testing.master.state import Agent, Framework
 
 Reason = mesos.TaskStatus.Reason
 TaskState = mesos.TaskState

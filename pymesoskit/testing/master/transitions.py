@@ -1,4 +1,4 @@
-"""The life of frameworks, agents, tasks, operations and offers, as tables.
+"""The life of frameworks, agents, tasks and operations, as tables.
 
 ``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so.
 Nothing else lives here: what has to be done on each step is written where it is done. Source:
@@ -106,26 +106,6 @@ AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
     AgentState.REMOVED: {AgentCause.REREGISTER: AgentState.CONNECTED},
 }
 
-
-class OfferState(Enum):
-    """What becomes of an offer or an inverse offer."""
-
-    OUTSTANDING = "outstanding"
-    ACCEPTED = "accepted"
-    DECLINED = "declined"
-    RESCINDED = "rescinded"
-    DISCARDED = "discarded"  # its framework is gone or has failed over: nobody to tell
-
-
-OFFER: Mapping[OfferState, frozenset[OfferState]] = {
-    OfferState.OUTSTANDING: frozenset(
-        {OfferState.ACCEPTED, OfferState.DECLINED, OfferState.RESCINDED, OfferState.DISCARDED}
-    ),
-    OfferState.ACCEPTED: frozenset(),
-    OfferState.DECLINED: frozenset(),
-    OfferState.RESCINDED: frozenset(),
-    OfferState.DISCARDED: frozenset(),
-}
 
 #: A task in one of these states never changes again, and its resources are free.
 TERMINAL_TASK_STATES: frozenset[mesos.TaskState] = frozenset(

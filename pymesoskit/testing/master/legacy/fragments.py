@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pymesoskit.resources import Resources
-    from pymesoskit.testing.master.state import Agent, Framework, Task
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Agent, Framework
     from pymesoskit.testing.model import Json
 
 _CAPABILITIES = {number: name for name, number in mesos.FrameworkInfo.Capability.Type.items()}

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.http import Request, Response
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.state import Framework, Task
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Framework
     from pymesoskit.testing.model import Json
 
 #: What ``/state`` says that the master can do. (The v1 enumeration has no name for the last.)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from pymesoskit.testing.master.state import Framework, MasterState, Task
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Framework, MasterState
 
 Executor = pb.Response.GetExecutors.Executor
 

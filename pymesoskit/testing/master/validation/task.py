@@ -31,7 +31,8 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pymesoskit.testing.master.state import Agent, Executor, Framework
+    from pymesoskit.testing.master.entities import Executor
+    from pymesoskit.testing.master.state import Agent, Framework
 
 _SHARE_CGROUPS = (
     "If set, the value of 'share_cgroups' must be the same for all tasks in each task group and under a single executor"
