@@ -8,7 +8,8 @@ that wins, are Mesos's. Source: docs/reference/scheduler-api.md 1.4, docs/refere
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -19,6 +20,7 @@ from pymesoskit.wire.json_numbers import format_double
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
 M = TypeVar("M", bound="Message")
@@ -40,7 +42,7 @@ def convert(value: object, message_type: type[M]) -> M:
     message = message_type()
     converter = _Converter()
     converter.fill(message, value)
-    if converter.empty_entries or not message.IsInitialized():
+    if not message.IsInitialized():
         raise MissingFields([path for path in missing_fields(message) if not converter.is_in_empty_entry(path)])
     return message
 
@@ -105,6 +107,27 @@ def decode_base64(text: str) -> bytes:
     return bytes(out)
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# The runtime's own maps by name break on text that is not Unicode.
+
+
+@cache
+def _fields_by_name(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
+    return {field.name: field for field in descriptor.fields}
+
+
+@cache
+def _numbers_by_name(descriptor: EnumDescriptor) -> dict[str, int]:
+    return {value.name: value.number for value in descriptor.values}
+
+
 class _Converter:
     """One conversion."""
 
@@ -118,12 +141,12 @@ class _Converter:
 
     def fill(self, message: Message, document: dict[str, Any]) -> None:
         """Sets the fields that the document names."""
-        fields = message.DESCRIPTOR.fields_by_name
+        fields = _fields_by_name(message.DESCRIPTOR)
         for key in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
             field = fields.get(key)
             if field is not None:
                 self._path.append(key)
-                self.put(message, cast("FieldDescriptor", field), document[key])
+                self.put(message, field, document[key])
                 self._path.pop()
 
     def refuse(self, text: str) -> ConversionError:
@@ -143,14 +166,10 @@ class _Converter:
             return
         if field.message_type is None:
             converted = self.scalar(field, value)
-            if converted is not None:
-                try:
-                    if field.is_repeated:
-                        getattr(message, field.name).append(converted)
-                    else:
-                        setattr(message, field.name, converted)
-                except UnicodeEncodeError:
-                    raise self.refuse(f"The text of field '{field.name}' is not valid UTF-8") from None
+            if converted is not None and field.is_repeated:
+                getattr(message, field.name).append(converted)
+            elif converted is not None:
+                setattr(message, field.name, converted)
             return
         if not isinstance(value, dict):
             raise self.refuse(f"Not expecting a JSON {_kind(value)} for field '{field.name}'")
@@ -208,12 +227,14 @@ class _Converter:
             except ValueError as error:
                 raise self.refuse(f"Failed to base64 decode bytes field '{field.name}': {error}") from None
         if kind == FieldDescriptor.CPPTYPE_STRING:
+            if not _is_unicode(text):
+                raise self.refuse(f"The text of field '{field.name}' is not valid UTF-8")
             return text
         if field.enum_type is not None:
-            member = field.enum_type.values_by_name.get(text)
-            if member is None and field.is_required:
+            number = _numbers_by_name(field.enum_type).get(text)
+            if number is None and field.is_required:
                 raise self.refuse(f"Failed to find enum for '{text}'")
-            return None if member is None else member.number
+            return number
         if kind == FieldDescriptor.CPPTYPE_BOOL:
             return self.parse(field, text, (bool,), "boolean")
         if kind in _DOUBLES and text in _INFINITY:

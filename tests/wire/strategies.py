@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from pymesoskit.wire import v1
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS: dict[int, st.SearchStrategy[Any]] = {

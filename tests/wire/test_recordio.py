@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymesoskit.wire import MalformedLength, RecordDecoder, RecordTooLarge, TruncatedRecord, encode_record, encode_records
+from pymesoskit.wire import (
+    MalformedLength,
+    RecordDecoder,
+    RecordTooLarge,
+    TruncatedRecord,
+    encode_record,
+    encode_records,
+)
 
 RECORDED = sorted((Path(__file__).parents[1] / "conformance" / "recorded").glob("*.recordio"))
 
@@ -95,7 +102,9 @@ def test_records_in_front_of_what_is_wrong_are_delivered() -> None:
 def test_a_bound_refuses_what_is_longer_as_soon_as_its_length_is_known() -> None:
     decoder = RecordDecoder(max_record_size=10)
     assert decoder.feed(b"10\n" + b"x" * 10) == [b"x" * 10]
-    with pytest.raises(RecordTooLarge, match="a record of 11 bytes is longer than the 10 bytes that are accepted") as error:
+    with pytest.raises(
+        RecordTooLarge, match="a record of 11 bytes is longer than the 10 bytes that are accepted"
+    ) as error:
         decoder.feed(b"11\n")
     assert (error.value.size, error.value.limit) == (11, 10)
 

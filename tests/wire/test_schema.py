@@ -17,12 +17,16 @@ from pymesoskit.wire import v1
 
 TABLE = json.loads((Path(__file__).parent / "wire-v1.json").read_text())["files"]
 PROTO = Path(v1.__file__).parents[1] / "proto"
-LABELS = {name: FieldDescriptorProto.Label.Value(f"LABEL_{name.upper()}") for name in ("optional", "required", "repeated")}
+LABELS = {
+    name: FieldDescriptorProto.Label.Value(f"LABEL_{name.upper()}") for name in ("optional", "required", "repeated")
+}
 
 
 def field(entry: dict[str, Any], oneofs: list[str]) -> FieldDescriptorProto:
     proto = FieldDescriptorProto(
-        name=entry["name"], number=entry["number"], label=LABELS[entry["label"]],
+        name=entry["name"],
+        number=entry["number"],
+        label=LABELS[entry["label"]],
         type=FieldDescriptorProto.Type.Value(f"TYPE_{entry['type'].upper()}"),
     )
     if "type_name" in entry:
@@ -61,7 +65,9 @@ def message(entry: dict[str, Any]) -> descriptor_pb2.DescriptorProto:
 
 def from_table(entry: dict[str, Any]) -> descriptor_pb2.FileDescriptorProto:
     proto = descriptor_pb2.FileDescriptorProto(
-        name=entry["file"], package=entry["package"], dependency=entry["imports"],
+        name=entry["file"],
+        package=entry["package"],
+        dependency=entry["imports"],
         message_type=[message(one) for one in entry.get("messages", [])],
         enum_type=[enum(one) for one in entry.get("enums", [])],
     )
@@ -115,7 +121,9 @@ def test_schema_texts_declare_what_the_table_lists(entry: dict[str, Any]) -> Non
     """A reader that knows just enough of the language: so a .proto that was changed without `make wire` is noticed."""
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", (PROTO / entry["file"]).read_text(), flags=re.DOTALL)
     declared = sorted(
-        (name, int(number)) for name, number in re.findall(r"(\w+)\s*=\s*(\d+)\s*(?:\[[^\]]*\])?\s*;", text) if name != "syntax"
+        (name, int(number))
+        for name, number in re.findall(r"(\w+)\s*=\s*(\d+)\s*(?:\[[^\]]*\])?\s*;", text)
+        if name != "syntax"
     )
 
     def listed(messages: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -128,7 +136,9 @@ def test_schema_texts_declare_what_the_table_lists(entry: dict[str, Any]) -> Non
             found += listed(one.get("messages", []))
         return found
 
-    wanted = listed(entry.get("messages", [])) + [(v["name"], v["number"]) for e in entry.get("enums", []) for v in e["values"]]
+    wanted = listed(entry.get("messages", [])) + [
+        (v["name"], v["number"]) for e in entry.get("enums", []) for v in e["values"]
+    ]
     assert declared == sorted(wanted)
 
 
