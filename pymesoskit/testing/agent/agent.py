@@ -19,6 +19,7 @@ from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.launch import Launching
 from pymesoskit.testing.agent.legacy import Legacy
 from pymesoskit.testing.agent.lifeline import Lifeline
+from pymesoskit.testing.agent.limits import Limits
 from pymesoskit.testing.agent.operations import Operations
 from pymesoskit.testing.agent.operator_api import OperatorApi
 from pymesoskit.testing.agent.recovery import Found, IncompatibleAgent, Recovery
@@ -121,6 +122,7 @@ class Agent:
         self._registration = Registration(
             core, detector, connected=self._connected, disconnected=self._disconnected, ended=self._end
         )
+        self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
         operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core))
         api = {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
@@ -203,6 +205,7 @@ class Agent:
             if framework.idle:
                 self._executors.remove_framework(framework)
         self._registration.start()
+        self._limits.start()
         for framework, executor in found.waiting:
             if executor.state is ExecutorState.REGISTERING:
                 self._executors.never_reregistered(framework, executor)
