@@ -25,6 +25,7 @@ def audit(allocator: HierarchicalAllocator, options: AllocatorOptions) -> None:
     check_reservations(ledger)
     check_sorters(ledger)
     check_activity(ledger)
+    check_refusals(allocator)
     check_blocked(allocator, options)
 
 
@@ -140,6 +141,26 @@ def check_activity(ledger: Ledger) -> None:
         assert role.node is None or role.node.is_live == bool(in_role)
         bits |= in_role
     assert ledger.active_bits == bits
+
+
+def check_refusals(allocator: HierarchicalAllocator) -> None:
+    expected: dict[tuple[str, Resources], int] = {}
+    for framework in allocator._frameworks.values():
+        for role, by_agent in framework.filters.items():
+            client = framework.clients.get(role)
+            for agent, refusals in by_agent.items():
+                assert agent.id in allocator._ledger.agents
+                for refusal in refusals:
+                    assert refusal.is_live
+                    if client is not None:
+                        key = (agent.id, refusal.refused)
+                        expected[key] = expected.get(key, 0) | client.bit
+    actual = {
+        (agent.id, refused): bits
+        for agent in allocator._ledger.agents.values()
+        for refused, bits in agent.refusals.items()
+    }
+    assert actual == expected
 
 
 def check_blocked(allocator: HierarchicalAllocator, options: AllocatorOptions) -> None:

@@ -286,7 +286,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=50, deadline=None, derandomize=True)
+TestHistories.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)
 
 
 def test_the_strategies_make_what_they_say() -> None:

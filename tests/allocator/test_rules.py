@@ -72,6 +72,15 @@ def test_a_run_that_is_paused_before_its_turn_does_not_happen() -> None:
     assert len(world.advance(1)) == 1
 
 
+def test_a_filter_for_a_role_that_was_left_counts_when_the_framework_comes_back() -> None:
+    world = one_offer()
+    world.allocator.update_framework("F", FrameworkOptions(["b"]))
+    world.decline(world.offered[0], refuse_seconds=10)
+    world.allocator.update_framework("F", FrameworkOptions(["a"]))
+    assert world.advance(9) == []
+    assert [offer.role for offer in world.advance(3)] == ["a"]
+
+
 class TestBadInput:
     def test_resources_that_are_not_held_cannot_come_back(self) -> None:
         world = one_offer()

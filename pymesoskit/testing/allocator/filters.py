@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import define
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pymesoskit.resources import Resources
     from pymesoskit.testing.clock import Clock, Timer
 
-    from .state import Agent, Client
+    from .state import Agent, Client, Framework
 
 DEFAULT_REFUSE_SECONDS = 5.0
 MAX_REFUSE_SECONDS = 365 * 24 * 3600.0
@@ -40,9 +40,10 @@ def filter_seconds(refuse_seconds: float) -> float:
 
 @define(eq=False)
 class OfferFilter:
-    """Resources of an agent that a client refused. What lies within them is not offered to it again."""
+    """Resources of an agent that a framework refused for a role. What lies within them is not offered to it again."""
 
-    client: Client
+    framework: Framework
+    role: str
     agent: Agent
     refused: Resources
     is_live: bool = True
@@ -149,3 +150,76 @@ class Expiries:
                 else:
                     self._dead -= 1
         self._arm()
+
+
+class OfferFilters:
+    """Keeps the filters of frameworks, and with each agent who refused what (`Agent.refusals`).
+
+    A framework's filters for a role outlive its client there: they count again when it comes back to the role.
+    """
+
+    def __init__(self, expiries: Expiries) -> None:
+        self._expiries = expiries
+
+    def add(self, framework: Framework, role: str, agent: Agent, refused: Resources, seconds: float) -> None:
+        """The framework refuses these resources for that long."""
+        refusal = OfferFilter(framework, role, agent, refused)
+        by_agent = framework.filters_for(role)
+        by_agent[agent] = (*by_agent.get(agent, ()), refusal)
+        client = framework.clients.get(role)
+        if client is not None:
+            agent.refusals[refused] = agent.refusals.get(refused, 0) | client.bit
+        self._expiries.add(seconds, refusal)
+
+    def end(self, ended: OfferFilter) -> None:
+        """The filter's time is over."""
+        by_agent = ended.framework.filters_for(ended.role)
+        left = tuple(refusal for refusal in by_agent.get(ended.agent, ()) if refusal is not ended)
+        if left:
+            by_agent[ended.agent] = left
+        else:
+            by_agent.pop(ended.agent, None)
+        client = ended.framework.clients.get(ended.role)
+        if client is not None and all(refusal.refused != ended.refused for refusal in left):
+            _strike(client, ended.agent, ended.refused)
+
+    def forget(self, framework: Framework, role: str) -> None:
+        """The framework's filters for a role no longer count."""
+        by_agent = framework.filters_for(role)
+        client = framework.clients.get(role)
+        if client is not None:
+            unlist_refusals(client)
+        for refusals in by_agent.values():
+            for refusal in refusals:
+                self._expiries.discard(refusal)
+        by_agent.clear()
+
+    def forget_agent(self, agent: Agent, frameworks: Iterable[Framework]) -> None:
+        """All filters for an agent no longer count."""
+        for framework in frameworks:
+            for by_agent in framework.filters.values():
+                for refusal in by_agent.pop(agent, ()):
+                    self._expiries.discard(refusal)
+        agent.refusals.clear()
+
+
+def list_refusals(client: Client) -> None:
+    """The client is new: its agents learn what was refused before."""
+    for agent, refusals in client.filters.items():
+        for refusal in refusals:
+            agent.refusals[refusal.refused] = agent.refusals.get(refusal.refused, 0) | client.bit
+
+
+def unlist_refusals(client: Client) -> None:
+    """The client (or all its filters) will be gone."""
+    for agent, refusals in client.filters.items():
+        for refusal in refusals:
+            _strike(client, agent, refusal.refused)
+
+
+def _strike(client: Client, agent: Agent, refused: Resources) -> None:
+    bits = agent.refusals.get(refused, 0) & ~client.bit
+    if bits:
+        agent.refusals[refused] = bits
+    else:
+        agent.refusals.pop(refused, None)

@@ -25,7 +25,7 @@ from .api import (
     Unavailability,
 )
 from .bundle import Bundle, Minimum
-from .filters import Expiries, Filter, OfferFilter, filter_seconds
+from .filters import Expiries, Filter, OfferFilter, OfferFilters, filter_seconds
 from .inverse import answer_inverse_offer, end_inverse_filter, forget_inverse_filters, inverse_offers
 from .ledger import Ledger
 from .metrics import PREFIX, TimerMetric, read_metrics
@@ -68,6 +68,7 @@ class HierarchicalAllocator:
         self._run_latency = TimerMetric("allocation_run_latency_ms")
         self._schedule = RunSchedule(clock, options.allocation_interval, self._run)
         self._expiries = Expiries(clock, self._expire, lambda: self._schedule.is_pending)
+        self._filters = OfferFilters(self._expiries)
 
     # --- life ---
 
@@ -159,7 +160,7 @@ class HierarchicalAllocator:
         for role in sorted(before - options.roles):
             client = framework.clients[role]
             self._ledger.set_active(client, is_active=False)
-            self._forget_filters(client)
+            self._filters.forget(framework, role)
             framework.suppressed.discard(role)
             self._ledger.untrack_if_idle(client)
         suppressed = options.suppressed_roles & options.roles
@@ -174,8 +175,8 @@ class HierarchicalAllocator:
         for client in list(framework.clients.values()):
             for agent in list(client.agents):
                 self._ledger.release(client, agent, agent.clients[client])
+        self._forget_filters(framework)
         for client in list(framework.clients.values()):
-            self._forget_filters(client)
             self._ledger.untrack_if_idle(client)
         for agent in self._with_strangers:
             for key in [key for key in agent.strangers if key[0] == framework_id]:
@@ -198,8 +199,7 @@ class HierarchicalAllocator:
         framework.is_active = False
         for role in framework.options.roles:
             self._ledger.set_active(framework.clients[role], is_active=False)
-        for client in framework.clients.values():
-            self._forget_filters(client)
+        self._forget_filters(framework)
         forget_inverse_filters(framework, None, self._expiries)
 
     def suppress_offers(self, framework_id: str, roles: Iterable[str] = ()) -> None:
@@ -228,7 +228,7 @@ class HierarchicalAllocator:
         forget_inverse_filters(framework, None, self._expiries)
         for role in sorted(roles):
             client = framework.clients[role]
-            self._forget_filters(client)
+            self._filters.forget(framework, role)
             self._ledger.set_active(client, is_active=True)
             self._ledger.reconsider(client)
             framework.suppressed.discard(role)
@@ -365,11 +365,7 @@ class HierarchicalAllocator:
         seconds = filter_seconds(filters.refuse_seconds) if filters is not None else 0
         if seconds:
             seconds = max(self._options.allocation_interval, seconds)
-            refusal = OfferFilter(client, agent, bundle.resources)
-            client.filters[agent] = (*client.filters.get(agent, ()), refusal)
-            self._expiries.add(seconds, refusal)
-            if refusal.refused is agent.available.resources:
-                agent.block(client.bit)
+            self._filters.add(framework, role, agent, bundle.resources, seconds)
 
     def _held(self, framework: Framework, agent: Agent, role: str, resources: Resources) -> tuple[Client, Bundle]:
         """The client, and the resources (as the very bundle that it holds, if they are all of it)."""
@@ -459,31 +455,24 @@ class HierarchicalAllocator:
 
     # --- filters ---
 
-    def _forget_filters(self, client: Client) -> None:
-        for filters in client.filters.values():
-            for refusal in filters:
-                self._expiries.discard(refusal)
-        client.filters.clear()
+    def _forget_filters(self, framework: Framework) -> None:
+        for role in framework.filters:
+            self._filters.forget(framework, role)
 
     def _forget_agent_filters(self, agent: Agent) -> None:
         for framework in self._frameworks.values():
             forget_inverse_filters(framework, agent.id, self._expiries)
-            for client in framework.clients.values():
-                for refusal in client.filters.pop(agent, ()):
-                    self._expiries.discard(refusal)
+        self._filters.forget_agent(agent, self._frameworks.values())
         agent.unblock_all()
 
     def _expire(self, ended: Filter) -> None:
         if not isinstance(ended, OfferFilter):
             end_inverse_filter(ended, self._frameworks)
             return
-        client, agent = ended.client, ended.agent
-        left = tuple(refusal for refusal in client.filters.get(agent, ()) if refusal is not ended)
-        if left:
-            client.filters[agent] = left
-        else:
-            client.filters.pop(agent, None)
-        self._ledger.reconsider_agent(client, agent)
+        self._filters.end(ended)
+        client = ended.framework.clients.get(ended.role)
+        if client is not None:
+            self._ledger.reconsider_agent(client, ended.agent)
 
     # --- runs ---
 
@@ -525,7 +514,7 @@ class HierarchicalAllocator:
             "event_queue_dispatches": 0.0,
             **self._run_time.read(),
             **self._run_latency.read(),
-            **read_metrics(self._ledger),
+            **read_metrics(self._ledger, self._frameworks.values()),
         }
         return {PREFIX + name: value for name, value in values.items()}
 

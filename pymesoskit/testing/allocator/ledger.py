@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pymesoskit.resources import Resource, Resources, ValueType
 
 from .bundle import EMPTY, Bundle
+from .filters import list_refusals, unlist_refusals
 from .roles import Role, RoleTree
 from .sorter import ClusterTotals, DrfSorter, RandomSorter
 from .state import Agent, Client, Framework
@@ -68,10 +69,11 @@ class Ledger:
             else:
                 role.sorter = RandomSorter(self.totals, self._rng)
             role.node = self.role_sorter.add(path, role)
-        client = Client(framework, role, self._take_bit(), framework.minimum(path))
+        client = Client(framework, role, self._take_bit(), framework.minimum(path), framework.filters_for(path))
         client.node = role.sorter.add(framework.id, client)
         role.clients[framework.id] = client
         framework.clients[path] = client
+        list_refusals(client)
         return client
 
     def untrack_if_idle(self, client: Client) -> None:
@@ -80,6 +82,7 @@ class Ledger:
             return
         role, framework = client.role, client.framework
         self.set_active(client, is_active=False)
+        unlist_refusals(client)
         del framework.clients[role.path]
         del role.clients[framework.id]
         assert role.sorter is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
     from .roles import Role
-    from .state import Agent
+    from .state import Agent, Framework
 
 PREFIX = "allocator/mesos/"
 
@@ -62,18 +62,20 @@ def _percentile(ordered: list[float], percentile: float) -> float:
     return ordered[below] + (position - below) * (ordered[below + 1] - ordered[below])
 
 
-def read_metrics(ledger: Ledger) -> dict[str, float]:
+def read_metrics(ledger: Ledger, frameworks: Iterable[Framework]) -> dict[str, float]:
     """All gauges of resources, roles, quotas and filters, without the prefix."""
     result: dict[str, float] = {}
     held = held_by_name(ledger.agents.values())
     for name in _STANDARD:
         result[f"resources/{name}/total"] = from_units(ledger.totals.units.get(name, 0))
         result[f"resources/{name}/offered_or_allocated"] = from_units(held.get(name, 0))
+    filters: Counter[str] = Counter()
+    for framework in frameworks:
+        for path, by_agent in framework.filters.items():
+            filters[path] += sum(map(len, by_agent.values()))
     everything: Units = {}
     for role in ledger.tree:
-        result[f"offer_filters/roles/{role.path}/active"] = float(
-            sum(len(filters) for client in role.clients.values() for filters in client.filters.values())
-        )
+        result[f"offer_filters/roles/{role.path}/active"] = float(filters[role.path])
         if role.node is not None:
             share = ledger.role_sorter.share(role.node)
             if share is not None:

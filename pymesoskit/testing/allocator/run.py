@@ -104,7 +104,7 @@ class Run:
     def _satisfy_guarantees(self, agents: Iterable[Agent], lacking: set[Role]) -> None:
         ledger = self._ledger
         for agent in agents:
-            eligible = ledger.active_bits & ~agent.blocked
+            eligible = agent.open_to(ledger.active_bits)
             if not eligible or agent.available.is_empty:
                 continue
             ledger.role_sorter.settle()
@@ -201,7 +201,7 @@ class Run:
         role_sorter = ledger.role_sorter
         held_back: list[Agent] = []
         for agent in agents:
-            eligible = ledger.active_bits & ~agent.blocked
+            eligible = agent.open_to(ledger.active_bits)
             if eligible and not agent.available.is_empty:
                 self._may_vary = False
                 role_sorter.settle()
@@ -227,10 +227,6 @@ class Run:
         useless = 0
         for client in self._in_order(role):
             if not client.bit & eligible:
-                continue
-            filters = client.filters.get(agent)
-            if filters is not None and filters[0].refused is whole.resources:  # the same as below, but quicker
-                useless |= client.bit
                 continue
             view = self._view(client, agent, whole)
             if view is None:

@@ -59,6 +59,8 @@ class Agent:
     """(role, key of a shared resource) → the copies that known frameworks of the role hold."""
     available: Bundle = EMPTY
     """What nobody holds, and all shared resources."""
+    refusals: dict[Resources, int] = field(factory=dict)
+    """Resources that were refused here → the clients (as bits) that have a filter for just them."""
     blocked: int = 0
     blocked_level: Bundle | None = None
     is_special: bool = field(init=False)
@@ -119,6 +121,16 @@ class Agent:
             self.available = Bundle(self.available.resources + bundle.non_shared().resources)
         self._spent = None
 
+    def open_to(self, clients: int) -> int:
+        """Those of the clients (as bits) that might be offered something that is available."""
+        open_bits = clients & ~self.blocked
+        if open_bits and self.refusals:
+            refused = self.refusals.get(self.available.resources, 0) & open_bits
+            if refused:
+                self.block(refused)
+                open_bits ^= refused
+        return open_bits
+
     def block(self, bits: int) -> None:
         """Nothing that is available now can be offered to these clients."""
         self.blocked |= bits
@@ -151,6 +163,8 @@ class Framework:
     clients: dict[str, Client] = field(factory=dict)
     inverse_filters: dict[str, tuple[InverseFilter, ...]] = field(factory=dict)
     """Agent id → live filters for inverse offers."""
+    filters: dict[str, dict[Agent, tuple[OfferFilter, ...]]] = field(factory=dict)
+    """Live filters for offers, by role."""
     lacking: int = 0
     minimums: dict[str, Minimum] = field(factory=dict)
 
@@ -161,6 +175,10 @@ class Framework:
         self.minimums = {role: Minimum(sets) for role, sets in options.min_allocatable.items()}
         for client in self.clients.values():
             client.minimum = self.minimum(client.role.path)
+
+    def filters_for(self, role: str) -> dict[Agent, tuple[OfferFilter, ...]]:
+        """The filters for a role, to be changed in place."""
+        return self.filters.setdefault(role, {})
 
     def minimum(self, role: str) -> Minimum:
         """What an offer for a role must contain."""
@@ -193,9 +211,10 @@ class Client:
     role: Role
     bit: int
     minimum: Minimum
+    filters: dict[Agent, tuple[OfferFilter, ...]]
+    """The framework's filters for the role (the same object as in the framework)."""
     node: Node[Client] = field(init=False)
     agents: dict[Agent, None] = field(factory=dict)
     """Where it holds something."""
-    filters: dict[Agent, tuple[OfferFilter, ...]] = field(factory=dict)
     is_active: bool = False
     """Whether it is in the order of its sorter."""
