@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, Resources, ResourcesError, conversions, operation_error
 from pymesoskit.testing.master import offers, operations, tasks
-from pymesoskit.testing.master.entities import EMPTY
+from pymesoskit.testing.master.entities import EMPTY, Task
 from pymesoskit.testing.master.options import filters_of
 from pymesoskit.testing.master.validation import operation as validation
 from pymesoskit.testing.master.validation.offers import offers_error
@@ -230,12 +230,13 @@ def _launch(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     core, framework, agent = pool.core, pool.framework, pool.agent
     framework.counters["operations/launch"] += 1
     for info in operation.launch.task_infos:
-        error = task_error(info, framework, agent, pool.available())
+        resources = Resources.from_messages(info.resources)
+        error = task_error(info, resources, framework, agent, pool.available())
         if error is not None:
             tasks.refuse(core, framework, info, mesos.TASK_ERROR, Reason.REASON_TASK_INVALID, error)
             continue
         is_new = info.HasField("executor") and _add_executor(pool, info.executor)
-        _add_task(pool, info)
+        _add_task(pool, info, resources)
         core.send(agent, RunTask(framework.info, info, launch_executor=is_new or not info.HasField("executor")))
 
 
@@ -251,7 +252,7 @@ def _launch_group(pool: _Pool, operation: mesos.Offer.Operation) -> None:
         return
     is_new = _add_executor(pool, executor)
     for info in group:
-        _add_task(pool, info)
+        _add_task(pool, info, Resources.from_messages(info.resources))
     core.send(agent, RunTaskGroup(framework.info, executor, tuple(group), launch_executor=is_new))
 
 
@@ -264,9 +265,9 @@ def _add_executor(pool: _Pool, info: mesos.ExecutorInfo) -> bool:
     return True
 
 
-def _add_task(pool: _Pool, info: mesos.TaskInfo) -> None:
-    task = tasks.add_task(pool.core, tasks.make_task(info, pool.framework.id), pool.agent, pool.framework)
-    pool.use(task.resources)
+def _add_task(pool: _Pool, info: mesos.TaskInfo, resources: Resources) -> None:
+    tasks.add_task(pool.core, Task(tasks.make_task(info, pool.framework.id), resources), pool.agent, pool.framework)
+    pool.use(resources)
 
 
 def _convert(pool: _Pool, operation: mesos.Offer.Operation) -> None:

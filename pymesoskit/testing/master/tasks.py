@@ -118,13 +118,11 @@ def dropped(framework: Framework) -> TaskState:
 # Coming
 
 
-def add_task(core: Core, message: mesos.Task, agent: Agent, framework: Framework | None) -> Task:
-    """A task is launched, or known again from its agent."""
-    task = Task(message, Resources.from_messages(message.resources))
+def add_task(core: Core, task: Task, agent: Agent, framework: Framework | None) -> None:
+    """A task is launched."""
     core.state.add_task(task, framework, agent)
     for listener in core.listeners:
-        listener.task_added(message)
-    return task
+        listener.task_added(task.message)
 
 
 def add_executor(

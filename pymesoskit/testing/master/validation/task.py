@@ -39,25 +39,30 @@ _SHARE_CGROUPS = (
 )
 
 
-def task_error(task: mesos.TaskInfo, framework: Framework, agent: Agent, available: Resources) -> str | None:
-    """The first thing wrong with a task of a LAUNCH; ``available`` is what is left of the offers."""
-    return first(_task_errors(task, framework, agent, available))
+def task_error(
+    task: mesos.TaskInfo, resources: Resources, framework: Framework, agent: Agent, available: Resources
+) -> str | None:
+    """The first thing wrong with a task of a LAUNCH.
+
+    ``resources`` are the task's own, ``available`` is what is left of the offers.
+    """
+    return first(_task_errors(task, resources, framework, agent, available))
 
 
 def _task_errors(
-    task: mesos.TaskInfo, framework: Framework, agent: Agent, available: Resources
+    task: mesos.TaskInfo, resources: Resources, framework: Framework, agent: Agent, available: Resources
 ) -> Iterator[str | None]:
-    yield from _any_task_errors(task, framework, agent)
+    yield from _any_task_errors(task, resources, framework, agent)
     if task.HasField("executor") == task.HasField("command"):
         yield "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
-    needed = Resources.from_messages(task.resources)
+    needed = resources
     if task.HasField("executor"):
         executor = task.executor
         yield executor_error(executor, framework, agent)
         yield launched_executor_error(executor)
         if agent.executor(framework.id, executor.executor_id.value) is None:
             needed += Resources.from_messages(executor.resources)
-        yield _with_executor_error(task)
+        yield _with_executor_error(task, resources)
     if not available.contains(needed):
         yield f"Total resources {needed} required by task and its executor is more than available {available}"
     linux = task.container.linux_info
@@ -65,7 +70,9 @@ def _task_errors(
         yield "Only tasks in a task group may have 'share_cgroups' set to 'false'"
 
 
-def _any_task_errors(task: mesos.TaskInfo, framework: Framework, agent: Agent) -> Iterator[str | None]:
+def _any_task_errors(
+    task: mesos.TaskInfo, resources: Resources, framework: Framework, agent: Agent
+) -> Iterator[str | None]:
     """What holds for tasks of both operations, beside their executors."""
     task_id = task.task_id.value
     yield id_error(task_id)
@@ -86,7 +93,6 @@ def _any_task_errors(task: mesos.TaskInfo, framework: Framework, agent: Agent) -
     if not task.resources:
         yield "Task uses no resources"
     yield _prefixed("Task uses invalid resources: ", used_resources_error(task.resources))
-    resources = Resources.from_messages(task.resources)
     yield _prefixed("Task uses duplicate persistence ID: ", unique_persistence_error(resources))
     yield _prefixed("Invalid task resources: ", allocation_role_error(resources))
     yield _prefixed("Task mixes revocable and non-revocable resources: ", revocable_mix_error(resources))
@@ -113,9 +119,8 @@ def _limit_errors(task: mesos.TaskInfo, resources: Resources, agent: Agent) -> I
             yield f"The {short} limit must be greater than or equal to the {short} request"
 
 
-def _with_executor_error(task: mesos.TaskInfo) -> str | None:
+def _with_executor_error(task: mesos.TaskInfo, own: Resources) -> str | None:
     """What task and executor cannot use together."""
-    own = Resources.from_messages(task.resources)
     executors = Resources.from_messages(task.executor.resources)
     total = own + executors
     error = _prefixed("Task and its executor use invalid resources: ", used_resources_error(total.to_messages()))
@@ -159,8 +164,9 @@ def _group_errors(
     available: Resources,
 ) -> Iterator[str | None]:
     seen: set[str] = set()
-    for task in group:
-        error = first(_group_task_errors(task, framework, agent))
+    of_tasks = [Resources.from_messages(task.resources) for task in group]
+    for task, resources in zip(group, of_tasks, strict=True):
+        error = first(_group_task_errors(task, resources, framework, agent))
         if error is None and task.task_id.value in seen:
             error = f"Task has duplicate ID: {task.task_id.value}"
         seen.add(task.task_id.value)
@@ -179,12 +185,14 @@ def _group_errors(
                 f"executor '{executor.executor_id.value}'"
             )
     yield minimum_error(executor)
-    yield from _group_resources_errors(group, executor, framework, agent, available)
+    yield from _group_resources_errors(of_tasks, executor, framework, agent, available)
     yield _share_cgroups_error(group, executor, framework, agent)
 
 
-def _group_task_errors(task: mesos.TaskInfo, framework: Framework, agent: Agent) -> Iterator[str | None]:
-    yield from _any_task_errors(task, framework, agent)
+def _group_task_errors(
+    task: mesos.TaskInfo, resources: Resources, framework: Framework, agent: Agent
+) -> Iterator[str | None]:
+    yield from _any_task_errors(task, resources, framework, agent)
     if not task.HasField("executor"):
         yield "'TaskInfo.executor' must be set"
     if task.HasField("container"):
@@ -201,14 +209,13 @@ def _group_task_errors(task: mesos.TaskInfo, framework: Framework, agent: Agent)
 
 
 def _group_resources_errors(
-    group: Sequence[mesos.TaskInfo],
+    of_tasks: Sequence[Resources],
     executor: mesos.ExecutorInfo,
     framework: Framework,
     agent: Agent,
     available: Resources,
 ) -> Iterator[str | None]:
     of_executor = Resources.from_messages(executor.resources)
-    of_tasks = [Resources.from_messages(task.resources) for task in group]
     needed = sum(of_tasks, Resources())
     total = of_executor + needed
     yield _prefixed("Task group and executor use duplicate persistence ID: ", unique_persistence_error(total))
