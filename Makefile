@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11+ and nothing else: they set everything up in .venv first.
 # PYTHON is the interpreter to build it with (default: the oldest supported one on this machine).
 .DEFAULT_GOAL := help
-.PHONY: help setup foreign demo test lint types imports examples wire bench clean
+.PHONY: help setup foreign demo test nightly lint types imports examples wire bench clean
 
 PYTHON ?= $(shell sh tools/find-python oldest)
 VENV := .venv
@@ -38,6 +38,9 @@ demo: setup ## a 3-agent cluster runs 30 real tasks of a framework
 
 test: setup foreign ## all tests, and the examples
 	$(BIN)/python -m pytest -n auto
+
+nightly: setup ## 10,000 hostile requests to each endpoint (make test sends a sample)
+	PYMESOSKIT_FUZZ=10000 $(BIN)/python -m pytest -n auto tests/hostile
 
 lint: setup ## ruff
 	$(BIN)/ruff check .
