@@ -68,6 +68,8 @@ class ExecutorSession(Session[Event]):
         super().__init__(
             detector=FixedDetector(environment.agent),
             codec=codec,
+            parse=parser(codec, Event),
+            own_kinds=_OWN_KINDS,
             credentials=Bearer(token) if token is not None else None,
             backoff=Backoff.constant(REFUSED_PAUSE),
             watchdog=watchdog
@@ -76,7 +78,6 @@ class ExecutorSession(Session[Event]):
         )
         self.environment = environment
         self._rng = rng if rng is not None else random.Random()  # noqa: S311  # pauses, not secrets
-        self._parse_event = parser(codec, Event)
         self._ids = Call(
             executor_id=mesos.ExecutorID(value=environment.executor_id),
             framework_id=mesos.FrameworkID(value=environment.framework_id),
@@ -103,14 +104,8 @@ class ExecutorSession(Session[Event]):
             call = calls.subscribe(self._tasks.values(), [update.update for update in self._updates.values()])
         return self._head, self._encode_call(call)
 
-    def _parse(self) -> Callable[[bytes], Event]:
-        return self._parse_event
-
     def _accepted(self, headers: Headers) -> None:
         """There is no stream id (6.1: 11)."""
-
-    def _matters(self, event: Event) -> bool:
-        return event.type in _MATTERS
 
     def _observe(self, event: Event, now: float) -> None:
         match event.type:
@@ -222,7 +217,7 @@ class _Unacknowledged:
         self.epoch = 0
 
 
-_MATTERS = frozenset(
+_OWN_KINDS = frozenset(
     {
         Event.SUBSCRIBED,
         Event.LAUNCH,

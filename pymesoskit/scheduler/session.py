@@ -59,13 +59,20 @@ class SchedulerSession(Session[Event]):
         backoff: Backoff | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
-        super().__init__(detector=detector, codec=codec, credentials=credentials, backoff=backoff, watchdog=watchdog)
+        super().__init__(
+            detector=detector,
+            codec=codec,
+            parse=parser(codec, Event),
+            own_kinds=frozenset({Event.SUBSCRIBED, Event.ERROR}),
+            credentials=credentials,
+            backoff=backoff,
+            watchdog=watchdog,
+        )
         self._framework = mesos.FrameworkInfo()
         self._framework.CopyFrom(framework)
         self._suppressed = set(suppressed_roles)
         self._constraints = offer_constraints
         self._on_removed = on_removed
-        self._parse_event = parser(codec, Event)
         self._call_head: Head | None = None
         self._headers = request_headers(codec)
         self._encode_call = encoder(codec, Call, Call(framework_id=framework.id) if framework.id.value else Call())
@@ -82,19 +89,12 @@ class SchedulerSession(Session[Event]):
         call = calls.subscribe(self._framework, sorted(self._suppressed), self._constraints)
         return Head(TARGET, (*self._headers, *self.credentials.headers())), self.codec.encode(call)
 
-    def _parse(self) -> Callable[[bytes], Event]:
-        return self._parse_event
-
     def _accepted(self, headers: Headers) -> None:
         stream_id = header(headers, "mesos-stream-id")
         if not stream_id:
             raise ProtocolError("the answer to SUBSCRIBE has no Mesos-Stream-Id header")
         given = (*self._headers, *self.credentials.headers(), ("Mesos-Stream-Id", stream_id))
         self._call_head = Head(TARGET, given)
-
-    def _matters(self, event: Event) -> bool:
-        kind = event.type
-        return kind == 1 or kind == 7  # noqa: PLR1714  # SUBSCRIBED, ERROR; for each event, so as quick as can be
 
     def _observe(self, event: Event, now: float) -> None:
         if event.type == Event.SUBSCRIBED:

@@ -11,12 +11,12 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
 
 from pymesoskit.transport.errors import DriverStateError, MesosError, NotSubscribed, StaleSubscription
 from pymesoskit.transport.inbox import Inbox
 from pymesoskit.transport.pending import PendingCall
-from pymesoskit.transport.session import Connected, Disconnected, Ended, Session
+from pymesoskit.transport.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage, Session
 from pymesoskit.transport.session import Notice as SessionNotice
 from pymesoskit.transport.subscriber import CallFailed, Subscriber, Timeouts
 
@@ -26,22 +26,12 @@ if TYPE_CHECKING:
 
     from pymesoskit.transport.base import Transport
 
-__all__ = ["QUEUE_LIMIT", "EventMessage", "Notice", "SubscriptionClient", "log_notice"]
+__all__ = ["QUEUE_LIMIT", "Notice", "SubscriptionClient", "log_notice"]
 
 _log = logging.getLogger(__name__)
 
 
-class EventMessage(Protocol):
-    """An event of the scheduler's or the executor's API."""
-
-    @property
-    def type(self) -> int:
-        """Which kind it is; 1 is SUBSCRIBED in both."""
-
-
 E = TypeVar("E", bound=EventMessage)
-
-_SUBSCRIBED = 1
 
 #: What happens beside the events: the connection came or went, a call failed, it is over.
 Notice: TypeAlias = SessionNotice | CallFailed
@@ -210,19 +200,25 @@ class SubscriptionClient(ABC, Generic[E]):
             self.start()
         if not self.threaded:
             raise DriverStateError("in virtual time nobody can wait for events: use a driver")
-        self._consumer = threading.get_ident()
-        batch = self._batch
+        batch = self._batch  # kept, should the caller leave its loop and come back
         while not self._over:
             if not batch:
-                batch.extend(self._inbox.take())
+                batch.extend(self.take())
             item = batch.popleft()
             self.note(item)
             yield item
 
+    def take(self) -> list[E | Notice]:
+        """All that waits to be handled, waiting until there is something. ``note`` is to be called with each, unless
+        it is an event that is not SUBSCRIBED.
+        """
+        self._consumer = threading.get_ident()
+        return self._inbox.take()
+
     def note(self, item: E | Notice) -> None:
         """Keeps up with which subscription the consumer is at; before it is handed this item."""
         if isinstance(item, self._event_type):
-            if item.type == _SUBSCRIBED:
+            if item.type == SUBSCRIBED:
                 self._epoch = self._attempt
         elif isinstance(item, Connected):
             self._attempt = item.epoch

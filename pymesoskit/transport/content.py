@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from pymesoskit.transport.base import Headers
 
-__all__ = ["encoder", "parser", "request_headers"]
+__all__ = ["UNREADABLE", "encoder", "parser", "read", "request_headers", "unreadable"]
 
 M = TypeVar("M", bound=Message)
+
+#: What reading a message may raise.
+UNREADABLE = (DecodeError, ConversionError, JsonSyntaxError)
 
 
 def request_headers(codec: Codec) -> Headers:
@@ -68,20 +71,22 @@ def _protobuf_encoder(kind: type[M], prefix: M) -> Callable[[M], bytes]:
 
 
 def parser(codec: Codec, kind: type[M]) -> Callable[[bytes], M]:
-    """What reads messages of this type. It raises ``ProtocolError``."""
-    name = kind.DESCRIPTOR.full_name
-    read = kind.FromString
+    """What reads messages of this type. It raises one of ``UNREADABLE``: ``unreadable`` makes what is to be told of
+    it.
+    """
+    if codec is PROTOBUF:
+        return kind.FromString  # nothing in between: it is called for each event
+    return lambda data: codec.decode(data, kind)
 
-    def parse_protobuf(data: bytes) -> M:
-        try:
-            return read(data)
-        except DecodeError as error:
-            raise ProtocolError(f"no {name}: {error}: {data[:64]!r}") from None
 
-    def parse(data: bytes) -> M:
-        try:
-            return codec.decode(data, kind)
-        except (ConversionError, JsonSyntaxError) as error:
-            raise ProtocolError(f"no {name}: {error}: {data[:64]!r}") from None
+def unreadable(what: str, data: bytes, error: Exception) -> ProtocolError:
+    """What is told of bytes that cannot be read as what they should be."""
+    return ProtocolError(f"{what} that cannot be read: {error}: {data[:64]!r}")
 
-    return parse_protobuf if codec is PROTOBUF else parse
+
+def read(codec: Codec, kind: type[M], data: bytes) -> M:
+    """Reads one message. Raises ``ProtocolError``."""
+    try:
+        return parser(codec, kind)(data)
+    except UNREADABLE as error:
+        raise unreadable(kind.DESCRIPTOR.full_name, data, error) from None

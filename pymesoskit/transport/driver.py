@@ -16,12 +16,13 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from pymesoskit.transport.client import EventMessage, Notice, SubscriptionClient
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
-from pymesoskit.transport.session import Ended
+from pymesoskit.transport.session import SUBSCRIBED, Ended, EventMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from pymesoskit.transport.client import Notice, SubscriptionClient
 
 E = TypeVar("E", bound=EventMessage)
 
@@ -139,8 +140,8 @@ class HandlerDriver(ABC, Generic[E]):
     def _run(self) -> None:
         self._handling = threading.get_ident()
         try:
-            for item in self._base.items():
-                self._handle(item)
+            while not self._ended:
+                self._handle(self._base.take())
         finally:
             self._base.close()
 
@@ -149,32 +150,37 @@ class HandlerDriver(ABC, Generic[E]):
         self._handling = threading.get_ident()
         self._base.consuming(self._handling)
         try:
-            for item in items:
-                self._base.note(item)
-                self._handle(item)
+            self._handle(items)
         finally:
             self._handling = None
             self._base.consuming(None)
 
-    def _handle(self, item: E | Notice) -> None:
-        """Calls the handler for this; what it raises ends the driver, what it asked for is done after it."""
-        if isinstance(item, self._event_type):
-            if self._stopping:
-                return
-            handler: Callable[[Any], None] = self._handlers.get(item.type, _ignore)
-        else:
-            handler = self._notice
-            self._ended = isinstance(item, Ended)
-            if isinstance(item, Ended) and self._failure is None:
-                self._failure = item.error
-        try:
-            handler(item)
-        except NotSubscribed as error:
-            _log.info("a handler was cut short: %s", error)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
-            self._failed(handler, error)
-        if self._ending is not None:
-            self._carry_out_end(self._ending)
+    def _handle(self, items: list[Any]) -> None:  # of events and notices
+        """Calls the handler for each; what it raises ends the driver, what it asked for is done after it."""
+        event_type, handlers, note = self._event_type, self._handlers, self._base.note
+        handler: Callable[[Any], None]
+        for item in items:
+            if item.__class__ is event_type:
+                kind = item.type
+                if kind == SUBSCRIBED:
+                    note(item)
+                if self._stopping:
+                    continue
+                handler = handlers.get(kind, _ignore)
+            else:
+                note(item)
+                handler = self._notice
+                if isinstance(item, Ended):
+                    self._ended = True
+                    self._failure = self._failure if self._failure is not None else item.error
+            try:
+                handler(item)
+            except NotSubscribed as error:
+                _log.info("a handler was cut short: %s", error)
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
+                self._failed(handler, error)
+            if self._ending is not None:
+                self._carry_out_end(self._ending)
 
     def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
         if self._failure is None:

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
 from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers, header
+from pymesoskit.transport.content import UNREADABLE, unreadable
 from pymesoskit.transport.credentials import Anonymous, Credentials
 from pymesoskit.transport.errors import (
     CallRefused,
@@ -48,7 +49,19 @@ if TYPE_CHECKING:
     from pymesoskit.transport.detector import Detector
     from pymesoskit.wire import Codec
 
-E = TypeVar("E")
+
+class EventMessage(Protocol):
+    """An event of the scheduler's or the executor's API."""
+
+    @property
+    def type(self) -> int:
+        """Which kind it is; 1 is SUBSCRIBED in both."""
+
+
+E = TypeVar("E", bound=EventMessage)
+
+#: The kind of the SUBSCRIBED event, in both APIs.
+SUBSCRIBED = 1
 
 
 class State(Enum):
@@ -217,6 +230,8 @@ class Session(ABC, Generic[E]):
         *,
         detector: Detector,
         codec: Codec,
+        parse: Callable[[bytes], E],
+        own_kinds: frozenset[int],
         credentials: Credentials | None = None,
         backoff: Backoff | None = None,
         watchdog: Watchdog | None = None,
@@ -225,6 +240,8 @@ class Session(ABC, Generic[E]):
         self.epoch = 0
         self.address: Address | None = None
         self.codec = codec
+        self._parse = parse  # raises one of UNREADABLE
+        self._own_kinds = own_kinds  # the kinds of events that ``_observe`` must see
         self.detector = detector
         self.credentials: Credentials = credentials if credentials is not None else Anonymous()
         self.backoff = backoff if backoff is not None else Backoff()
@@ -250,16 +267,8 @@ class Session(ABC, Generic[E]):
         """The SUBSCRIBE call."""
 
     @abstractmethod
-    def _parse(self) -> Callable[[bytes], E]:
-        """What reads one record; it raises ``ProtocolError``."""
-
-    @abstractmethod
     def _accepted(self, headers: Headers) -> None:
         """SUBSCRIBE was answered with 200 and these headers. Raises ``ProtocolError`` if they lack something."""
-
-    @abstractmethod
-    def _matters(self, event: E) -> bool:
-        """Whether ``_observe`` must see this event. Called for each, so it is to be quick."""
 
     @abstractmethod
     def _observe(self, event: E, now: float) -> None:
@@ -356,23 +365,40 @@ class Session(ABC, Generic[E]):
         if epoch != self.epoch or self.state not in _READING:
             return
         self._heard_at = now
-        parse, told, matters = self._parse(), self._told, self._matters
         decoder = self._decoder
         try:
-            for record in decoder.feed(chunk):
-                if not record:
-                    continue  # legal, and says nothing
-                event = parse(record)
-                told.append(event)
-                if matters(event):
-                    self._observe(event, now)
-                    if self.state not in _READING:
-                        return
-            decoder.feed(b"")  # tells what is wrong behind the last good record
+            records = decoder.feed(chunk)
+            if records:
+                self._read(records, now)
+            if self.state in _READING:
+                decoder.feed(b"")  # tells what is wrong behind the last good record
         except RecordIOError as error:
             self._fail(ProtocolError(f"the stream's framing is broken: {error}"), now)
-        except ProtocolError as error:
-            self._fail(error, now)
+
+    def _read(self, records: list[bytes], now: float) -> None:
+        """Reads records that have come together: all at once if none of them concerns the subscription itself."""
+        try:
+            events = list(map(self._parse, filter(None, records)))  # an empty record is legal, and says nothing
+        except UNREADABLE:
+            self._read_one_by_one(records, now)
+            return
+        if self._own_kinds.isdisjoint([event.type for event in events]):
+            self._told += events
+        else:
+            self._read_one_by_one(records, now)
+
+    def _read_one_by_one(self, records: list[bytes], now: float) -> None:
+        for record in filter(None, records):
+            try:
+                event = self._parse(record)
+            except UNREADABLE as error:
+                self._fail(unreadable("an event", record, error), now)
+                return
+            self._told.append(event)
+            if event.type in self._own_kinds:
+                self._observe(event, now)
+                if self.state not in _READING:
+                    return
 
     def ended(self, epoch: int, error: MesosError | None, now: float) -> None:
         """The connection of that attempt has ended or could not be made."""

@@ -27,14 +27,14 @@ from pymesoskit.transport.errors import (
     TransportError,
 )
 from pymesoskit.transport.pending import PendingCall
-from pymesoskit.transport.session import Connect, Disconnect, Ended, Notice, Retry, Session, Subscribe
+from pymesoskit.transport.session import Connect, Disconnect, Ended, EventMessage, Notice, Retry, Session, Subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.transport.base import Connection, Headers, Reactor, Timer, Transport
 
-E = TypeVar("E")
+E = TypeVar("E", bound=EventMessage)
 
 
 @frozen

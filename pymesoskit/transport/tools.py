@@ -13,7 +13,7 @@ from urllib.parse import quote
 import requests
 
 from pymesoskit.transport.address import Address
-from pymesoskit.transport.content import encoder, parser
+from pymesoskit.transport.content import encoder, read
 from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, NotLeader, ProtocolError, ReplyTimeout, refusal
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import agent, master
@@ -133,7 +133,7 @@ def _call(
     name = call_type.DESCRIPTOR.enum_types_by_name["Type"].values_by_number[call.type].name
     body = encoder(codec, call_type, call_type())(call)
     answer = _ask("POST", address, "/api/v1", name, body, codec, credentials, timeout)
-    return parser(codec, response_type)(answer.content) if answer.content else response_type()
+    return read(codec, response_type, answer.content) if answer.content else response_type()
 
 
 def _ask(

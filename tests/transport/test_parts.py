@@ -17,7 +17,7 @@ import pymesoskit
 from pymesoskit import errors
 from pymesoskit.errors import InvalidCall, ProtocolError
 from pymesoskit.transport import JSON, PROTOBUF, Address, Backoff, Basic, Bearer, FixedDetector
-from pymesoskit.transport.content import encoder, parser
+from pymesoskit.transport.content import encoder, read
 from pymesoskit.transport.errors import refusal
 from pymesoskit.transport.inbox import Inbox
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -103,7 +103,7 @@ def test_what_is_written_with_a_prefix_is_read_with_it(codec):
     call = Call(type=Call.KILL, kill=Call.Kill(task_id=mesos.TaskID(value="t")))
     both = Call(framework_id=mesos.FrameworkID(value="f"))
     both.MergeFrom(call)
-    assert parser(codec, Call)(write(call)) == both
+    assert read(codec, Call, write(call)) == both
     assert not call.HasField("framework_id")
     with pytest.raises(InvalidCall, match=r"kill\.task_id"):
         write(Call(type=Call.KILL, kill=Call.Kill()))
@@ -111,8 +111,8 @@ def test_what_is_written_with_a_prefix_is_read_with_it(codec):
 
 @pytest.mark.parametrize("codec", [PROTOBUF, JSON])
 def test_what_cannot_be_read_is_told_with_its_bytes(codec):
-    with pytest.raises(ProtocolError, match=r"no mesos\.v1\.scheduler\.Event.*xyz"):
-        parser(codec, scheduler.Event)(b"\xff\xfexyz")
+    with pytest.raises(ProtocolError, match=r"mesos\.v1\.scheduler\.Event that cannot be read.*xyz"):
+        read(codec, scheduler.Event, b"\xff\xfexyz")
 
 
 def test_the_queue_says_when_it_is_full_and_when_it_is_not():
