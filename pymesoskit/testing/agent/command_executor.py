@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.agent import environment
 from pymesoskit.testing.agent.builtin_executor import OWN_GRACE, BuiltinExecutor
 from pymesoskit.testing.agent.commands import command_of, overlaid
+from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.agent.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.wire.v1 import executor, mesos
 
@@ -27,6 +28,7 @@ class CommandExecutor(BuiltinExecutor):
     """See the module's text."""
 
     _run: TaskRun | None = None
+    switchboard: Switchboard | None = None  # of its task, if that has a terminal
 
     @property
     def pid(self) -> int:
@@ -48,6 +50,7 @@ class CommandExecutor(BuiltinExecutor):
         def check_command(info: mesos.CommandInfo) -> Command:
             return command_of(info, overlaid(variables, info.environment), sandbox, user=user)
 
+        self.switchboard = Switchboard.of(task.container)
         self._run = TaskRun(
             task=task,
             machine=self.machine,
@@ -60,6 +63,7 @@ class CommandExecutor(BuiltinExecutor):
                 container=task.container,
                 task=task,
                 delay=self.machine.pace.command_start,
+                interaction=None if self.switchboard is None else self.switchboard.interaction,
             ),
             check_command=check_command,
             report=self.report,
@@ -69,6 +73,8 @@ class CommandExecutor(BuiltinExecutor):
             killing_state=wants_killing_state(self.spec.framework),
         )
         self._run.launch()
+        if self.switchboard is not None:
+            self.switchboard.io = self._run.io
 
     def _refusal(self, task: mesos.TaskInfo) -> mesos.TaskStatus:
         assert self._run is not None

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.agent.launcher import Command
+from pymesoskit.testing.agent.launcher import Command, Interaction
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def command_of(
     container: mesos.ContainerInfo | None = None,
     task: mesos.TaskInfo | None = None,
     delay: float = 0.0,
+    interaction: Interaction | None = None,
 ) -> Command:
     """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
     argv.
@@ -52,6 +53,7 @@ def command_of(
         rlimits=tuple(_rlimits(container)),
         task=task,
         delay=delay,
+        interaction=interaction,
     )
 
 

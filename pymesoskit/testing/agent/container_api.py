@@ -5,41 +5,25 @@ Source: docs/reference/operator-api.md 4.1. The containers themselves are in ``c
 
 from __future__ import annotations
 
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent import environment, layout
 from pymesoskit.testing.agent.commands import SandboxError, command_of, link_container_volumes, make_sandbox
+from pymesoskit.testing.agent.container_io import InputStream, OutputStream, record_type, stream_type
 from pymesoskit.testing.agent.containers import NestedContainer, message_of, path_of
+from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.api import RECORDIO, answer, refuse
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.wire.v1 import agent, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.launcher import Exit
     from pymesoskit.testing.agent.state import Executor
-
-#: Longest id of a container.
-MAX_ID_LENGTH = 242
-
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\. ]")
-
-
-def id_error(container_id: mesos.ContainerID) -> str | None:
-    """What is wrong with a container's id, or with that of one around it."""
-    for name in path_of(container_id):
-        if not name:
-            return "'ContainerID.value' must be non-empty"
-        if len(name) > MAX_ID_LENGTH:
-            return f"'ContainerID.value' must not be longer than {MAX_ID_LENGTH} characters"
-        if _FORBIDDEN.search(name):
-            return f"'ContainerID.value' '{name}' contains invalid characters"
-    return None
 
 
 class ContainerApi:
@@ -69,53 +53,82 @@ class ContainerApi:
         """Whether the request is a stream of calls."""
         return request.header("content-type") == RECORDIO
 
-    def attach_input(self, request: Request, responder: Responder) -> None:  # noqa: ARG002
+    def attach_input(self, request: Request, responder: Responder) -> None:
         """Serves a stream of calls. Raises ``Refused``."""
-        raise refuse(501, "Attaching to the input of a container is not supported")
+        stream = InputStream(self._switchboard, responder, record_type(request))
+        if request.body_stream is not None:
+            request.body_stream.listen(stream.data, stream.end)
+        else:
+            stream.data(request.body)
+            stream.end()
 
     def streams(self, call: agent.Call) -> bool:
         """Whether the answer to the call is a stream."""
         return call.type in {agent.Call.LAUNCH_NESTED_CONTAINER_SESSION, agent.Call.ATTACH_CONTAINER_OUTPUT}
 
-    def stream(self, call: agent.Call, request: Request, responder: Responder) -> None:  # noqa: ARG002
+    def stream(self, call: agent.Call, request: Request, responder: Responder) -> None:
         """Serves such a call. Raises ``Refused``."""
-        raise refuse(501, "Streams of a container's output are not supported")
+        kind, headers = stream_type(request)
+        output = OutputStream(self._core.lifeline, self._core.flags.http_heartbeat_interval)
+        if call.type == agent.Call.ATTACH_CONTAINER_OUTPUT:
+            output.listen(self._switchboard(call.attach_container_output.container_id))
+            output.open(responder, kind, headers)
+            return
+        session = call.launch_nested_container_session
+        switchboard = Switchboard.of(session.container) or Switchboard(tty=False)
+        path = path_of(session.container_id)
+        if self._tree.find(path) is not None:
+            raise refuse(400, f"Container {text_of(session.container_id)} already exists")
+
+        def started() -> None:
+            output.finished = lambda: container.kill(signal.SIGKILL)
+            output.open(responder, kind, headers)
+
+        def failed(why: str) -> None:
+            responder.respond(Response.text(400, why))
+
+        output.listen(switchboard)
+        container = self._start(path, session.command, session.container, started, failed, switchboard)
+
+    def _switchboard(self, container_id: mesos.ContainerID) -> Switchboard:
+        """The switchboard of a container. Raises ``Refused`` if there is none."""
+        path = path_of(container_id)
+        if len(path) == 1 and (top := self._core.host.find(path[0])) is not None:
+            found = getattr(top.builtin, "switchboard", None)
+        else:
+            nested = self._tree.find(path)
+            if nested is None:
+                raise refuse(404, f"Container {text_of(container_id)} cannot be found")
+            found = nested.switchboard
+        if found is None:
+            text = f"I/O switchboard server was disabled for container '{text_of(container_id)}'"
+            raise refuse(400, text)
+        return found  # type: ignore[no-any-return]
 
     def handle(self, call: agent.Call, content_type: str, responder: Responder) -> bool:
         """Serves the call; False if it is not about containers. Raises ``Refused``."""
         kind = agent.Call
         if call.type == kind.LAUNCH_NESTED_CONTAINER:
             nested = call.launch_nested_container
-            self._check(nested.container_id, nested=True)
             self._launch(nested.container_id, nested.command, nested.container, responder)
         elif call.type == kind.LAUNCH_CONTAINER:
             launch = call.launch_container
-            self._check(launch.container_id, nested=False)
             self._launch(launch.container_id, launch.command, launch.container, responder)
         elif call.type == kind.WAIT_NESTED_CONTAINER:
             self._wait(call.wait_nested_container.container_id, content_type, responder, nested=True)
         elif call.type == kind.WAIT_CONTAINER:
             self._wait(call.wait_container.container_id, content_type, responder, nested=False)
         elif call.type == kind.KILL_NESTED_CONTAINER:
-            self._check(call.kill_nested_container.container_id, nested=True)
             self._kill(call.kill_nested_container, responder)
         elif call.type == kind.KILL_CONTAINER:
-            self._check(call.kill_container.container_id, nested=False)
             self._kill(call.kill_container, responder)
         elif call.type == kind.REMOVE_NESTED_CONTAINER:
-            self._remove(call.remove_nested_container.container_id, responder, nested=True)
+            self._remove(call.remove_nested_container.container_id, responder)
         elif call.type == kind.REMOVE_CONTAINER:
-            self._remove(call.remove_container.container_id, responder, nested=False)
+            self._remove(call.remove_container.container_id, responder)
         else:
             return False
         return True
-
-    def _check(self, container_id: mesos.ContainerID, *, nested: bool) -> None:
-        error = id_error(container_id)
-        if error is None and nested and not container_id.HasField("parent"):
-            error = "Expecting 'container_id.parent' to be present"
-        if error is not None:
-            raise refuse(400, f"Failed to validate agent::Call: {error}")
 
     def _launch(
         self,
@@ -128,6 +141,22 @@ class ContainerApi:
         if self._tree.find(path) is not None:
             responder.respond(Response(202))
             return
+
+        def failed(why: str) -> None:
+            responder.respond(Response.text(400, why))
+
+        switchboard = Switchboard.of(container)
+        self._start(path, command, container, lambda: responder.respond(Response(200)), failed, switchboard)
+
+    def _start(
+        self,
+        path: tuple[str, ...],
+        command: mesos.CommandInfo,
+        container: mesos.ContainerInfo,
+        on_start: Callable[[], None],
+        on_error: Callable[[str], None],
+        switchboard: Switchboard | None,
+    ) -> NestedContainer:
         top = self._executor(path[0]) if len(path) > 1 else None
         if len(path) > 1 and top is None and self._tree.find(path[:1]) is None:
             raise refuse(400, f"Failed to find parent container {path[0]}")
@@ -143,14 +172,15 @@ class ContainerApi:
         variables = environment.of_nested(
             self._core.host.environment, command, directory=str(sandbox or ""), role=role, ip=None
         )
-        what = command_of(command, variables, None if sandbox is None else str(sandbox), user=user, container=container)
-        self._tree.launch(
-            path,
-            what,
-            lambda: responder.respond(Response(200)),
-            lambda _: None,
-            lambda why: responder.respond(Response.text(400, why)),
+        what = command_of(
+            command,
+            variables,
+            None if sandbox is None else str(sandbox),
+            user=user,
+            container=container,
+            interaction=None if switchboard is None else switchboard.interaction,
         )
+        return self._tree.launch(path, what, on_start, lambda _: None, on_error, switchboard)
 
     def _executor(self, container_id: str) -> Executor | None:
         for _, executor in self._core.executors():
@@ -166,7 +196,6 @@ class ContainerApi:
         return layout.nested_sandbox(top, path[1:])
 
     def _wait(self, container_id: mesos.ContainerID, content_type: str, responder: Responder, *, nested: bool) -> None:
-        self._check(container_id, nested=nested)
         container = self._find(container_id, f"Container {text_of(container_id)} cannot be found")
 
         def ended(how: Exit) -> None:
@@ -191,8 +220,7 @@ class ContainerApi:
         container.kill(kill.signal if kill.HasField("signal") else signal.SIGKILL)
         responder.respond(Response(200))
 
-    def _remove(self, container_id: mesos.ContainerID, responder: Responder, *, nested: bool) -> None:
-        self._check(container_id, nested=nested)
+    def _remove(self, container_id: mesos.ContainerID, responder: Responder) -> None:
         path = path_of(container_id)
         container = self._tree.find(path)
         if container is not None and container.ended is None:

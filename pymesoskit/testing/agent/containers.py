@@ -15,7 +15,8 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
+    from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, ProcessIo, Usage
+    from pymesoskit.testing.agent.switchboard import Switchboard
 
 #: A container's id with those it is nested in: (top, child, …).
 Path = tuple[str, ...]
@@ -49,6 +50,7 @@ class NestedContainer:
     process: Process | None = None
     ended: Exit | None = None
     waiters: list[Callable[[Exit], None]] = field(factory=list)
+    switchboard: Switchboard | None = None  # if somebody can talk to it
 
     @property
     def pid(self) -> int:
@@ -57,6 +59,10 @@ class NestedContainer:
     def kill(self, number: int) -> None:
         if self.process is not None and self.ended is None:
             self.process.kill(number)
+
+    @property
+    def io(self) -> ProcessIo | None:
+        return None if self.process is None else self.process.io
 
     def usage(self) -> Usage | None:
         return None if self.process is None or self.ended is not None else self.process.usage()
@@ -87,10 +93,11 @@ class ContainerTree:
         on_start: Callable[[], None],
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
+        switchboard: Switchboard | None = None,
     ) -> NestedContainer:
         """Runs the command in a new container of that id (the caller has seen to it that there is none)."""
         directory = None if command.directory is None else str(command.directory)
-        container = NestedContainer(path, directory)
+        container = NestedContainer(path, directory, switchboard=switchboard)
         self._containers[path] = container
 
         def ended(how: Exit) -> None:
@@ -105,11 +112,13 @@ class ContainerTree:
             on_error(why)
 
         container.process = self._launcher.launch(command, on_start, ended, failed)
+        if switchboard is not None:
+            switchboard.io = container.process.io
         return container
 
-    def launcher_for(self, path: Path) -> Launcher:
+    def launcher_for(self, path: Path, switchboard: Switchboard | None = None) -> Launcher:
         """A ``Launcher`` whose command becomes the container of that id."""
-        return _ContainerLauncher(self, self._launcher, path)
+        return _ContainerLauncher(self, self._launcher, path, switchboard)
 
     def remove(self, path: Path) -> None:
         """Forgets the container and those nested in it; harmless if there is none."""
@@ -124,6 +133,7 @@ class _ContainerLauncher:
     tree: ContainerTree
     launcher: Launcher
     path: Path
+    switchboard: Switchboard | None
 
     @property
     def needs_sandbox(self) -> bool:
@@ -136,7 +146,7 @@ class _ContainerLauncher:
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
     ) -> Process:
-        return self.tree.launch(self.path, command, on_start, on_exit, on_error)
+        return self.tree.launch(self.path, command, on_start, on_exit, on_error, self.switchboard)
 
     def close(self) -> None:
         """What it launched belongs to the tree."""

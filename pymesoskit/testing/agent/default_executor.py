@@ -25,6 +25,7 @@ from pymesoskit.testing.agent.commands import (
 from pymesoskit.testing.agent.containers import ContainerTree, message_of
 from pymesoskit.testing.agent.identity import uuid_text
 from pymesoskit.testing.agent.layout import nested_sandbox
+from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.agent.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.wire.v1 import executor, mesos
 
@@ -104,9 +105,10 @@ class DefaultExecutor(BuiltinExecutor):
         def check_command(info: mesos.CommandInfo) -> Command:
             return command_of(info, overlaid(variables, info.environment), sandbox, user=user)
 
+        switchboard = Switchboard.of(task.container)
         return TaskRun(
             task=task,
-            machine=evolve(self.machine, launcher=self._containers.launcher_for(path)),
+            machine=evolve(self.machine, launcher=self._containers.launcher_for(path, switchboard)),
             identity=Identity(self.spec.info.executor_id.value, message_of(path)),
             command=command_of(
                 task.command,
@@ -116,6 +118,7 @@ class DefaultExecutor(BuiltinExecutor):
                 container=task.container,
                 task=task,
                 delay=self.machine.pace.command_start,
+                interaction=None if switchboard is None else switchboard.interaction,
             ),
             check_command=check_command,
             check_launcher=self.machine.launcher,

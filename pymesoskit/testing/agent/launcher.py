@@ -19,6 +19,30 @@ if TYPE_CHECKING:
 
 
 @frozen
+class Interaction:
+    """How somebody talks to a process. The callbacks come in the actor's turn."""
+
+    on_output: Callable[[int, bytes], None]  # 1: stdout, 2: stderr
+    on_end: Callable[[], None]  # there will be no more output
+    tty: bool = False  # a terminal instead of three pipes
+    rows: int = 0
+    columns: int = 0
+
+
+class ProcessIo(Protocol):
+    """The other end of a process's pipes or terminal."""
+
+    def write(self, data: bytes) -> None:
+        """Sends to its stdin, as soon as it reads."""
+
+    def close_input(self) -> None:
+        """Its stdin ends; a terminal stays open."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """The terminal's window has another size."""
+
+
+@frozen
 class Command:
     """What to run, and as whom."""
 
@@ -29,9 +53,8 @@ class Command:
     user: str | None = None  # None: as the cluster
     rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
     task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
-    stdio: tuple[int, int, int] | None = None  # descriptors in place of the files; the launcher does not close them
     delay: float = 0.0  # seconds between the start of the process and that of the command
-    tty: bool = False  # whether they are a terminal, to be the controlling one
+    interaction: Interaction | None = None  # somebody talks to it: no files, but pipes or a terminal
 
 
 @frozen
@@ -52,6 +75,7 @@ class Exit:
     status: int
     usage: Usage = Usage()
     breaks_executor: bool = False  # only simulated processes do that
+    exceeded: str | None = None  # the limit for which the launcher has ended it
 
     @classmethod
     def of_signal(cls, number: int) -> Exit:
@@ -88,6 +112,10 @@ class Process(Protocol):
     @property
     def pid(self) -> int:
         """Its process id; 0 until it has started."""
+
+    @property
+    def io(self) -> ProcessIo | None:
+        """Its other end, if the command was launched with an ``Interaction``."""
 
     def kill(self, number: int) -> None:
         """Sends the signal to the process and all its descendants; harmless when it has ended."""

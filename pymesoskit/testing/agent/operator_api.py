@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.testing.agent.legacy import resource_statistics
 from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import Executor, Framework, Phase
+from pymesoskit.testing.agent.validation import call_error
 from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
 from pymesoskit.testing.files import FileRoots, FilesError
 from pymesoskit.testing.http import Request, Responder, Response
@@ -30,29 +31,6 @@ ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
     "get_tasks": ("pending_tasks", "queued_tasks", "launched_tasks", "terminated_tasks", "completed_tasks"),
     "get_executors": ("executors", "completed_executors"),
     "get_frameworks": ("frameworks", "completed_frameworks"),
-}
-
-#: The payload that each type of call must have.
-PAYLOADS: Mapping[int, str] = {
-    agent.Call.GET_METRICS: "get_metrics",
-    agent.Call.SET_LOGGING_LEVEL: "set_logging_level",
-    agent.Call.LIST_FILES: "list_files",
-    agent.Call.READ_FILE: "read_file",
-    agent.Call.LAUNCH_NESTED_CONTAINER: "launch_nested_container",
-    agent.Call.WAIT_NESTED_CONTAINER: "wait_nested_container",
-    agent.Call.KILL_NESTED_CONTAINER: "kill_nested_container",
-    agent.Call.REMOVE_NESTED_CONTAINER: "remove_nested_container",
-    agent.Call.LAUNCH_NESTED_CONTAINER_SESSION: "launch_nested_container_session",
-    agent.Call.ATTACH_CONTAINER_INPUT: "attach_container_input",
-    agent.Call.ATTACH_CONTAINER_OUTPUT: "attach_container_output",
-    agent.Call.LAUNCH_CONTAINER: "launch_container",
-    agent.Call.WAIT_CONTAINER: "wait_container",
-    agent.Call.KILL_CONTAINER: "kill_container",
-    agent.Call.REMOVE_CONTAINER: "remove_container",
-    agent.Call.ADD_RESOURCE_PROVIDER_CONFIG: "add_resource_provider_config",
-    agent.Call.UPDATE_RESOURCE_PROVIDER_CONFIG: "update_resource_provider_config",
-    agent.Call.REMOVE_RESOURCE_PROVIDER_CONFIG: "remove_resource_provider_config",
-    agent.Call.MARK_RESOURCE_PROVIDER_GONE: "mark_resource_provider_gone",
 }
 
 
@@ -93,7 +71,7 @@ class OperatorApi:
             self._containers.attach_input(request, responder)
             return
         call = parse_call(request, agent.Call)
-        error = validation_error(call)
+        error = call_error(call)
         if error is not None:
             raise refuse(400, f"Failed to validate agent::Call: {error}")
         if self._containers.streams(call):
@@ -232,16 +210,6 @@ class OperatorApi:
 
     def _resource_providers(self, _: agent.Call, response: agent.Response) -> None:
         response.get_resource_providers.SetInParent()
-
-
-def validation_error(call: agent.Call) -> str | None:
-    """What is wrong with a call, in Mesos's words; None if nothing is."""
-    if not call.HasField("type"):
-        return "Expecting 'type' to be present"
-    payload = PAYLOADS.get(call.type)
-    if payload is not None and not call.HasField(payload):
-        return f"Expecting '{payload}' to be present"
-    return None
 
 
 def with_empty_lists(value: Any, name: str = "") -> Any:

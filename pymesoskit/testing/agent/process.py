@@ -25,6 +25,7 @@ from attrs import define, field
 
 from pymesoskit.testing.agent import supervisor
 from pymesoskit.testing.agent.launcher import Command, Exit, Usage
+from pymesoskit.testing.agent.pipes import Pipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ class RealProcess:
     on_exit: Callable[[Exit], None]
     on_error: Callable[[str], None]
     pid: int = 0
+    io: Pipes | None = None
 
     def kill(self, number: int) -> None:
         self.launcher.kill(self, number)
@@ -83,15 +85,21 @@ class ProcessLauncher:
         on_error: Callable[[str], None],
     ) -> RealProcess:
         """See ``Launcher``."""
-        stdio = command.stdio or ()
         process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error)
         try:
+            if command.interaction is not None:
+                process.io = Pipes(command.interaction, command.directory)
+            stdio = () if process.io is None else process.io.theirs
             order = self._order(process.number, command, len(stdio))
             connection = self._connect()
             connection.processes[process.number] = process
             self._send(connection, order, stdio)
+            if process.io is not None:
+                process.io.start(self._actor)
         except (OSError, KeyError) as error:
             why = str(error.args[0]) if isinstance(error, KeyError) else (error.strerror or str(error))
+            if process.io is not None:
+                process.io.abandon()
             self._actor.post(on_error, why)
         return process
 
@@ -119,6 +127,7 @@ class ProcessLauncher:
         connection.socket.close()
 
     def _order(self, number: int, command: Command, files: int) -> dict[str, Any]:
+        ids = switch_to(command.user)
         return {
             "op": "spawn",
             "id": number,
@@ -127,8 +136,9 @@ class ProcessLauncher:
             "env": dict(command.environment),
             "cwd": None if command.directory is None else str(command.directory),
             "rlimits": command.rlimits,
-            "ids": switch_to(command.user),
-            "tty": command.tty,
+            "ids": ids,
+            "processes": process_limit(command, ids),
+            "tty": command.interaction is not None and command.interaction.tty,
             "delay": command.delay,
             "fds": files,
         }
@@ -200,7 +210,7 @@ class ProcessLauncher:
             else:
                 del connection.processes[number]
                 used = Usage(cpus_user_time_secs=answer["user"], cpus_system_time_secs=answer["system"])
-                process.on_exit(Exit(answer["status"], used))
+                process.on_exit(Exit(answer["status"], used, exceeded=answer.get("exceeded")))
 
     def _lost(self, connection: _Connection) -> None:
         """The supervisor is gone. Unless this is our own doing, its processes are ended here, as it would have done."""
@@ -232,11 +242,24 @@ def switch_to(user: str | None) -> tuple[str, int, int] | None:
     return None if entry.pw_uid == 0 else (entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
+def process_limit(command: Command, ids: tuple[str, int, int] | None) -> int | None:
+    """The limit of processes that the supervisor must see to, because the kernel does not limit root's; None if there
+    is none.
+    """
+    if ids is not None or os.geteuid() != 0:
+        return None
+    return next((soft for name, soft, _ in command.rlimits if name == "RLIMIT_NPROC"), None)
+
+
 def tree_usage(root: int) -> Usage | None:
-    """What the process and its descendants use now, from /proc; None if it is gone or there is no /proc."""
+    """What the process and its descendants use now, from /proc; None if it is gone or there is no /proc.
+
+    Memory that several of them share counts once, as in a control group.
+    """
     tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     user = system = 0
-    memory = processes = threads = 0
+    threads = 0
+    resident: dict[int, int] = {}
     todo = [root]
     while todo:
         pid = todo.pop()
@@ -247,7 +270,18 @@ def tree_usage(root: int) -> Usage | None:
         user += int(fields[11])
         system += int(fields[12])
         threads += int(fields[17])
-        memory += int(fields[21]) * page
-        processes += 1
+        resident[pid] = int(fields[21]) * page
         todo += supervisor.children(pid)
-    return Usage(user / tick, system / tick, memory, processes, threads) if processes else None
+    if not resident:
+        return None
+    memory = sum(resident.values()) if len(resident) == 1 else sum(map(proportional_memory, resident, resident.values()))
+    return Usage(user / tick, system / tick, memory, len(resident), threads)
+
+
+def proportional_memory(pid: int, otherwise: int) -> int:
+    """The bytes of a process's memory, of what it shares with others its part; ``otherwise`` if that is not known."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines()
+    except OSError:
+        return otherwise
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(b"Pss:")), otherwise)

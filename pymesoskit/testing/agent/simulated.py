@@ -21,6 +21,7 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.agent.launcher import Interaction, ProcessIo
     from pymesoskit.testing.clock import Timer
 
 #: Where the process ids of simulated processes begin: beyond those of Linux, so that none is ever a real one.
@@ -94,6 +95,8 @@ class SimulatedProcess:
     outcome: Outcome
     on_exit: Callable[[Exit], None]
     pid: int
+    interaction: Interaction | None
+    io: ProcessIo | None = None  # it does not listen
     timer: Timer | None = None
     doomed: float = math.inf  # when a signal that it got will end it, on the clock's ``monotonic()``
     ended: bool = False
@@ -130,7 +133,7 @@ class SimulatedLauncher:
     ) -> SimulatedProcess:
         """See ``Launcher``."""
         outcome = Outcome() if command.task is None else outcome_of(self._outcomes, command.task)
-        process = SimulatedProcess(self, outcome, on_exit, next(self._pids))
+        process = SimulatedProcess(self, outcome, on_exit, next(self._pids), command.interaction)
         if outcome.start_error is not None:
             process.ended = True
             self._actor.post(on_error, outcome.start_error)
@@ -162,6 +165,8 @@ class SimulatedLauncher:
         if not process.ended:
             process.ended = True
             process.timer = None
+            if process.interaction is not None:
+                process.interaction.on_end()
             process.on_exit(Exit(how.status, process.outcome.usage, how.breaks_executor))
 
     def close(self) -> None:

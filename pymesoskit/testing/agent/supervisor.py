@@ -20,6 +20,7 @@ outlives its
   directory.
 - When a task's first process ends, the rest of its tree is killed.
 - An orphan that hides whose it is lives no longer than the last task that may have started it.
+- A task has at most ``MOST_PROCESSES`` processes, or as many as its order says; one that has more is killed.
 - When the socket is closed (the cluster has ended, however) or the parent has changed, everything is killed.
 
 Without Linux's /proc and subreapers the process group stands for the tree.
@@ -49,6 +50,12 @@ HEADER = struct.Struct("!I")
 LAST_CALL = 4.0
 #: Rounds of stopping a tree that grows while it is being stopped.
 STOP_ROUNDS = 100
+#: How many processes a task may have unless its order says: more than any needs, fewer than a machine bears.
+MOST_PROCESSES = 4000
+#: So many more on the machine than before are reason to count each task's.
+SURGE = 1000
+#: Seconds between two looks at the numbers of processes: usually, and while a task has a limit of its own.
+COUNT_INTERVAL, SHORT_COUNT_INTERVAL = 0.25, 0.05
 #: Signals that Python ignores or that this process handles: children get the default back.
 RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
@@ -56,13 +63,15 @@ RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, 
 class Task:
     """A process that was asked for."""
 
-    __slots__ = ("directory", "id", "pid", "sandbox")
+    __slots__ = ("directory", "exceeded", "id", "limit", "pid", "sandbox")
 
-    def __init__(self, number: int, pid: int, directory: str | None, sandbox: str | None) -> None:
+    def __init__(self, number: int, pid: int, directory: str | None, sandbox: str | None, limit: int | None) -> None:
         self.id = number
         self.pid = pid
         self.directory = directory
         self.sandbox = sandbox
+        self.limit = limit  # of processes
+        self.exceeded: str | None = None  # why it was killed, if a limit is why
 
 
 # Starting processes
@@ -202,6 +211,15 @@ def read_directory(pid: int) -> str:
         return ""
 
 
+def total_threads() -> int:
+    """How many threads there are on the machine, those of single-threaded processes included; 0 where nobody knows."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[3].partition(b"/")[2])
+    except OSError:
+        return 0
+
+
 def send_signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
@@ -220,6 +238,9 @@ class Supervisor:
         self._strays: dict[int, set[int]] = {}  # orphan that hides it -> ids of the tasks that may have started it
         self._input = bytearray()
         self._files: list[int] = []  # descriptors that came with orders not carried out yet
+        self._limited = 0  # how many tasks have a limit of their own
+        self._next_count = 0.0
+        self._usual = total_threads()
         self._wakeup, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         os.set_blocking(self._wakeup, False)
@@ -238,7 +259,7 @@ class Supervisor:
             self._end_everything()
 
     def _turn(self, poll: select.poll) -> bool:
-        ready = {fd for fd, _ in poll.poll(1000)}
+        ready = {fd for fd, _ in poll.poll(1000.0 * self._count_interval() if self._tasks else 1000.0)}
         if self._wakeup in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakeup, 65536)
@@ -248,6 +269,7 @@ class Supervisor:
             if open_still:
                 open_still = self._receive()  # so that the cluster never waits for this process to read
         self._reap()
+        self._count()
         return open_still
 
     # Orders
@@ -263,6 +285,8 @@ class Supervisor:
                 return False
             if not data:
                 return False
+            for fd in files:
+                os.set_inheritable(fd, False)
             self._input += data
             self._files += files
 
@@ -290,7 +314,8 @@ class Supervisor:
         except OSError as error:
             self._send({"id": order["id"], "error": os.strerror(error.errno or errno.EIO)})
         else:
-            task = Task(order["id"], pid, order["cwd"], order["env"].get("MESOS_SANDBOX"))
+            task = Task(order["id"], pid, order["cwd"], order["env"].get("MESOS_SANDBOX"), order["processes"])
+            self._limited += task.limit is not None
             self._tasks[task.id] = self._by_pid[pid] = task
             self._send({"id": task.id, "pid": pid})
         for fd in stdio:
@@ -321,7 +346,11 @@ class Supervisor:
             self._strays.pop(ended.si_pid, None)
             if task is not None:
                 del self._by_pid[task.pid], self._tasks[task.id]
-                self._send({"id": task.id, "status": status, "user": used.ru_utime, "system": used.ru_stime})
+                self._limited -= task.limit is not None
+                answer = {"id": task.id, "status": status, "user": used.ru_utime, "system": used.ru_stime}
+                if task.exceeded is not None:
+                    answer["exceeded"] = task.exceeded
+                self._send(answer)
 
     def _end_tree(self, task: Task) -> None:
         """The task's first process has ended (but is not reaped, so its id still names its group): kills the rest."""
@@ -394,6 +423,27 @@ class Supervisor:
             if task.directory is not None and directory.startswith(task.directory):
                 return task
         return None
+
+    # Limits
+
+    def _count_interval(self) -> float:
+        return SHORT_COUNT_INTERVAL if self._limited else COUNT_INTERVAL
+
+    def _count(self) -> None:
+        """Kills the tasks that have too many processes."""
+        now = time.monotonic()
+        if not self._tasks or now < self._next_count:
+            return
+        total = total_threads()
+        surge = total > self._usual + SURGE
+        self._usual = total if surge else min(total, self._usual)
+        if surge or self._limited:
+            for task in list(self._tasks.values()):
+                limit = MOST_PROCESSES if task.limit is None else task.limit
+                if task.exceeded is None and (surge or task.limit is not None) and len(self._members(task)) > limit:
+                    task.exceeded = f"more than {limit} processes"
+                    self._kill(task, signal.SIGKILL)
+        self._next_count = time.monotonic() + self._count_interval()
 
     def _end_everything(self) -> None:
         deadline = time.monotonic() + LAST_CALL

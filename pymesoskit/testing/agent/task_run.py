@@ -19,7 +19,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
+    from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, ProcessIo, Usage
     from pymesoskit.testing.agent.machine import Machine
     from pymesoskit.testing.clock import Timer
 
@@ -81,6 +81,11 @@ class TaskRun:
         """The task's process; 0 until there is one."""
         return 0 if self._process is None else self._process.pid
 
+    @property
+    def io(self) -> ProcessIo | None:
+        """The way to its input, if somebody can talk to it."""
+        return None if self._process is None else self._process.io
+
     def usage(self) -> Usage | None:
         """What it uses now."""
         return None if self._process is None or self.ended else self._process.usage()
@@ -131,6 +136,9 @@ class TaskRun:
             status = self.status(mesos.TASK_FAILED, message=message, reason=reached)
         elif self.killed:
             status = self.status(mesos.TASK_KILLED, message=message)
+        elif how.exceeded is not None:
+            limitation = mesos.TaskStatus.REASON_CONTAINER_LIMITATION
+            status = self.status(mesos.TASK_FAILED, message=f"{message}: {how.exceeded}", reason=limitation)
         elif how.code == 0:
             status = self.status(mesos.TASK_FINISHED, message=message)
         else:
