@@ -168,7 +168,7 @@ class OfferFilters:
         by_agent[agent] = (*by_agent.get(agent, ()), refusal)
         client = framework.clients.get(role)
         if client is not None:
-            agent.refusals[refused] = agent.refusals.get(refused, 0) | client.bit
+            agent.refuse(refused, client.bit)
         self._expiries.add(seconds, refusal)
 
     def end(self, ended: OfferFilter) -> None:
@@ -207,7 +207,7 @@ def list_refusals(client: Client) -> None:
     """The client is new: its agents learn what was refused before."""
     for agent, refusals in client.filters.items():
         for refusal in refusals:
-            agent.refusals[refusal.refused] = agent.refusals.get(refusal.refused, 0) | client.bit
+            agent.refuse(refusal.refused, client.bit)
 
 
 def unlist_refusals(client: Client) -> None:

@@ -111,14 +111,13 @@ class Ledger:
 
     def reconsider(self, client: Client) -> None:
         """Whatever was found out about the client may have changed: all agents are open to it."""
-        keep = ~client.bit
         for agent in self.agents.values():
-            agent.blocked &= keep
+            agent.unblock(client.bit)
         self.fertile.update(dict.fromkeys(self.agents.values()))
 
     def reconsider_agent(self, client: Client, agent: Agent) -> None:
         """The agent is open to the client again."""
-        agent.blocked &= ~client.bit
+        agent.unblock(client.bit)
         self.fertile[agent] = None
 
     def _take_bit(self) -> int:

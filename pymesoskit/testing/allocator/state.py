@@ -65,6 +65,8 @@ class Agent:
     blocked_level: Bundle | None = None
     is_special: bool = field(init=False)
     """Whether not every framework may have it: GPUs, a domain, missing capabilities."""
+    _compared: Bundle | None = None
+    """What was available when `refusals` were last compared with it."""
     _spent: Bundle | None = None
     """What became an offer as a whole and left nothing: if it comes back as it was, it is used again."""
     _is_exact: bool = True
@@ -124,12 +126,22 @@ class Agent:
     def open_to(self, clients: int) -> int:
         """Those of the clients (as bits) that might be offered something that is available."""
         open_bits = clients & ~self.blocked
-        if open_bits and self.refusals:
-            refused = self.refusals.get(self.available.resources, 0) & open_bits
+        available = self.available
+        if open_bits and self.refusals and self._compared is not available:
+            self._compared = available
+            refused = 0
+            for resources, bits in self.refusals.items():
+                if bits & open_bits and (resources is available.resources or resources.contains(available.resources)):
+                    refused |= bits
             if refused:
                 self.block(refused)
-                open_bits ^= refused
+                open_bits &= ~refused
         return open_bits
+
+    def refuse(self, resources: Resources, bit: int) -> None:
+        """A client refused resources."""
+        self.refusals[resources] = self.refusals.get(resources, 0) | bit
+        self._compared = None
 
     def block(self, bits: int) -> None:
         """Nothing that is available now can be offered to these clients."""
@@ -142,10 +154,16 @@ class Agent:
         if level is not None and level is not self.available and not level.resources.contains(self.available.resources):
             self.unblock_all()
 
+    def unblock(self, bits: int) -> None:
+        """These clients have to be looked at again."""
+        self.blocked &= ~bits
+        self._compared = None
+
     def unblock_all(self) -> None:
         """Everybody has to be looked at again."""
         self.blocked = 0
         self.blocked_level = None
+        self._compared = None
 
 
 @define(eq=False)
