@@ -41,8 +41,7 @@ class RecordDecoder:
         self._limit = max_record_size
         self._head = b""  # the digits of a length that has not arrived in full
         self._want: int | None = None  # the length of the record that has not arrived in full
-        self._parts: list[bytes] = []  # what has arrived of it
-        self._have = 0
+        self._part = bytearray()  # what has arrived of it
         self._error: MalformedLength | RecordTooLarge | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
@@ -56,13 +55,13 @@ class RecordDecoder:
         records: list[bytes] = []
         at = 0
         if self._want is not None:
-            missing = self._want - self._have
+            missing = self._want - len(self._part)
             if len(chunk) < missing:
-                self._keep(chunk)
+                self._part += chunk
                 return records
-            self._parts.append(chunk[:missing])
-            records.append(b"".join(self._parts))
-            self._parts, self._have, self._want = [], 0, None
+            self._part += chunk[:missing]
+            records.append(bytes(self._part))
+            self._part, self._want = bytearray(), None
             at = missing
         elif self._head:
             chunk, self._head = self._head + chunk, b""
@@ -82,7 +81,7 @@ class RecordDecoder:
         if self._error is not None:
             raise self._error
         if self._want is not None:
-            raise TruncatedRecord(self._have, self._want)
+            raise TruncatedRecord(len(self._part), self._want)
         if self._head:
             raise TruncatedRecord(0, None)
 
@@ -104,13 +103,7 @@ class RecordDecoder:
             at = newline + 1
             if end - at < size:
                 self._want = size
-                self._keep(chunk[at:])
+                self._part += chunk[at:]
                 return
             records.append(chunk[at : at + size])
             at += size
-
-    def _keep(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._have += len(part)
-        if len(self._parts) > 4096:  # a trickle of single bytes must not cost an object each
-            self._parts = [b"".join(self._parts)]

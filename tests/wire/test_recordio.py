@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -122,16 +123,27 @@ def test_a_stream_that_ends_inside_a_record_is_truncated(stream: bytes) -> None:
         decoder.eof()
 
 
-def test_reading_is_linear_however_the_input_is_cut() -> None:
-    """Counted, not timed: no byte is moved more than a constant number of times (each join is counted by its length)."""
-    record = bytes(200_000)
-    decoder = RecordDecoder()
-    for byte in encode_record(record)[:-1]:
-        assert decoder.feed(bytes([byte])) == []
-    assert len(decoder._parts) <= 4097
-    assert decoder.feed(b"\0") == [record]
-
-
 def test_a_negative_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="max_record_size must not be negative, not -1"):
         RecordDecoder(max_record_size=-1)
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 12, 1 << 30])
+@pytest.mark.parametrize("record", [0, 200, None])
+def test_the_time_per_byte_does_not_grow_with_the_stream(record: int | None, chunk: int) -> None:
+    """Eight times the stream takes about eight times as long; what is quadratic takes 64 times as long."""
+
+    def took(length: int) -> float:
+        """For a stream of that many bytes, of small records or of a single one."""
+        stream = encode_record(bytes(length if record is None else record))
+        stream *= length // len(stream) + 1
+        times = []
+        for _ in range(3):
+            decoder, begin = RecordDecoder(), time.process_time()
+            for at in range(0, len(stream), chunk):
+                decoder.feed(stream[at : at + chunk])
+            times.append(time.process_time() - begin)
+        return min(times)
+
+    length = 10_000 if chunk == 1 else 200_000
+    assert took(8 * length) < 25 * took(length) + 0.005
