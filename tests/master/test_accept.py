@@ -290,7 +290,9 @@ def test_frameworks_cannot_reserve_from_a_source(world, framework, agent, amount
     assert event["update_operation_status"]["status"] == {
         "operation_id": {"value": "o"},
         "state": "OPERATION_ERROR",
-        "message": "Reservation updates are not yet implemented for the scheduler API.",
+        "message": (
+            "Operation attempted with invalid resources: Reservation updates are not yet implemented for the scheduler API."
+        ),
     }
 
 
@@ -355,3 +357,58 @@ def test_offers_time_out(make_world):
     world.advance(0.2)
     assert framework.take() == [{"type": "RESCIND", "rescind": {"offer_id": offer["id"]}}]
     assert recovered(world) == [("cpus:2", None)]
+
+
+def test_all_operations_are_looked_at_before_the_first_is_carried_out(world, framework, agent, task, amount):
+    offer = world.offer(framework, agent, "cpus:1;mem:32")
+    malformed = {**task("b", offer), "resources": [amount("cpus", -1)]}
+    framework.accept(
+        offer,
+        operations=[
+            {"type": "LAUNCH", "launch": {"task_infos": [task("a", offer, cpus=5)]}},
+            {"type": "LAUNCH", "launch": {"task_infos": [malformed]}},
+            {"type": "LAUNCH", "launch": {"task_infos": [task("c", offer)]}},
+        ],
+    )
+    assert [one["task_id"]["value"] for one in framework.take_statuses()] == ["b", "a"]
+    assert [run.task.task_id.value for run in agent.take(RunTask)] == ["c"]
+
+
+SHARED = {"disk": {"persistence": {"id": "v"}, "volume": {"container_path": "p", "mode": "RW"}}, "shared": {}}
+
+
+def test_tasks_of_one_accept_may_share_a_volume_of_which_one_copy_was_offered(world, agent, task, amount):
+    kinds = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE", "SHARED_RESOURCES")
+    framework = world.framework(capabilities=[{"type": kind} for kind in kinds])
+    disk, volume = amount("disk", 64, **DYNAMIC), amount("disk", 64, **DYNAMIC, **SHARED)
+    offer = world.offer(framework, agent, "cpus:2;mem:128;disk:64")
+    tasks = [{**task(name, offer), "resources": [amount("cpus", 0.1), volume]} for name in "ab"]
+    framework.accept(
+        offer,
+        operations=[
+            {"type": "RESERVE", "reserve": {"resources": [disk]}},
+            {"type": "CREATE", "create": {"volumes": [volume]}},
+            {"type": "LAUNCH", "launch": {"task_infos": tasks}},
+            {"type": "DESTROY", "id": {"value": "o"}, "destroy": {"volumes": [volume]}},
+        ],
+    )
+    assert [run.task.task_id.value for run in agent.take(RunTask)] == ["a", "b"]
+    (event,) = framework.take()
+    assert event["update_operation_status"]["status"]["message"].startswith("Persistent volumes in use; on agent")
+    ((args, _),) = world.allocator.named("update_allocation")
+    assert [str(each.consumed) for each in args[4]][-1] == "{}"
+    assert str(args[4][-1].converted) == "disk(reservations: [(DYNAMIC,web)])[v:p]<SHARED>:64<1>"
+
+
+def test_a_shared_volume_needs_the_capability(world, framework, agent, amount):
+    offer = world.offer(framework, agent, "disk:64")
+    framework.accept(
+        offer,
+        operations=[
+            {"type": "RESERVE", "reserve": {"resources": [amount("disk", 64, **DYNAMIC)]}},
+            {"type": "CREATE", "id": {"value": "o"}, "create": {"volumes": [amount("disk", 64, **DYNAMIC, **SHARED)]}},
+        ],
+    )
+    (event,) = framework.take()
+    message = event["update_operation_status"]["status"]["message"]
+    assert f"has been attempted by framework '{framework.id}' with no SHARED_RESOURCES capability; on agent" in message

@@ -47,14 +47,12 @@ def accept(core: Core, framework: Framework, call: scheduler.Call.Accept) -> Non
         offers.take(core, offer)
     agent = core.state.agents[accepted[0].agent_id]
     pool = _Pool(core, framework, agent, accepted[0].role, sum((offer.resources for offer in accepted), EMPTY))
-    for received in call.operations:
-        if received.type == Operation.UNKNOWN:
-            continue
+    sound = [each for each in call.operations if _is_sound(core, framework, agent, each)]
+    for received in sound:
         operation = Operation()
         operation.CopyFrom(received)
-        if _is_sound(core, framework, agent, operation):
-            _complete(operation, framework, pool.role)
-            _CARRY_OUT[operation.type](pool, operation)
+        _complete(operation, framework, pool.role)
+        _CARRY_OUT[operation.type](pool, operation)
     pool.finish(call.filters)
 
 
@@ -91,7 +89,12 @@ def _refuse(
 
 
 def _is_sound(core: Core, framework: Framework, agent: Agent, operation: mesos.Offer.Operation) -> bool:
-    """Whether the operation can be looked at at all; if not, its tasks or the operation itself are refused."""
+    """Whether the operation can be looked at at all; if not, its tasks or the operation itself are refused.
+
+    This is asked about all operations of a call before the first of them is carried out.
+    """
+    if operation.type == Operation.UNKNOWN:
+        return False
     launches = operation.type in _INVALID
     error = operation_error(operation)
     if error is not None:
@@ -101,7 +104,10 @@ def _is_sound(core: Core, framework: Framework, agent: Agent, operation: mesos.O
         name = Operation.Type.Name(operation.type)
         error = f"The `id` field cannot be set on {name} operations"
     elif operation.type == Operation.RESERVE and operation.reserve.source:
-        error = "Reservation updates are not yet implemented for the scheduler API."
+        error = (
+            "Operation attempted with invalid resources: Reservation updates are not yet implemented for the "
+            "scheduler API."
+        )
     elif operation.HasField("id"):
         error = validation.feedback_error(operation, agent)
     if error is None:
@@ -205,7 +211,7 @@ class _Pool:
         for step in conversions(operation):
             if not self._left.contains(step.consumed):
                 name = Operation.Type.Name(operation.type)
-                raise ResourcesError(f"Invalid {name} Operation: {self._left} does not contain {step.consumed}")
+                raise ResourcesError(f"Invalid {name} operation: {self._left} does not contain {step.consumed}")
             self._left -= step.consumed
             self._resized += step.converted
             self._conversions.append(operations.unallocated(step))
@@ -228,7 +234,6 @@ class _Pool:
 
 def _launch(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     core, framework, agent = pool.core, pool.framework, pool.agent
-    framework.counters["operations/launch"] += 1
     for info in operation.launch.task_infos:
         resources = Resources.from_messages(info.resources)
         error = task_error(info, resources, framework, agent, pool.available())
@@ -237,12 +242,12 @@ def _launch(pool: _Pool, operation: mesos.Offer.Operation) -> None:
             continue
         is_new = info.HasField("executor") and _add_executor(pool, info.executor)
         _add_task(pool, info, resources)
+        framework.counters["operations/launch"] += 1  # counted per task
         core.send(agent, RunTask(framework.info, info, launch_executor=is_new or not info.HasField("executor")))
 
 
 def _launch_group(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     core, framework, agent = pool.core, pool.framework, pool.agent
-    framework.counters["operations/launch_group"] += 1
     executor = operation.launch_group.executor
     group = operation.launch_group.task_group.tasks
     error = group_error(group, executor, framework, agent, pool.left)
@@ -250,6 +255,7 @@ def _launch_group(pool: _Pool, operation: mesos.Offer.Operation) -> None:
         for info in group:
             tasks.refuse(core, framework, info, mesos.TASK_ERROR, Reason.REASON_TASK_GROUP_INVALID, error)
         return
+    framework.counters["operations/launch_group"] += 1
     is_new = _add_executor(pool, executor)
     for info in group:
         _add_task(pool, info, Resources.from_messages(info.resources))
@@ -276,6 +282,8 @@ def _convert(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     if error is not None:
         operations.drop(core, framework, operation, f"{error}; on agent {agent.description}")
         return
+    if operation.type == Operation.DESTROY:
+        _rescind_volumes(core, agent, Resources.from_messages(operation.destroy.volumes))
     try:
         if operation.type in {Operation.GROW_VOLUME, Operation.SHRINK_VOLUME}:
             pool.resize(operation)
@@ -284,16 +292,13 @@ def _convert(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     except ResourcesError as lacking:
         operations.drop(core, framework, operation, str(lacking))
         return
-    if operation.type == Operation.DESTROY:
-        _rescind_volumes(core, agent, Resources.from_messages(operation.destroy.volumes).unallocated())
     operations.apply(core, agent, framework, operation)
 
 
 def _rescind_volumes(core: Core, agent: Agent, volumes: Resources) -> None:
-    """Other frameworks that are offered a (shared) volume cannot have it any more."""
+    """Other frameworks of the role that are offered a (shared) volume cannot have it any more."""
     for offer in list(agent.offers.values()):
-        offered = offer.resources.unallocated()
-        if any(offered.contains(volume) for volume in volumes):
+        if any(offer.resources.contains(volume) for volume in volumes):
             offers.rescind(core, offer)
 
 
