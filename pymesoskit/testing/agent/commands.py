@@ -87,6 +87,18 @@ def _cut(text: str) -> str:
 # Sandboxes
 
 
+def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None:
+    """Raises ``SandboxError`` for containers that real processes cannot stand in for."""
+    if container.HasField("type") and container.type == mesos.ContainerInfo.DOCKER:
+        raise SandboxError(
+            f"None of the enabled containerizers ({containerizers}) could create a container for the provided"
+            " TaskInfo/ExecutorInfo message: there is no Docker engine on this agent"
+        )
+    if container.mesos.HasField("image"):
+        kind = mesos.Image.Type.Name(container.mesos.image.type)
+        raise SandboxError(f"Unsupported container image type: {kind}")
+
+
 def make_sandbox(directory: Path, user: str | None) -> None:
     """Makes the directory, its owner's only if that can be. Raises ``SandboxError``."""
     try:

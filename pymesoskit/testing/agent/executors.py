@@ -15,6 +15,7 @@ from pymesoskit.testing.agent import environment, layout
 from pymesoskit.testing.agent.builtin_executor import Spec
 from pymesoskit.testing.agent.commands import (
     SandboxError,
+    check_supported,
     command_of,
     link_container_volumes,
     link_volume,
@@ -178,6 +179,7 @@ class Executors:
             store.write(executor.run.latest, executor.container_id.encode())
         if self._core.host.simulates or not executor.directory:
             return
+        check_supported(executor.info.container, self._core.flags.containerizers)
         sandbox = Path(executor.directory)
         make_sandbox(sandbox, user)
         latest = sandbox.parent / "latest"
