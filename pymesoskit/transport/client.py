@@ -225,6 +225,7 @@ class SubscriptionClient(ABC, Generic[E]):
         elif isinstance(item, Disconnected):
             self._epoch = 0
         elif isinstance(item, Ended):
+            self._epoch = 0
             with self._changed:
                 self._failure = item.error
                 self._over = True

@@ -521,7 +521,8 @@ class Session(ABC, Generic[E]):
         if self.state in _LISTENING:
             reason = error if error is not None else ConnectionLost("this side has ended the subscription")
             self._actions.append(Disconnect(reason))
-            self._told.append(Disconnected(self.epoch, reason, self.subscribed))
+            if error is not None:  # who asked for the end need not be told that the connection has gone
+                self._told.append(Disconnected(self.epoch, error, self.subscribed))
         self._end(error)
 
     def _end(self, error: MesosError | None) -> None:
