@@ -12,6 +12,7 @@ import json
 import os
 import pwd
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import frozen
@@ -21,7 +22,6 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 #: How much one read gives at most: 16 pages.
 READ_LIMIT = 16 * 4096
@@ -52,8 +52,12 @@ class FileRoots:
         self._shared: list[Path] = []
 
     def attach(self, virtual: str, real: Path) -> None:
-        """Everything at and below ``real`` can be read at and below ``virtual`` from now on."""
-        self._roots[_clean(virtual)] = real.resolve()
+        """Everything at and below ``real`` can be read at and below ``virtual`` from now on.
+
+        ``real`` must be absolute and without links, and stay so: what is put in its place later, or was before, is not
+        served.
+        """
+        self._roots[_clean(virtual)] = real
 
     def detach(self, virtual: str) -> None:
         """Ends that; harmless if it was not so."""
@@ -126,11 +130,15 @@ class FileRoots:
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file for reading; anything else (a pipe would block) is an OSError."""
+    """Opens a regular file for reading; anything else (a pipe would block) is an OSError, and so is what is elsewhere
+    because a directory on the way was replaced by a link since the path was looked at.
+    """
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    opened = f"/proc/self/fd/{file.fileno()}"  # where Linux says that it really is
+    moved = os.path.lexists(opened) and Path(opened).readlink() != path
+    if moved or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(0, "Not a regular file")
+        raise OSError(0, "Not there any more" if moved else "Not a regular file")
     return file
 
 

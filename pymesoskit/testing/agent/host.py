@@ -110,7 +110,7 @@ class Host:
     ) -> None:
         if work_dir is None and launcher.needs_sandbox:
             raise ValueError("a host whose tasks are real processes needs a work directory")
-        self.work_dir = work_dir
+        self.work_dir = None if work_dir is None else work_dir.resolve()  # sandboxes have paths without links
         self.environment = inherited(environment)
         self._own_prober = NetworkProber(actor) if prober is None else None
         self._own_fetcher = ThreadFetcher(actor) if fetcher is None else None

@@ -347,7 +347,12 @@ class Supervisor:
             if task is not None:
                 del self._by_pid[task.pid], self._tasks[task.id]
                 self._limited -= task.limit is not None
-                answer = {"id": task.id, "status": status, "user": used.ru_utime, "system": used.ru_stime}
+                answer: dict[str, Any] = {
+                    "id": task.id,
+                    "status": status,
+                    "user": used.ru_utime,
+                    "system": used.ru_stime,
+                }
                 if task.exceeded is not None:
                     answer["exceeded"] = task.exceeded
                 self._send(answer)
@@ -375,6 +380,8 @@ class Supervisor:
 
     def _stop_and_kill(self, task: Task) -> None:
         """Kills the tree; it is stopped first, so that it cannot grow meanwhile."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(task.pid, signal.SIGSTOP)  # at one stroke all but those that have left the group
         stopped: set[int] = set()
         for _ in range(STOP_ROUNDS):
             fresh = self._members(task) - stopped
@@ -386,12 +393,14 @@ class Supervisor:
         for pid in stopped:
             send_signal(pid, signal.SIGKILL)
 
-    def _members(self, task: Task) -> set[int]:
-        """The processes of the task's tree, those included that have left its session and lost their parent."""
+    def _members(self, task: Task, at_most: int | None = None) -> set[int]:
+        """The processes of the task's tree, those included that have left its session and lost their parent; no more
+        than asked for.
+        """
         self._adopt()
         found: set[int] = set()
         todo = [task.pid, *(pid for pid, owner in self._owners.items() if owner is task)]
-        while todo:
+        while todo and len(found) != at_most:
             pid = todo.pop()
             if pid not in found:
                 found.add(pid)
@@ -440,7 +449,9 @@ class Supervisor:
         if surge or self._limited:
             for task in list(self._tasks.values()):
                 limit = MOST_PROCESSES if task.limit is None else task.limit
-                if task.exceeded is None and (surge or task.limit is not None) and len(self._members(task)) > limit:
+                if task.exceeded is not None or not (surge or task.limit is not None):
+                    continue
+                if len(self._members(task, limit + 1)) > limit:
                     task.exceeded = f"more than {limit} processes"
                     self._kill(task, signal.SIGKILL)
         self._next_count = time.monotonic() + self._count_interval()
@@ -467,12 +478,21 @@ class Supervisor:
             time.sleep(0.002)
 
 
+def take_precedence() -> None:
+    """However many processes want to run, this one runs first, if it may (they do not inherit that): whoever is to end
+    a task that forks without end must not wait for its turn among its processes.
+    """
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
 def main() -> None:
     """Runs the program: its one argument is the socket's descriptor."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        take_precedence()
     os.umask(0o022)
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
