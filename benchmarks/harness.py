@@ -1,7 +1,8 @@
 """What all measurements share: how something is timed, and how results are shown.
 
-A benchmark is a module of this package with ``def run(quick: bool) -> Iterable[Row]``; ``quick`` asks for a run of seconds that only shows
-that it works. A row has what was measured here, and a peer's figure from the same run, so that a ratio means something on any machine.
+A benchmark is a module of this package with ``def run(quick: bool) -> Iterable[Row]``; ``quick`` asks for a run of
+seconds that only shows that it works. A row has what was measured here, and a peer's figure from the same run, so that
+a ratio means something on any machine.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import gc
 import os
 import statistics
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 ROUNDS = 5
 
@@ -43,22 +45,54 @@ class Row:
         return self.figure / self.peer if self.unit.endswith("/s") else self.peer / self.figure
 
 
-def seconds(action: Callable[[], object], *, at_least: float = 0.02, rounds: int = ROUNDS) -> float:
-    """Seconds per call: the median of ``rounds`` (at least 5), after a warm-up; a round repeats the call for ``at_least`` seconds."""
-    action()
-    calls, took = 1, _time(action, 1)
+Clock = Callable[[], float]
+
+
+def seconds(
+    action: Callable[[], object],
+    *,
+    at_least: float = 0.02,
+    rounds: int = ROUNDS,
+    clock: Clock = time.perf_counter,
+) -> float:
+    """Seconds per call: the median of ``rounds`` (at least 5), after a warm-up; a round repeats the call for
+    ``at_least`` seconds.
+
+    ``time.process_time`` as the clock suits what only computes: other processes then do not count.
+    """
+    return race([action], at_least=at_least, rounds=rounds, clock=clock)[0]
+
+
+def race(
+    actions: Sequence[Callable[[], object]],
+    *,
+    at_least: float = 0.02,
+    rounds: int = ROUNDS,
+    clock: Clock = time.perf_counter,
+) -> list[float]:
+    """``seconds`` of each action, taken in turns, so that a machine that is slow for a while is slow for all of them."""
+    calls = [_calls_for(action, at_least, clock) for action in actions]
+    times: list[list[float]] = [[] for _ in actions]
+    for _ in range(max(rounds, ROUNDS)):
+        for action, count, found in zip(actions, calls, times, strict=True):
+            found.append(_time(action, count, clock) / count)
+    return [statistics.median(found) for found in times]
+
+
+def _calls_for(action: Callable[[], object], at_least: float, clock: Clock) -> int:
+    calls, took = 1, _time(action, 1, clock)
     while took < at_least:
         calls = max(calls + 1, int(calls * min(10.0, 1.2 * at_least / max(took, 1e-9))))
-        took = _time(action, calls)
-    return statistics.median(_time(action, calls) / calls for _ in range(max(rounds, ROUNDS)))
+        took = _time(action, calls, clock)
+    return calls
 
 
-def _time(action: Callable[[], object], calls: int) -> float:
+def _time(action: Callable[[], object], calls: int, clock: Clock) -> float:
     gc.collect()
-    begin = time.perf_counter()
+    begin = clock()
     for _ in range(calls):
         action()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 @contextlib.contextmanager
