@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pymesoskit.testing.actor import Actor, ThreadActor
+    from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
     from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener
     from pymesoskit.testing.clock import Clock
     from pymesoskit.testing.history import History
@@ -65,6 +66,8 @@ class AgentSpec:
     attributes: str = ""
     flags: AgentFlags | None = None  # None: those of all agents of the cluster
     simulated: Outcomes | None = None
+    estimator: ResourceEstimator | None = None  # says what can be oversubscribed
+    qos_controller: QosController | None = None  # says which executors have to go for it
 
     @classmethod
     def parse(cls, text: str) -> AgentSpec:
@@ -358,6 +361,8 @@ class ClusterAgent(Member):
             history=stage.history,
             on_end=self._ended,
             domain=flags.domain,
+            estimator=self.spec.estimator,
+            qos_controller=self.spec.qos_controller,
         )
         self._process = agent
         agent.start(backoff)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.agent import Outcome
+from pymesoskit.testing.agent import Outcome, Usage
 from pymesoskit.testing.messages import (
     AgentReregistered,
     ApplyOperation,
@@ -19,6 +19,7 @@ from pymesoskit.testing.messages import (
     ShutdownAgent,
     ShutdownFramework,
     UnregisterAgent,
+    UpdateAgent,
     UpdateFramework,
     UpdateOperationStatus,
 )
@@ -280,3 +281,50 @@ def test_a_task_with_reservations_that_the_agent_does_not_know_is_dropped() -> N
     world.send(reserve("cpus:0.1;mem:32"))
     world.run(task("t2", resources=()))
     assert Resources.from_messages(info.resources).unallocated() == world.agent.core.total.reserved()
+
+
+# Oversubscription
+
+
+class Estimator:
+    def __init__(self) -> None:
+        self.text = "cpus:2"
+
+    def oversubscribable(self, total: Resources, usages: dict[tuple[str, str], Usage]) -> Resources:
+        return Resources.parse(self.text)
+
+
+class Controller:
+    def __init__(self) -> None:
+        self.victims: list[tuple[str, str]] = []
+
+    def corrections(self, usages: dict[tuple[str, str], Usage]) -> list[tuple[str, str]]:
+        return self.victims
+
+
+def test_changes_of_what_can_be_oversubscribed_are_told() -> None:
+    world = World(RUNS)
+    world.estimator = Estimator()
+    world.agent = world.new_agent()
+    world.start()
+    world.advance(46)
+    (message,) = world.master.got(UpdateAgent)
+    (resource,) = message.oversubscribed
+    assert resource.scalar.value == 2
+    assert resource.HasField("revocable")
+    world.estimator.text = "cpus:1"
+    world.advance(15)
+    assert len(world.master.got(UpdateAgent)) == 2
+
+
+def test_executors_that_have_to_go_are_preempted() -> None:
+    world = World(RUNS)
+    world.controller = Controller()
+    world.agent = world.new_agent()
+    world.start()
+    world.run(task())
+    world.until_state("t1", "TASK_RUNNING")
+    world.controller.victims.append((FRAMEWORK_ID, "t1"))
+    status = world.until_state("t1", "TASK_GONE", 5)
+    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_PREEMPTED
+    assert status.message == "Container preempted by QoS correction"

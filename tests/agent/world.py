@@ -249,6 +249,8 @@ class World:
             work_dir, actor=self.actor, launcher=self.launcher, rng=self.rng, environment={}, prober=self.prober
         )
         self.ended: list[str | None] = []
+        self.estimator: Any = None
+        self.controller: Any = None
         self.agent = self.new_agent()
         self.resources = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
 
@@ -265,6 +267,8 @@ class World:
             rng=self.rng,
             history=self.history,
             on_end=self.ended.append,
+            estimator=self.estimator,
+            qos_controller=self.controller,
         )
 
     def make_launcher(self, outcomes: Outcomes) -> Any:

@@ -22,6 +22,7 @@ from pymesoskit.testing.agent.lifeline import Lifeline
 from pymesoskit.testing.agent.limits import Limits
 from pymesoskit.testing.agent.operations import Operations
 from pymesoskit.testing.agent.operator_api import OperatorApi
+from pymesoskit.testing.agent.oversubscription import Oversubscription, QosController, ResourceEstimator
 from pymesoskit.testing.agent.recovery import Found, IncompatibleAgent, Recovery
 from pymesoskit.testing.agent.registration import Registration
 from pymesoskit.testing.agent.sandboxes import Sandboxes
@@ -86,6 +87,8 @@ class Agent:
         history: Journal,
         on_end: Callable[[str | None], None],
         domain: mesos.DomainInfo | None = None,
+        estimator: ResourceEstimator | None = None,
+        qos_controller: QosController | None = None,
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
         self.lifeline = Lifeline(actor.clock)
@@ -118,6 +121,7 @@ class Agent:
         self._launching = Launching(core, self._executors)
         self._operations = Operations(core)
         self._draining = Draining(core, self._launching)
+        self._oversubscription = Oversubscription(core, self._executors, estimator, qos_controller)
         self._recovery = Recovery(core, self._executors, self._operations, self._sandboxes)
         self._registration = Registration(
             core, detector, connected=self._connected, disconnected=self._disconnected, ended=self._end
@@ -205,6 +209,7 @@ class Agent:
             if framework.idle:
                 self._executors.remove_framework(framework)
         self._registration.start()
+        self._oversubscription.start()
         self._limits.start()
         for framework, executor in found.waiting:
             if executor.state is ExecutorState.REGISTERING:
@@ -324,6 +329,7 @@ class Agent:
             self._recovery.checkpoint_agent()
         self._reports.streams.resume()
         self._operations.streams.resume()
+        self._oversubscription.connected()
 
     def _disconnected(self) -> None:
         self._reports.streams.pause()

@@ -42,12 +42,14 @@ class Refusal:
     message: str
 
 
-def command_executor_info(framework_id: mesos.FrameworkID, task: mesos.TaskInfo) -> mesos.ExecutorInfo:
+def command_executor_info(
+    framework_id: mesos.FrameworkID, task: mesos.TaskInfo, launcher_dir: str
+) -> mesos.ExecutorInfo:
     """The executor that an agent makes up for a command task."""
     info = mesos.ExecutorInfo(name=describe_command(task), source=task.task_id.value)
     info.executor_id.value = task.task_id.value
     info.framework_id.CopyFrom(framework_id)
-    info.command.value = "mesos-executor"
+    info.command.value = f"{launcher_dir}/mesos-executor"
     info.command.shell = True
     info.command.uris.extend(task.command.uris)
     if task.command.HasField("environment"):
@@ -95,7 +97,7 @@ class Launching:
                 filled.framework_id.CopyFrom(message.framework.id)
                 info = filled
         else:
-            info, kind = command_executor_info(message.framework.id, task), Kind.COMMAND
+            info, kind = command_executor_info(message.framework.id, task, self._core.flags.launcher_dir), Kind.COMMAND
         self._run(message.framework, info, kind, (task,), message.launch_executor, grouped=False)
 
     def run_group(self, message: RunTaskGroup) -> None:
