@@ -9,7 +9,7 @@ ROLES = ("web", "batch", "ads")
 
 
 def offers_event(count: int) -> scheduler.Event:
-    """An OFFERS event of that many offers, each of an agent of its own, with other free resources than its neighbours."""
+    """An OFFERS event of that many offers, each of another agent with other free resources."""
     return scheduler.Event(
         type="OFFERS", offers=scheduler.Event.Offers(offers=[offer(number) for number in range(count)])
     )

@@ -70,7 +70,7 @@ def race(
     rounds: int = ROUNDS,
     clock: Clock = time.perf_counter,
 ) -> list[float]:
-    """``seconds`` of each action, taken in turns, so that a machine that is slow for a while is slow for all of them."""
+    """``seconds`` of each action, in turns: a machine that is slow for a while is slow for all of them."""
     calls = [_calls_for(action, at_least, clock) for action in actions]
     times: list[list[float]] = [[] for _ in actions]
     for _ in range(max(rounds, ROUNDS)):
