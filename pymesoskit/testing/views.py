@@ -26,7 +26,6 @@ class TaskView:
     agent_id: str
     state: str  # ``TASK_RUNNING``, …
     states: tuple[str, ...]  # all that it has been in, the oldest first
-    message: str  # of the newest status
 
 
 @frozen
@@ -77,7 +76,6 @@ def _task(task: Task) -> TaskView:
         agent_id=message.agent_id.value,
         state=name(message.state),
         states=tuple(dict.fromkeys([*(name(status.state) for status in message.statuses), name(message.state)])),
-        message=message.statuses[-1].message if message.statuses else "",
     )
 
 
