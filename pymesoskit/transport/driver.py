@@ -43,7 +43,8 @@ class HandlerDriver(ABC, Generic[E]):
         self._stopping = False
         self._ended = False
         self._failure: MesosError | None = None
-        self._handlers: Mapping[int, Callable[[E], None]] = self._table()
+        self._handlers = dict(self._table())
+        self._handlers[SUBSCRIBED] = self._noting(self._handlers[SUBSCRIBED])
 
     # What the APIs differ in.
 
@@ -157,18 +158,18 @@ class HandlerDriver(ABC, Generic[E]):
 
     def _handle(self, items: list[Any]) -> None:  # of events and notices
         """Calls the handler for each; what it raises ends the driver, what it asked for is done after it."""
-        event_type, handlers, note = self._event_type, self._handlers, self._base.note
+        event_type, handlers = self._event_type, self._handlers
         handler: Callable[[Any], None]
         for item in items:
             if item.__class__ is event_type:
-                kind = item.type
-                if kind == SUBSCRIBED:
-                    note(item)
                 if self._stopping:
                     continue
-                handler = handlers.get(kind, _ignore)
+                try:
+                    handler = handlers[item.type]
+                except KeyError:
+                    handler = _ignore
             else:
-                note(item)
+                self._base.note(item)
                 handler = self._notice
                 if isinstance(item, Ended):
                     self._ended = True
@@ -181,6 +182,15 @@ class HandlerDriver(ABC, Generic[E]):
                 self._failed(handler, error)
             if self._ending is not None:
                 self._carry_out_end(self._ending)
+
+    def _noting(self, handler: Callable[[E], None]) -> Callable[[E], None]:
+        """The handler of SUBSCRIBED, from which on calls belong to the new subscription."""
+
+        def subscribed(event: E) -> None:
+            self._base.note(event)
+            handler(event)
+
+        return subscribed
 
     def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
         if self._failure is None:
