@@ -317,3 +317,61 @@ def test_a_message_that_arrives_after_the_end_has_no_effect(world):
     agent.register()
     world.advance(100)
     assert not world.master.core.timers
+
+
+def test_a_task_that_reappears_is_neither_unreachable_nor_completed(world, task):
+    framework, agent = world.framework(), world.agent()
+    running(world, framework, agent, task)
+    reported = report(world, framework, agent)
+    agent.send(UnregisterAgent(agent.id))
+    world.settle()
+    assert len(world.state.frameworks[framework.id].completed_tasks) == 1
+    framework.take()
+    agent.reregister([reported], frameworks=[world.state.frameworks[framework.id].info])
+    (status,) = framework.take_statuses()
+    assert (status["state"], status["message"]) == ("TASK_RUNNING", "Unknown agent reregistered")
+    known = world.state.frameworks[framework.id]
+    assert (list(known.tasks), list(known.completed_tasks)) == (["t"], [])
+
+
+def test_the_operations_of_a_removed_agent_end_without_a_word(world, amount):
+    framework, agent = world.framework(), world.agent()
+    reserved = amount("cpus", 1, reservations=[{"type": "DYNAMIC", "role": "web"}])
+    operation = {"type": "RESERVE", "id": {"value": "o"}, "reserve": {"resources": [reserved]}}
+    framework.accept(world.offer(framework, agent), operations=[operation])
+    agent.send(UnregisterAgent(agent.id))
+    world.settle()
+    assert kinds(framework) == ["FAILURE"]
+    assert not world.state.frameworks[framework.id].operations
+
+
+def test_agents_given_up_after_a_failover_are_failures_to_all(world):
+    world.agent().answers_pings = False
+    world.master.terminate()
+    world.start_master()
+    framework = world.framework()
+    world.advance(601)
+    assert kinds(framework) == ["FAILURE"]
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_tasks_of_a_gone_agent(world, task, capable):
+    capabilities = [{"type": kind} for kind in ("MULTI_ROLE", *(["PARTITION_AWARE"] if capable else []))]
+    framework, agent = world.framework(capabilities=capabilities), world.agent()
+    running(world, framework, agent, task)
+    world.post({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": agent.id}}}, "/api/v1")
+    status = framework.take()[0]["update"]["status"]
+    expected = (
+        ("TASK_GONE_BY_OPERATOR", "REASON_AGENT_REMOVED_BY_OPERATOR")
+        if capable
+        else ("TASK_LOST", "REASON_AGENT_REMOVED")
+    )
+    assert (status["state"], status["reason"]) == expected
+    assert list(world.state.frameworks[framework.id].unreachable_tasks) == ([] if capable else ["t"])
+
+
+def test_only_states_that_end_a_task_are_counted_as_ends(world, task):
+    framework, agent = world.framework(), world.agent()
+    running(world, framework, agent, task)
+    agent.update(framework.id, "t", "TASK_RUNNING", uuid=b"\x12" * 16, latest="TASK_FINISHED")
+    assert not [name for name, count in world.state.counters.items() if name.startswith("master/tasks_") and count]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from pymesoskit.resources import Resources
 from pymesoskit.testing.flag_syntax import print_duration
 from pymesoskit.testing.master import events, offers, operations, tasks
@@ -18,7 +20,8 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.state import Agent
+    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.state import Agent, Framework
     from pymesoskit.testing.network import Address
 
 Reason = mesos.TaskStatus.Reason
@@ -83,14 +86,8 @@ def link_broken(core: Core, address: Address) -> None:
     for framework_id in {**agent.tasks, **agent.executors}:
         framework = core.state.frameworks.get(framework_id)
         if framework is None or not framework.info.checkpoint:
-            _lose_tasks(
-                core,
-                agent,
-                framework_id,
-                mesos.TASK_LOST,
-                Reason.REASON_AGENT_DISCONNECTED,
-                f"Agent {agent.hostname} disconnected",
-            )
+            loss = Loss(f"Agent {agent.hostname} disconnected", reason=Reason.REASON_AGENT_DISCONNECTED)
+            _lose_tasks(core, agent, framework_id, loss)
             tasks.remove_executors(core, agent, framework_id)
     agent.reregister_timer = core.call_later(core.flags.agent_reregister_timeout, _not_back, core, agent)
 
@@ -126,6 +123,29 @@ def replace_address(core: Core, address: Address) -> None:
 # Losing an agent
 
 
+@frozen
+class Loss:
+    """What the tasks of a lost agent come to: for PARTITION_AWARE frameworks this, for others always TASK_LOST."""
+
+    message: str
+    state: mesos.TaskState = mesos.TASK_LOST
+    reason: mesos.TaskStatus.Reason = Reason.REASON_AGENT_REMOVED
+    plain_reason: mesos.TaskStatus.Reason | None = None  # for those that are not; None: the same
+    since: float | None = None  # when the agent became unreachable
+    kept: frozenset[bool] = frozenset()  # whose tasks are kept as unreachable: partition aware, or not
+
+    def status(self, core: Core, task: Task, framework: Framework | None) -> mesos.TaskStatus:
+        """What is said about a task of the framework."""
+        aware = framework is None or framework.partition_aware
+        state = self.state if aware else mesos.TASK_LOST
+        reason = self.reason if aware or self.plain_reason is None else self.plain_reason
+        return tasks.status_of(core, task, state, reason, self.message, self.since)
+
+    def keeps(self, framework: Framework | None) -> bool:
+        """Whether the framework's tasks are kept as unreachable."""
+        return (framework is None or framework.partition_aware) in self.kept
+
+
 def mark_unreachable(core: Core, agent: Agent, message: str) -> None:
     """The agent does not answer. It may come back, and its tasks with it."""
     now = core.now()
@@ -134,54 +154,46 @@ def mark_unreachable(core: Core, agent: Agent, message: str) -> None:
     core.count("slave_removals/reason_unhealthy")
     agent.step(AgentCause.UNREACHABLE)
     record = core.registry.admitted.pop(agent.id)
-    operations.lose(core, agent, mesos.OPERATION_UNREACHABLE, "Agent was marked unreachable")
-    core.allocator.remove_agent(agent.id)
-    for framework_id in list(agent.tasks):
-        framework = core.state.frameworks.get(framework_id)
-        state = mesos.TASK_UNREACHABLE if framework is None or framework.partition_aware else mesos.TASK_LOST
-        _lose_tasks(core, agent, framework_id, state, Reason.REASON_AGENT_REMOVED, message, unreachable_since=now)
-    _forget(core, agent)
+    operations.tell_lost(core, agent, mesos.OPERATION_UNREACHABLE, "Agent was marked unreachable")
+    _lose(core, agent, Loss(message, mesos.TASK_UNREACHABLE, since=now, kept=frozenset({True, False})))
     core.registry.unreachable[agent.id] = Unreachable(now, record)
     core.tell_all(events.agent_failure(agent.id))
 
 
 def mark_gone(core: Core, agent_id: str) -> None:
     """An operator says that the agent, in whatever state, never comes back."""
-    message = "Agent has been marked gone"
     core.note(f"agent {agent_id} is gone")
     core.registry.gone[agent_id] = core.now()
     core.registry.admitted.pop(agent_id, None)
     core.state.recovered_agents.pop(agent_id, None)
     if core.registry.unreachable.pop(agent_id, None) is not None:
-        _unreachable_tasks_are_gone(core, agent_id, message)
+        _unreachable_tasks_are_gone(core, agent_id)
         return
     agent = core.state.agents.get(agent_id)
     if agent is None:
         return
     core.count("slave_removals")
     agent.step(AgentCause.GONE)
-    core.send(agent, ShutdownAgent(message))
-    operations.lose(core, agent, mesos.OPERATION_GONE_BY_OPERATOR, message)
-    core.allocator.remove_agent(agent_id)
-    for framework_id in list(agent.tasks):
-        framework = core.state.frameworks.get(framework_id)
-        if framework is None or framework.partition_aware:
-            state, reason = mesos.TASK_GONE_BY_OPERATOR, Reason.REASON_AGENT_REMOVED_BY_OPERATOR
-        else:
-            state, reason = mesos.TASK_LOST, Reason.REASON_AGENT_REMOVED
-        _lose_tasks(core, agent, framework_id, state, reason, message)
-    _forget(core, agent)
+    core.send(agent, ShutdownAgent(_GONE.message))
+    operations.tell_lost(core, agent, mesos.OPERATION_GONE_BY_OPERATOR, _GONE.message)
+    _lose(core, agent, _GONE)
     core.tell_all(events.agent_failure(agent_id))
 
 
-def _unreachable_tasks_are_gone(core: Core, agent_id: str, message: str) -> None:
+#: Tasks of frameworks that are not PARTITION_AWARE stay among the unreachable ones, as they do in Mesos.
+_GONE = Loss(
+    "Agent has been marked gone",
+    mesos.TASK_GONE_BY_OPERATOR,
+    Reason.REASON_AGENT_REMOVED_BY_OPERATOR,
+    plain_reason=Reason.REASON_AGENT_REMOVED,
+    kept=frozenset({False}),
+)
+
+
+def _unreachable_tasks_are_gone(core: Core, agent_id: str) -> None:
     for framework in core.state.frameworks.values():
-        if not framework.partition_aware:
-            continue
         for task in [task for task in framework.unreachable_tasks.values() if task.agent_id == agent_id]:
-            status = tasks.status_of(
-                core, task, mesos.TASK_GONE_BY_OPERATOR, Reason.REASON_AGENT_REMOVED_BY_OPERATOR, message
-            )
+            status = _GONE.status(core, task, framework)
             del framework.unreachable_tasks[task.id]
             tasks.update_task(core, task, status)
             framework.completed_tasks.append(task)
@@ -209,39 +221,36 @@ def remove(core: Core, agent: Agent, why: str, reason: str | None = None) -> Non
         core.count(f"slave_removals/reason_{reason}")
     agent.step(AgentCause.REMOVE)
     core.registry.admitted.pop(agent.id, None)
-    operations.lose(core, agent, mesos.OPERATION_UNKNOWN, message)
-    core.allocator.remove_agent(agent.id)
-    for framework_id in list(agent.tasks):
-        _lose_tasks(core, agent, framework_id, mesos.TASK_LOST, Reason.REASON_AGENT_REMOVED, message)
-    _forget(core, agent)
+    _lose(core, agent, Loss(message))
     core.state.removed.add(agent.id)
     core.tell_all(events.agent_failure(agent.id))
     for listener in core.listeners:
         listener.agent_removed(agent.id)
 
 
-def _lose_tasks(
-    core: Core,
-    agent: Agent,
-    framework_id: str,
-    state: mesos.TaskState,
-    reason: mesos.TaskStatus.Reason,
-    message: str,
-    unreachable_since: float | None = None,
-) -> None:
+def _lose(core: Core, agent: Agent, loss: Loss) -> None:
+    """Takes the agent off the books with all that hangs on it: its tasks first, then what was offered of it."""
+    core.allocator.remove_agent(agent.id)
+    for framework_id in list(agent.tasks):
+        _lose_tasks(core, agent, framework_id, loss)
+    _forget(core, agent)
+
+
+def _lose_tasks(core: Core, agent: Agent, framework_id: str, loss: Loss) -> None:
     framework = core.state.frameworks.get(framework_id)
     for task in list(agent.tasks.get(framework_id, {}).values()):
-        status = tasks.status_of(core, task, state, reason, message, unreachable_since)
+        status = loss.status(core, task, framework)
         tasks.update_task(core, task, status)
-        tasks.remove_task(core, task, unreachable=unreachable_since is not None)
+        tasks.remove_task(core, task, unreachable=loss.keeps(framework))
         if framework is not None:
             core.tell(framework, events.update(status))
 
 
 def _forget(core: Core, agent: Agent) -> None:
-    """Takes the agent off the master's books; its tasks must have been dealt with."""
     tasks.remove_executors(core, agent)
     offers.rescind_of_removed_agent(core, agent)
+    for operation in list(agent.operations.values()):
+        operations.forget(core, agent, operation)
     for timer in (agent.ping_timer, agent.reregister_timer):
         if timer is not None:
             timer.cancel()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener, Quota
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.clock import Clock
-from pymesoskit.testing.master import agents, leadership, operations, registration, status
+from pymesoskit.testing.master import agents, events, leadership, operations, registration, status
 from pymesoskit.testing.master.auth import master_authenticator
 from pymesoskit.testing.master.calls import SchedulerApi
 from pymesoskit.testing.master.core import Core, History
@@ -264,6 +264,9 @@ class Master:
         if record is None or not self._running:
             return
         core.note(f"agent {agent_id} is unreachable: it did not come back after the failover")
+        core.count("slave_removals")
+        core.count("slave_removals/reason_unhealthy")
         core.count("recovery_slave_removals")
         core.registry.admitted.pop(agent_id, None)
         core.registry.unreachable[agent_id] = Unreachable(core.now(), record)
+        core.tell_all(events.agent_failure(agent_id))

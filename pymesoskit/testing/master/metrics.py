@@ -94,9 +94,13 @@ _SUMMED = ("calls", "events", "operations")
 
 
 def count_task_end(counters: Counter[str], status: mesos.TaskStatus) -> None:
-    """Counts a task that has come to a terminal state, with source and reason as Mesos names them internally."""
+    """Counts the status that ended a task, with source and reason as Mesos names them internally.
+
+    A state in which tasks go on (the agent may know more than its status says) is not counted as an end.
+    """
     state = mesos.TaskState.Name(status.state).lower()
-    counters[f"master/{state.replace('task_', 'tasks_', 1)}"] += 1
+    if state.removeprefix("task_") in TERMINAL_STATES:
+        counters[f"master/{state.replace('task_', 'tasks_', 1)}"] += 1
     if status.HasField("reason"):
         source = _internal(mesos.TaskStatus.Source.Name(status.source))
         counters[f"master/{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}"] += 1

@@ -176,14 +176,14 @@ def acknowledge(core: Core, framework: Framework, call: scheduler.Call.Acknowled
     core.count("valid_operation_status_update_acknowledgements")
 
 
-def lose(core: Core, agent: Agent, state: OperationState, message: str) -> None:
+def tell_lost(core: Core, agent: Agent, state: OperationState, message: str) -> None:
     """The agent is unreachable or gone: tells each framework about its operations there that have an id."""
     for operation in list(agent.operations.values()):
         framework = core.state.frameworks.get(operation.framework_id)
         if framework is not None and operation.id:
             status = make_status(state, operation_id=operation.id, message=message, agent_id=agent.id)
             core.tell(framework, events.update_operation_status(status))
-        core.state.forget_operation(operation)
+        count_operation(core.state.counters, operation.message.info.type, before=None, now=state)
 
 
 # Reconciliation
@@ -193,7 +193,7 @@ def reconcile(core: Core, framework: Framework, call: scheduler.Call.ReconcileOp
     """RECONCILE_OPERATIONS: the last status of all operations, or of those that are asked for."""
     core.count("messages_reconcile_operations")
     if not call.operations:
-        statuses = [_known_status(operation) for operation in framework.operations.values() if operation.id]
+        statuses = [_known_status(operation) for operation in framework.operations.values()]
     else:
         statuses = [_answer(core, framework, question) for question in call.operations]
     for status in statuses:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.master import events
-from pymesoskit.testing.master.tasks import make_status
+from pymesoskit.testing.master.tasks import copy_facts, make_status
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -52,14 +52,7 @@ def _known(core: Core, task: Task) -> mesos.TaskStatus:
         agent_id=task.agent_id,
         executor_id=task.executor_id,
     )
-    if message.statuses:
-        last = message.statuses[-1]
-        if last.HasField("healthy"):
-            status.healthy = last.healthy
-        if last.HasField("check_status"):
-            status.check_status.CopyFrom(last.check_status)
-        if last.HasField("container_status"):
-            status.container_status.CopyFrom(last.container_status)
+    copy_facts(message, status)
     return status
 
 

@@ -155,36 +155,66 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     _set_resources(agent, message.checkpointed_resources)
     core.count("slave_reregistrations")
 
-    completed = [info.id.value for info in message.frameworks if info.id.value in core.state.completed_frameworks]
-    new_frameworks = [
-        info
-        for info in message.frameworks
-        if info.id.value not in core.state.frameworks and info.id.value not in core.state.completed_frameworks
-    ]
+    kept = [task for task in message.tasks if task.framework_id.value not in core.state.completed_frameworks]
+    if recovered is None:
+        _tell_states(core, kept, was_unreachable=unreachable is not None)
+        _reappear(core, agent_id, kept)
     core.state.agents[agent_id] = agent  # what follows hangs tasks on it
-    for task in message.tasks:
-        framework = core.state.frameworks.get(task.framework_id.value)
-        if framework is not None:
-            framework.unreachable_tasks.pop(task.task_id.value, None)
-    kept_tasks = [task for task in message.tasks if task.framework_id.value not in completed]
     for framework_id, executor in message.executors:
-        if framework_id not in completed:
+        if framework_id not in core.state.completed_frameworks:
             tasks.add_executor(core, framework_id, executor, agent, core.state.frameworks.get(framework_id))
-    added = [_restore_task(core, agent, task) for task in kept_tasks]
+    added = [_restore_task(core, agent, task) for task in kept]
     _restore_operations(core, agent, message)
     _admit(core, agent, AgentCause.REREGISTER)
-    for info in new_frameworks:
-        frameworks.recover(core, info)
+    _recover_frameworks(core, message)
     for restored in added:
         for listener in core.listeners:
             listener.task_added(restored.message)
     core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
-    for framework_id in completed:
-        core.send(agent, ShutdownFramework(framework_id))
-    if recovered is None:
-        _tell_states(core, agent, was_unreachable=unreachable is not None)
-    _after_reregistration(core, agent)
+    _after_reregistration(core, agent, message)
     agents.start_pings(core, agent)
+
+
+def _tell_states(core: Core, reported: list[mesos.Task], *, was_unreachable: bool) -> None:
+    """Each task of the agent is reported once with its current state: its framework was told that it is lost."""
+    text = "Unreachable agent re-reregistered" if was_unreachable else "Unknown agent reregistered"
+    for task in reported:
+        framework = core.state.frameworks.get(task.framework_id.value)
+        if framework is not None:
+            status = tasks.make_status(
+                core,
+                task.task_id.value,
+                task.state,
+                _REREGISTERED,
+                text,
+                agent_id=task.agent_id.value,
+                executor_id=task.executor_id.value,
+            )
+            tasks.copy_facts(task, status)
+            core.tell(framework, events.update(status))
+
+
+def _reappear(core: Core, agent_id: str, reported: list[mesos.Task]) -> None:
+    """Tasks of the agent are unreachable no longer, and not completed either, whatever was made of them."""
+    back: dict[str, set[str]] = {}
+    for task in reported:
+        back.setdefault(task.framework_id.value, set()).add(task.task_id.value)
+    for framework in core.state.frameworks.values():
+        ids = back.get(framework.id, set())
+        for lost in list(framework.unreachable_tasks.values()):
+            if lost.agent_id == agent_id or lost.id in ids:
+                del framework.unreachable_tasks[lost.id]
+        if ids:
+            completed = [done for done in framework.completed_tasks if done.id not in ids]
+            framework.completed_tasks.clear()
+            framework.completed_tasks.extend(completed)
+
+
+def _recover_frameworks(core: Core, message: ReregisterAgent) -> None:
+    """Frameworks that are only known from the agent are known from now on."""
+    for info in message.frameworks:
+        if info.id.value not in core.state.frameworks and info.id.value not in core.state.completed_frameworks:
+            frameworks.recover(core, info)
 
 
 def _restore_task(core: Core, agent: Agent, reported: mesos.Task) -> Task:
@@ -201,15 +231,6 @@ def _restore_operations(core: Core, agent: Agent, message: ReregisterAgent) -> N
         operation.CopyFrom(reported)
         operation.agent_id.value = agent.id
         core.state.add_operation(Operation(operation))
-
-
-def _tell_states(core: Core, agent: Agent, *, was_unreachable: bool) -> None:
-    """Each task of the agent is reported once with its current state: its framework was told that it is lost."""
-    text = "Unreachable agent re-reregistered" if was_unreachable else "Unknown agent reregistered"
-    for task in list(agent.all_tasks()):
-        framework = core.state.frameworks.get(task.framework_id)
-        if framework is not None:
-            core.tell(framework, events.update(tasks.status_of(core, task, task.state, _REREGISTERED, text)))
 
 
 # Back from a lost connection
@@ -240,10 +261,8 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     if not was_connected and not agent.deactivated:
         core.allocator.activate_agent(agent.id)
     core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown))
-    for info in message.frameworks:
-        if info.id.value in core.state.completed_frameworks:
-            core.send(agent, ShutdownFramework(info.id.value))
-    _after_reregistration(core, agent)
+    _recover_frameworks(core, message)
+    _after_reregistration(core, agent, message)
 
 
 def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tuple[str, str], ...]:
@@ -279,12 +298,14 @@ def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> Non
         core.send(agent, ReconcileOperations(unknown))
 
 
-def _after_reregistration(core: Core, agent: Agent) -> None:
-    """What an agent has to hear again: frameworks as they are now, and that it drains."""
-    for framework_id in {**agent.tasks, **agent.executors}:
-        framework = core.state.frameworks.get(framework_id)
-        if framework is not None and framework.connected:
-            core.send(agent, UpdateFramework(framework.info))
+def _after_reregistration(core: Core, agent: Agent, message: ReregisterAgent) -> None:
+    """What an agent has to hear again: that it drains, and its frameworks as they are now, or that they are no more."""
     if agent.record.drain_config is not None:
         core.send(agent, DrainAgent(agent.record.drain_config))
-        draining.check(core, agent)
+    for info in message.frameworks:
+        framework = core.state.frameworks.get(info.id.value)
+        if framework is not None and not framework.recovered:
+            core.send(agent, UpdateFramework(framework.info))
+        elif framework is None:
+            core.send(agent, ShutdownFramework(info.id.value))
+    draining.check(core, agent)

@@ -100,6 +100,19 @@ def status_of(
     )
 
 
+def copy_facts(task: mesos.Task, status: mesos.TaskStatus) -> None:
+    """A status of the master's own that tells of a task's state goes with some facts of the task's last status."""
+    if not task.statuses:
+        return
+    last = task.statuses[-1]
+    if last.HasField("healthy"):
+        status.healthy = last.healthy
+    if last.HasField("check_status"):
+        status.check_status.CopyFrom(last.check_status)
+    if last.HasField("container_status"):
+        status.container_status.CopyFrom(last.container_status)
+
+
 def refuse(
     core: Core, framework: Framework, info: mesos.TaskInfo, state: TaskState, reason: Reason, message: str
 ) -> None:
@@ -153,8 +166,8 @@ def update_task(core: Core, task: Task, status: mesos.TaskStatus, latest_state: 
         listener.task_updated(message, status, previous)
     if released:
         _release(core, task)
+        count_task_end(core.state.counters, status)
         if message.state in TERMINAL_TASK_STATES:
-            count_task_end(core.state.counters, status)
             framework = core.state.frameworks.get(task.framework_id)
             if framework is not None:
                 framework.counters[f"tasks/terminal/{TaskState.Name(message.state).lower()}"] += 1
