@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.resources import Resources, ValueType
 from pymesoskit.testing.allocator.bundle import Bundle
 from pymesoskit.testing.allocator.run import Run
-from pymesoskit.testing.allocator.sorter import DrfSorter, Node, TreeSorter
+from pymesoskit.testing.allocator.sorter import DrfSorter, Node, Sorter
 from pymesoskit.testing.allocator.units import Units, credit
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def check_sorters(ledger: Ledger) -> None:
             check_sorter(role.sorter)
 
 
-def check_sorter(sorter: TreeSorter[object]) -> None:  # type: ignore[type-arg]
+def check_sorter(sorter: Sorter[object]) -> None:  # type: ignore[type-arg]
     if not isinstance(sorter, DrfSorter):
         return
     sorter.settle()

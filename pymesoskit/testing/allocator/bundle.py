@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.resources import Quantities, Resource, Resources, ValueType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .api import Amounts
     from .units import Units
@@ -212,11 +212,6 @@ class Bundle:
 def _counts_for_quota(resource: Resource) -> bool:
     kind = resource.kind
     return kind.type is ValueType.SCALAR and not kind.reservations and not kind.is_revocable
-
-
-def bundle_of(resources: Iterable[Resource]) -> Bundle:
-    """A bundle of single resources."""
-    return Bundle(Resources(resources))
 
 
 EMPTY = Bundle(Resources())

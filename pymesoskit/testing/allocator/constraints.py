@@ -1,7 +1,7 @@
 """Offer constraints: which agents a framework wants to see at all, compiled from the message.
 
-The errors have Mesos's texts; regular expressions are RE2's, with Mesos's bounds. Source: docs/reference/scheduler-
-api.md, section 10.
+The errors have Mesos's texts; regular expressions are RE2's, with Mesos's bounds.
+Source: docs/reference/scheduler-api.md, section 10.
 """
 
 from __future__ import annotations
@@ -36,10 +36,7 @@ class ConstraintsError(ValueError):
 
 @frozen
 class CompiledConstraints:
-    """Constraints by role:
-
-    an agent fits if one group holds in all its constraints. Keeps the `OfferConstraints` protocol.
-    """
+    """Constraints by role; an agent fits if all of one group hold. Keeps the `OfferConstraints` protocol."""
 
     groups: Mapping[str, Sequence[Sequence[tuple[_Select, _Holds]]]]
 

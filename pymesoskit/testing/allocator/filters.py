@@ -27,9 +27,9 @@ _MANY_DEAD = 1024
 
 
 def filter_seconds(refuse_seconds: float) -> float:
-    """How long a filter lasts, in seconds:
+    """How long a filter lasts, in seconds.
 
-    what is negative or no number counts as 5, too much as 365 days; 0 is no filter.
+    What is negative or no number counts as 5, too much as 365 days; 0 is no filter.
     """
     if refuse_seconds > MAX_REFUSE_SECONDS:
         return MAX_REFUSE_SECONDS

@@ -84,10 +84,7 @@ class HierarchicalAllocator:
             self._recovery.cancel()
 
     def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None:
-        """After a failover:
-
-        with any quota, no offers until enough agents are back or the recovery timeout is over (section 3).
-        """
+        """After a failover: with any quota, no offers until enough agents are back or it has taken too long."""
         if self._ledger.agents:
             raise ValueError("recover() comes before all agents")
         for role, quota in quotas.items():

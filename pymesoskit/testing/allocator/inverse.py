@@ -1,7 +1,4 @@
-"""Inverse offers:
-
-frameworks are asked to leave agents that go into maintenance (docs/reference/allocator.md, section 8).
-"""
+"""Inverse offers: frameworks are asked to leave agents in maintenance (docs/reference/allocator.md, section 8)."""
 
 from __future__ import annotations
 

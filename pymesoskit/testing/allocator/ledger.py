@@ -14,7 +14,7 @@ from pymesoskit.resources import Resource, Resources, ValueType
 from .bundle import EMPTY, Bundle
 from .filters import list_refusals, unlist_refusals
 from .roles import Role, RoleTree
-from .sorter import ClusterTotals, DrfSorter, RandomSorter
+from .sorter import ClusterTotals, DrfSorter, RandomSorter, Sorter
 from .state import Agent, Client, Framework
 from .units import Units, credit, debit, minus
 
@@ -41,7 +41,7 @@ class Ledger:
         self._rng = rng
         self.totals = ClusterTotals(options.fair_sharing_excluded_resource_names)
         self.tree = RoleTree()
-        self.role_sorter: DrfSorter[Role] | RandomSorter[Role] = (
+        self.role_sorter: Sorter[Role] = (
             DrfSorter(self.totals) if options.role_sorter == "drf" else RandomSorter(self.totals, rng)
         )
         self.agents: dict[str, Agent] = {}

@@ -26,10 +26,7 @@ _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999,
 
 @define
 class TimerMetric:
-    """Durations, as libprocess shows them:
-
-    the last one in milliseconds, and statistics of the recent ones once there are two.
-    """
+    """Durations, as libprocess shows them: the last, in milliseconds, and statistics once there are two."""
 
     name: str
     _values: deque[float] = field(factory=lambda: deque(maxlen=1000))

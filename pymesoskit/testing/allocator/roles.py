@@ -15,7 +15,7 @@ from .units import Units, credit, debit, minus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .sorter import DrfSorter, Node, RandomSorter
+    from .sorter import Node, Sorter
     from .state import Client
 
 DEFAULT_WEIGHT = 1.0
@@ -30,7 +30,7 @@ class Role:
     children: dict[str, Role] = field(factory=dict)
     clients: dict[str, Client] = field(factory=dict)
     """Framework id → the framework in this role."""
-    sorter: DrfSorter[Client] | RandomSorter[Client] | None = None
+    sorter: Sorter[Client] | None = None
     """Orders the frameworks; there is one while there are frameworks."""
     node: Node[Role] | None = None
     """Its place in the sorter of the roles, while there are frameworks."""

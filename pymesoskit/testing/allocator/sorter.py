@@ -10,9 +10,10 @@ Clients that are not *live* (nobody would take an offer) are not in the order; t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from math import log
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pymesoskit.resources.values import from_units
 
@@ -132,41 +133,7 @@ def _place(node: Node[T], totals: ClusterTotals) -> _Place:
     return (share, node.count, node.path, node)
 
 
-class Sorter(Protocol[T]):
-    """What the allocator asks of a sorter."""
-
-    def add(self, path: str, client: T) -> Node[T]:
-        """A new client; it is not live."""
-
-    def remove(self, path: str) -> None:
-        """The client is gone, with its allocation and count."""
-
-    def set_live(self, node: Node[T], *, is_live: bool) -> None:
-        """Whether the client is in the order."""
-
-    def charge(self, node: Node[T], units: Mapping[str, int]) -> None:
-        """The client was given resources; this counts as one allocation."""
-
-    def discharge(self, node: Node[T], units: Mapping[str, int]) -> None:
-        """The client gave resources back."""
-
-    def convert(self, node: Node[T], removed: Mapping[str, int], added: Mapping[str, int]) -> None:
-        """The client's resources became others."""
-
-    def update_weight(self, path: str, weight: float) -> None:
-        """A new weight; see `TreeSorter.update_weight` for whom it reaches."""
-
-    def settle(self) -> None:
-        """Fixes the order that `clients` gives until the next `settle`."""
-
-    def clients(self) -> Iterator[T]:
-        """The live clients in order."""
-
-    def share(self, node: Node[T]) -> float | None:
-        """The client's weighted dominant share, or None if this sorter knows none."""
-
-
-class TreeSorter(Generic[T]):
+class Sorter(ABC, Generic[T]):
     """The tree; subclasses order it."""
 
     def __init__(self, totals: ClusterTotals) -> None:
@@ -194,6 +161,18 @@ class TreeSorter(Generic[T]):
         for leaf in self._leaves.values():
             credit(total, leaf.allocation)
         return total
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Fixes the order that `clients` gives until the next `settle`."""
+
+    @abstractmethod
+    def clients(self) -> Iterator[T]:
+        """The live clients in order."""
+
+    @abstractmethod
+    def share(self, node: Node[T]) -> float | None:
+        """The client's weighted dominant share, or None if this sorter knows none."""
 
     # --- structure ---
 
@@ -361,7 +340,7 @@ class TreeSorter(Generic[T]):
         self._unread.clear()
 
 
-class DrfSorter(TreeSorter[T]):
+class DrfSorter(Sorter[T]):
     """Smaller share first, then fewer allocations, then name."""
 
     def __init__(self, totals: ClusterTotals) -> None:
@@ -409,7 +388,7 @@ class DrfSorter(TreeSorter[T]):
         return self._totals.share(node.allocation) / weight
 
 
-class RandomSorter(TreeSorter[T]):
+class RandomSorter(Sorter[T]):
     """Every order is possible; a client comes first as often as its weight says, relative to its live siblings."""
 
     def __init__(self, totals: ClusterTotals, rng: Random) -> None:

@@ -168,10 +168,7 @@ class Agent:
 
 @define(eq=False)
 class Framework:
-    """A framework and its clients:
-
-    one for each of its roles, and one for each role in which it still holds something.
-    """
+    """A framework and its clients: in each of its roles, and in each in which it still holds something."""
 
     id: str
     options: FrameworkOptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from pymesoskit.resources.values import from_units, to_units
+from pymesoskit.resources.values import to_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +26,6 @@ def quantities(amounts: Mapping[str, float]) -> Units:
 def limits(amounts: Mapping[str, float]) -> Units:
     """Amounts as limits: a limit of zero is one."""
     return {name: to_units(value) for name, value in amounts.items()}
-
-
-def amounts(units: Mapping[str, int]) -> dict[str, float]:
-    """Thousandths as the doubles that Mesos shows."""
-    return {name: from_units(value) for name, value in units.items()}
 
 
 def credit(ledger: Units, units: Mapping[str, int]) -> None:
