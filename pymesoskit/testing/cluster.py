@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import atexit
 import random
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
@@ -20,6 +18,7 @@ from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.history import History, HistoryEvent
 from pymesoskit.testing.members import AgentSpec, ClusterAgent, ClusterError, ClusterMaster, Member, Stage
+from pymesoskit.testing.scratch import Scratch
 from pymesoskit.testing.views import FrameworkView, TaskView, frameworks_of, tasks_of
 from pymesoskit.wire.v1 import mesos
 
@@ -260,7 +259,7 @@ class Cluster(BaseCluster):
         self._thread = ThreadActor(clock)
         self._port = port
         self._given_dir = Path(work_dir) if work_dir is not None else None
-        self._temporary: Path | None = None
+        self._temporary: Scratch | None = None
         self._started = False
         try:
             super().__init__(
@@ -302,7 +301,7 @@ class Cluster(BaseCluster):
             self.call(self._stage.close)
         self._thread.stop()
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.remove()
             self._temporary = None
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
@@ -325,8 +324,8 @@ class Cluster(BaseCluster):
             return self._given_dir.resolve()
         if all(spec.simulated is not None for spec in self._specs):
             return None
-        self._temporary = Path(tempfile.mkdtemp(prefix="pymesoskit-"))
-        return self._temporary
+        self._temporary = Scratch.make()
+        return self._temporary.path
 
     def _open(self) -> None:
         """In the turn: takes the ports, then starts all."""

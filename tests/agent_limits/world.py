@@ -26,7 +26,8 @@ PATIENCE = 60.0
 class Launcher(Scheduler):
     """Puts the tasks that wait on the offers that come; keeps all statuses."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most  # tasks on one offer
         self.waiting: list[Callable[[mesos.Offer], mesos.TaskInfo]] = []
         self.statuses: dict[str, list[mesos.TaskStatus]] = defaultdict(list)
         self.ended: set[str] = set()
@@ -34,7 +35,7 @@ class Launcher(Scheduler):
     def offers(self, driver: SchedulerDriver, offers: Sequence[mesos.Offer]) -> None:
         for offer in offers:
             tasks = []
-            while self.waiting:
+            while self.waiting and len(tasks) < self.most:
                 tasks.append(self.waiting.pop(0)(offer))
             if tasks:
                 driver.launch(offer, tasks, refuse_seconds=0)
@@ -50,12 +51,12 @@ class Launcher(Scheduler):
 class World:
     """The cluster of a test with a framework on it."""
 
-    def __init__(self, *, checkpoint: bool = False, **options: Any) -> None:
+    def __init__(self, *, checkpoint: bool = False, most: int = 1000, **options: Any) -> None:
         self.checkpoint = checkpoint
         options.setdefault("agents", ["cpus:64;mem:65536;disk:65536;ports:[31000-32000]"])
         flags = {"allocation_interval": "50ms", **options.pop("master_flags", {})}
         self.cluster = Cluster(master_flags=flags, **options)
-        self.launcher = Launcher()
+        self.launcher = Launcher(most)
 
     def __enter__(self) -> Self:
         self.cluster.start()
@@ -108,9 +109,9 @@ class World:
 
     def sandbox(self, name: str) -> Path:
         """The sandbox of a command task."""
-        work_dir = self.agent.machine().work_dir
+        work_dir = self.agent.stage.work_dir
         assert work_dir is not None
-        pattern = f"slaves/*/frameworks/*/executors/{name}/runs/latest"
+        pattern = f"agent-*/slaves/*/frameworks/*/executors/{name}/runs/latest"
         until(lambda: any(work_dir.glob(pattern)), f"the sandbox of {name}")
         return next(work_dir.glob(pattern)).resolve()
 
