@@ -227,9 +227,9 @@ class Allocator(Protocol):
         filters: Filters | None = None,
         allocated: bool = False,
     ) -> None:
-        """The framework gives resources back:
+        """The framework gives resources back: offered ones, or (``allocated``) used ones.
 
-        offered ones, or (``allocated``) used ones. Ignored if framework or agent is gone.
+        Ignored if framework or agent is gone.
         """
 
     def update_allocation(

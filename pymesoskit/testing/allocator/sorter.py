@@ -253,10 +253,7 @@ class Sorter(ABC, Generic[T]):
         return parent
 
     def _collapse(self, parent: Node[T], virtual: Node[T]) -> None:
-        """The virtual leaf is all that is left:
-
-        it takes the place of its parent, with the parent's count and weight.
-        """
+        """The virtual leaf is all that is left: it takes its parent's place, with the parent's count and weight."""
         assert parent.parent is not None
         is_live = virtual.is_live
         self._detach(virtual)
