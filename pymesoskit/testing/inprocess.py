@@ -19,6 +19,7 @@ from attrs import frozen
 
 from pymesoskit.testing.actor import SimulatedActor, ThreadActor
 from pymesoskit.testing.http import Request, Response
+from pymesoskit.transport.address import Address
 from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, TransportError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.http import Handler, Headers
-    from pymesoskit.transport.address import Address
     from pymesoskit.transport.base import Head, Reply, Sink
+
+__all__ = ["ActorReactor", "Address", "InProcessConnection", "InProcessTransport"]
 
 
 @frozen
