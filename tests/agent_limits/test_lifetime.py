@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +16,14 @@ import pytest
 
 from pymesoskit.scheduler import Scheduler, SchedulerDriver, command_task
 from pymesoskit.wire.v1 import mesos
-from tests.agent_limits.world import World, alive, pids_in, until
+from tests.agent_limits.world import alive, pids_in, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds out about processes in /proc")
 
+ROOT = Path(__file__).parents[2]
 #: How long anything may linger, in seconds.
 LIMIT = 5.0
 
@@ -76,7 +75,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             start_new_session=True,
         )
 
@@ -192,40 +191,46 @@ def test_an_agent_that_cannot_start_leaves_neither_processes_nor_files(tmp_path:
     assert list(program.temporary.iterdir()) == []
 
 
+def python(directory: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of its own that can import the tests."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(directory), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_a_cluster_in_a_program_that_forgets_it_ends_with_the_program(tmp_path: Path) -> None:
-    script = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+    script = """
 from tests.agent_limits.world import World
 world = World().__enter__()
 world.launch("t", "echo $$ >> pids; exec sleep 1000")
 print(*world.pids("t", 1))
 world.driver.disconnect()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(tmp_path, script)
     assert (done.returncode, done.stderr) == (0, "")
     assert alive([int(done.stdout)]) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cluster_leaves_no_thread_and_no_descriptor() -> None:
+def test_a_cluster_leaves_no_thread_and_no_descriptor(tmp_path: Path) -> None:
+    script = """
+import gc, os, threading
+from tests.agent_limits.world import World
+def left():
     gc.collect()
-    threads, descriptors = set(threading.enumerate()), open_files()
-    for _ in range(2):
-        with World(agent_flags={"isolation": "disk/du", "container_disk_watch_interval": "10ms"}) as world:
-            world.launch("t", "exit 0")
-            world.end("t")
-    assert set(threading.enumerate()) == threads
-    gc.collect()
-    assert open_files() == descriptors
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+before = left()
+for _ in range(2):
+    with World(agent_flags={"isolation": "disk/du", "container_disk_watch_interval": "10ms"}) as world:
+        world.launch("t", "exit 0")
+        world.end("t")
+print(before == left(), before, left())
+"""
+    done = python(tmp_path, script)
+    assert done.stderr == ""
+    assert done.stdout.startswith("True"), done.stdout
