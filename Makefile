@@ -19,18 +19,13 @@ $(READY): pyproject.toml tools/find-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-# Other people's clients want an older Python and, for pymesos, a C compiler; without them their tests are skipped, by name.
-FOREIGN := .venv-foreign/.ready
+# Other people's clients, for the tests in tests/foreign: the script says what this machine lacks for which of them.
+FOREIGN := .foreign/.ready
 
-foreign: ## makes .venv-foreign with other people's Mesos clients, if there is a Python 3.8 to 3.10
-	@if test -n "$$(sh tools/find-python foreign)"; then $(MAKE) --no-print-directory $(FOREIGN); \
-	else echo "no Python 3.8 to 3.10 found: the tests with foreign clients will be skipped"; fi
+foreign: $(FOREIGN) ## installs other people's Mesos clients in .foreign, as far as this machine has what they need
 
-$(FOREIGN): tests/foreign/requirements.txt
-	rm -rf .venv-foreign
-	"$$(sh tools/find-python foreign)" -m venv .venv-foreign
-	.venv-foreign/bin/python -m pip install --quiet --disable-pip-version-check wheel setuptools
-	.venv-foreign/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -r tests/foreign/requirements.txt
+$(FOREIGN): tools/setup-foreign tests/foreign/requirements.txt tests/foreign/programs/node/package.json $(wildcard tests/foreign/programs/mesos_go/*)
+	sh tools/setup-foreign
 	@touch $@
 
 demo: setup ## a 3-agent cluster runs 30 real tasks of a framework
@@ -60,4 +55,4 @@ wire: ## regenerates pymesoskit/wire/v1 from the .proto files
 	.venv-wire/bin/python tools/generate_wire.py
 
 clean: ## removes what set-up and tests made
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

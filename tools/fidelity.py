@@ -51,9 +51,18 @@ def tests() -> list[Test]:
     )
     for path in paths:
         relative = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(path.read_text())):
+        module = ast.parse(path.read_text())
+        constants = {
+            target.id: frozenset(words(node.value))
+            for node in module.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef) and (node.name.startswith("test_") or is_scenario(node)):
-                found.append(Test(node.name, relative, frozenset(words(node))))
+                own = frozenset(words(node))
+                found.append(Test(node.name, relative, own.union(*(constants[name] for name in own & constants.keys()))))
     return found
 
 

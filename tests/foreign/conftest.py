@@ -15,13 +15,34 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 
 
+FOREIGN = ROOT / ".foreign"  # made by `make foreign`
+
+
 @pytest.fixture(scope="session")
 def foreign_python() -> str:
-    """The Python that `make foreign` has set up."""
-    python = ROOT / ".venv-foreign" / "bin" / "python"
+    """A Python with pymesos and others."""
+    python = FOREIGN / "python" / "bin" / "python"
     if not python.exists():
-        pytest.skip("foreign clients: no .venv-foreign (it needs a Python 3.8 to 3.10)")
+        pytest.skip("foreign clients in Python: no .foreign/python (make foreign; it needs a Python 3.8 to 3.10)")
     return str(python)
+
+
+@pytest.fixture(scope="session")
+def mesos_go() -> str:
+    """A scheduler built on mesos-go."""
+    program = FOREIGN / "mesos_go"
+    if not program.exists():
+        pytest.skip("mesos-go: no .foreign/mesos_go (make foreign; it needs Go and Debian's package of mesos-go)")
+    return str(program)
+
+
+@pytest.fixture(scope="session")
+def node_directory() -> Path:
+    """Where mesos-framework for Node.js is installed."""
+    directory = FOREIGN / "node"
+    if not (directory / "node_modules" / "mesos-framework").exists():
+        pytest.skip("mesos-framework: no .foreign/node (make foreign; it needs npm)")
+    return directory
 
 
 @pytest.fixture
@@ -45,17 +66,21 @@ def cluster_address(tmp_path: Path) -> Iterator[str]:
     assert code == 0, (tmp_path / "log").read_text()
 
 
+def run_client(command: list[str], directory: Path) -> str:
+    """Runs a client and returns its output; fails with it unless it exits with 0."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MESOS"))}
+    done = subprocess.run(
+        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=environment, check=False
+    )
+    assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
 @pytest.fixture
-def run_foreign(foreign_python: str) -> Callable[..., str]:
-    """Runs a program of programs/ and returns its output; fails with it unless it exits with 0."""
+def run_foreign(foreign_python: str, tmp_path: Path) -> Callable[..., str]:
+    """Runs a program of programs/ with the foreign Python."""
 
     def run(program: str, *arguments: str) -> str:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MESOS"))}
-        done = subprocess.run(
-            [foreign_python, str(PROGRAMS / program), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=environment, check=False,
-        )
-        assert done.returncode == 0, f"{program} exited with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+        return run_client([foreign_python, str(PROGRAMS / program), *arguments], tmp_path)
 
     return run
