@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 class FrameworkState(Enum):
     """What a framework is to the master."""
 
-    RECOVERED = "recovered"  # known from agents after a failover of the master; has not subscribed yet
-    ACTIVE = "active"  # subscribed
-    DISCONNECTED = "disconnected"  # its stream has ended; it has ``failover_timeout`` to come back
-    COMPLETED = "completed"  # torn down, or did not come back; its id cannot subscribe again
+    RECOVERED = "recovered"
+    ACTIVE = "active"
+    DISCONNECTED = "disconnected"
+    COMPLETED = "completed"
+
+
+FRAMEWORK_MEANINGS: Mapping[FrameworkState, str] = {
+    FrameworkState.RECOVERED: "known from agents after a failover of the master; has not subscribed yet",
+    FrameworkState.ACTIVE: "subscribed",
+    FrameworkState.DISCONNECTED: "its stream has ended; it has `failover_timeout` to come back",
+    FrameworkState.COMPLETED: "torn down, or did not come back; its id cannot subscribe again",
+}
 
 
 class FrameworkCause(Enum):
@@ -55,12 +63,23 @@ class AgentState(Enum):
     """What an agent is to the master."""
 
     UNKNOWN = "unknown"
-    RECOVERED = "recovered"  # in the registry of a master that has just started; has not come back yet
+    RECOVERED = "recovered"
     CONNECTED = "connected"
-    DISCONNECTED = "disconnected"  # its link broke; pings go on
-    UNREACHABLE = "unreachable"  # does not answer; may come back
-    GONE = "gone"  # an operator says that it never will
-    REMOVED = "removed"  # unregistered, replaced at its address, or its machine is down
+    DISCONNECTED = "disconnected"
+    UNREACHABLE = "unreachable"
+    GONE = "gone"
+    REMOVED = "removed"
+
+
+AGENT_MEANINGS: Mapping[AgentState, str] = {
+    AgentState.UNKNOWN: "never heard of",
+    AgentState.RECOVERED: "in the registry of a master that has just started; has not come back yet",
+    AgentState.CONNECTED: "registered, and there",
+    AgentState.DISCONNECTED: "its link broke; pings go on",
+    AgentState.UNREACHABLE: "does not answer; may come back",
+    AgentState.GONE: "an operator says that it never comes back",
+    AgentState.REMOVED: "unregistered, replaced at its address, or its machine is down",
+}
 
 
 class AgentCause(Enum):

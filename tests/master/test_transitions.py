@@ -1,0 +1,42 @@
+"""The tables of transitions, and the page that is drawn from them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pymesoskit.testing.master.transitions import (
+    AGENT,
+    AGENT_MEANINGS,
+    FRAMEWORK,
+    FRAMEWORK_MEANINGS,
+    AgentCause,
+    AgentState,
+    FrameworkCause,
+    FrameworkState,
+    ImpossibleTransition,
+    step,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    ("table", "states", "meanings"),
+    [(FRAMEWORK, FrameworkState, FRAMEWORK_MEANINGS), (AGENT, AgentState, AGENT_MEANINGS)],
+)
+def test_each_state_has_a_row_and_a_meaning(table, states, meanings):
+    assert set(table) == set(meanings) == set(states)
+
+
+def test_what_the_table_does_not_name_is_impossible():
+    assert step(FRAMEWORK, FrameworkState.ACTIVE, FrameworkCause.DISCONNECT) is FrameworkState.DISCONNECTED
+    with pytest.raises(ImpossibleTransition, match="FrameworkState completed: subscribe cannot happen"):
+        step(FRAMEWORK, FrameworkState.COMPLETED, FrameworkCause.SUBSCRIBE)
+    with pytest.raises(ImpossibleTransition):
+        step(AGENT, AgentState.GONE, AgentCause.REREGISTER)
+
+
+def test_the_page_on_states_is_up_to_date():
+    subprocess.run([sys.executable, ROOT / "tools" / "states.py", "--check"], check=True, timeout=60)

@@ -1,0 +1,92 @@
+"""Writes docs/states.md: the lives of frameworks and agents, drawn from the tables that the master itself uses.
+
+``python tools/states.py`` writes the page, ``python tools/states.py --check`` fails if it is not up to date.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pymesoskit.testing.master import transitions
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from enum import Enum
+
+PAGE = Path(__file__).parent.parent / "docs" / "states.md"
+
+HEAD = """\
+# The lives of frameworks, agents, tasks and operations
+
+What can happen to whom, as the master of the cluster sees it. Written by `tools/states.py` from the tables in
+`pymesoskit/testing/master/transitions.py`; a cause that has no arrow is impossible in that state. The rules are in
+[reference/scheduler-api.md](reference/scheduler-api.md) 3, 6 and 7 and [reference/failover.md](reference/failover.md).
+"""
+
+
+def diagram(table: Mapping[Any, Mapping[Any, Any]], first: Enum | None = None) -> Iterator[str]:
+    """A Mermaid diagram of a table."""
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    for state in table:
+        yield f"    {state.name}: {state.value}"
+    if first is not None:
+        yield f"    [*] --> {first.name}"
+    for state, causes in table.items():
+        by_target: dict[Enum, list[str]] = {}
+        for cause, target in causes.items():
+            by_target.setdefault(target, []).append(cause.value)
+        for target, names in by_target.items():
+            yield f"    {state.name} --> {target.name}: {', '.join(names)}"
+    yield "```"
+
+
+def legend(states: type[Enum], meanings: Mapping[Any, str]) -> Iterator[str]:
+    """What the states mean."""
+    yield "| state | |"
+    yield "| --- | --- |"
+    for state in states:
+        yield f"| {state.value} | {meanings[state]} |"
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [HEAD, "## Frameworks", "", *diagram(transitions.FRAMEWORK), ""]
+    lines += [*legend(transitions.FrameworkState, transitions.FRAMEWORK_MEANINGS), ""]
+    lines += ["## Agents", "", *diagram(transitions.AGENT, transitions.AgentState.UNKNOWN), ""]
+    lines += [*legend(transitions.AgentState, transitions.AGENT_MEANINGS), ""]
+    terminal = [name for name, number in mesos.TaskState.items() if number in transitions.TERMINAL_TASK_STATES]
+    lines += [
+        "## Tasks",
+        "",
+        "Any state may follow any other until one of these has come; from then on a task keeps its state, and its",
+        "resources are free:",
+        "",
+        ", ".join(f"`{name}`" for name in terminal) + ".",
+        "",
+        "The resources of a task in `TASK_UNREACHABLE` are free, too, but its agent may bring it back. A task is gone",
+        "from the master when its terminal status has been acknowledged.",
+        "",
+        "## Operations",
+        "",
+        "The same holds for operations and these states:",
+        "",
+    ]
+    ended = [name for name, number in mesos.OperationState.items() if number in transitions.TERMINAL_OPERATION_STATES]
+    lines += [", ".join(f"`{name}`" for name in ended) + ".", ""]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv[1:]:
+        return 0 if PAGE.read_text() == text else 1
+    PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
