@@ -132,22 +132,41 @@ def test_recorded_json_events_are_written_as_mesos_wrote_them(stream: str, kind:
 
 
 @pytest.mark.parametrize("stream", ["scheduler-life", "executor-life"])
-def test_recorded_protobuf_events_survive_json(stream: str) -> None:
+def test_recorded_protobuf_events_are_encoded_as_mesos_did_and_survive_json(stream: str) -> None:
     kind = STREAMS[stream]
     for record in records(f"{stream}.protobuf.recordio"):
         event = PROTOBUF.decode(record, kind)
+        assert PROTOBUF.encode(event) == record
         text = to_json(event)
         assert to_json(from_json(text, kind)) == text
 
 
-@pytest.mark.parametrize("path", sorted((RECORDED / "snapshots").glob("*.GET_*.json")), ids=lambda path: path.name)
-def test_recorded_answers_of_the_operator_api_convert(path: Path) -> None:
+ANSWERS = sorted((RECORDED / "snapshots").glob("*.GET_*"))
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.name)
+def test_recorded_answers_of_the_operator_api_survive(path: Path) -> None:
+    """Field by field in the order in which Mesos wrote them, but for what is not in the schema: it writes some answers
+    by hand, with empty lists, and with a flag of the older API in AgentInfo.
+    """
     kind = master.Response if path.name.startswith("master") else agent.Response
-    answer = from_json(path.read_bytes(), kind)
-    assert json.loads(to_json(answer)).keys() == json.loads(path.read_bytes()).keys()
-    other = path.with_suffix(".protobuf")
-    if other.exists():  # the flags were recorded in JSON only
-        assert PROTOBUF.decode(other.read_bytes(), kind).type == answer.type
+    recorded = path.read_bytes()
+    if path.suffix == ".json":
+        by_the_schema = recorded.replace(b',"checkpoint":true},"active"', b'},"active"')
+        assert members(JSON.encode(JSON.decode(recorded, kind))) == members(by_the_schema)
+    else:
+        answer = PROTOBUF.decode(recorded, kind)
+        assert PROTOBUF.decode(PROTOBUF.encode(answer), kind) == answer
+        assert to_json(from_json(to_json(answer), kind)) == to_json(answer)
+
+
+def members(text: bytes) -> Any:
+    """The document, its objects as lists of members; numbers as they are written."""
+
+    def found(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in pairs if value]
+
+    return json.loads(text, object_pairs_hook=found, parse_float=str, parse_int=str)
 
 
 def test_errors_carry_the_path_of_the_field() -> None:
