@@ -87,23 +87,29 @@ class RecordDecoder:
 
     def _split(self, chunk: bytes, at: int, records: list[bytes]) -> None:
         end = len(chunk)
-        find, append = chunk.find, records.append
-        known, size = b"", 0  # the digits read last, and what they say: neighbours are often of one length
+        append, begins = records.append, chunk.startswith
+        head, size = (
+            b"\n",
+            0,
+        )  # the length read last, as it stands there and as a number: neighbours are often of one length
         while at < end:
-            newline = find(b"\n", at, at + MAX_DIGITS + 1)
-            if newline < 0:
-                self._head = chunk[at : at + MAX_DIGITS + 1]
-                if len(self._head) > MAX_DIGITS or not self._head.isdigit():
-                    raise MalformedLength(self._head)
-                return
-            digits = chunk[at:newline]
-            if digits != known or not digits:
+            if begins(head, at) and size:
+                at += len(head)
+            else:
+                newline = chunk.find(b"\n", at, at + MAX_DIGITS + 1)
+                if newline < 0:
+                    self._head = chunk[at : at + MAX_DIGITS + 1]
+                    if len(self._head) > MAX_DIGITS or not self._head.isdigit():
+                        raise MalformedLength(self._head)
+                    return
+                digits = chunk[at:newline]
                 if not digits.isdigit():
                     raise MalformedLength(chunk[at : newline + 1])
-                known, size = digits, int(digits)
+                size = int(digits)
                 if self._limit is not None and size > self._limit:
                     raise RecordTooLarge(size, self._limit)
-            at = newline + 1
+                head = chunk[at : newline + 1]
+                at = newline + 1
             stop = at + size
             if stop > end:
                 self._want = size
