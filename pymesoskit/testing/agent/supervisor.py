@@ -48,6 +48,8 @@ PR_SET_CHILD_SUBREAPER = 36
 HEADER = struct.Struct("!I")
 #: How long the end of everything may take, in seconds, before this process gives up and ends itself.
 LAST_CALL = 4.0
+#: Answers gather up to so many bytes before they are sent: about ten.
+ENOUGH_TO_SEND = 300
 #: Rounds of stopping a tree that grows while it is being stopped.
 STOP_ROUNDS = 100
 #: How many processes a task may have unless its order says: more than any needs, fewer than a machine bears.
@@ -237,10 +239,14 @@ class Supervisor:
         self._owners: dict[int, Task] = {}  # orphan -> whose it is
         self._strays: dict[int, set[int]] = {}  # orphan that hides it -> ids of the tasks that may have started it
         self._input = bytearray()
+        self._output = bytearray()  # answers that have not been sent
         self._files: list[int] = []  # descriptors that came with orders not carried out yet
         self._limited = 0  # how many tasks have a limit of their own
         self._next_count = 0.0
         self._usual = total_threads()
+        self._own_children: int | None = None  # the list of them; kept open, because each end of a task looks at it
+        with contextlib.suppress(OSError):
+            self._own_children = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._wakeup, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         os.set_blocking(self._wakeup, False)
@@ -266,9 +272,11 @@ class Supervisor:
         open_still = self._connection.fileno() not in ready or self._receive()
         while (order := self._next_order()) is not None:
             self._carry_out(order)
-            if open_still:
-                open_still = self._receive()  # so that the cluster never waits for this process to read
+            if len(self._output) > ENOUGH_TO_SEND:
+                self._flush()
+                open_still = open_still and self._receive()  # so that the cluster never waits for this one to read
         self._reap()
+        self._flush()
         self._count()
         return open_still
 
@@ -323,10 +331,17 @@ class Supervisor:
 
     def _send(self, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
-        self._connection.setblocking(True)
-        with contextlib.suppress(OSError):  # the other side is gone: the next look at the socket tells
-            self._connection.sendall(HEADER.pack(len(data)) + data)
-        self._connection.setblocking(False)
+        self._output += HEADER.pack(len(data)) + data
+
+    def _flush(self) -> None:
+        """Sends the answers; waits until the cluster has read enough of them."""
+        while self._output:
+            try:
+                del self._output[: self._connection.send(self._output)]
+            except BlockingIOError:
+                select.select((), (self._connection,), ())
+            except OSError:  # the other side is gone: the next look at the socket tells
+                self._output.clear()
 
     # Ends
 
@@ -361,12 +376,22 @@ class Supervisor:
         """The task's first process has ended (but is not reaped, so its id still names its group): kills the rest."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(task.pid, signal.SIGKILL)
-        if len(children(os.getpid())) > len(self._by_pid) or self._strays:
+        if self._has_orphans() or self._strays:
             self._stop_and_kill(task)
             for orphan, suspects in list(self._strays.items()):
                 suspects.discard(task.id)
                 if not suspects:
                     send_signal(orphan, signal.SIGKILL)
+
+    def _has_orphans(self) -> bool:
+        """Whether this process has more children than it has started."""
+        if self._own_children is None:
+            return len(children(os.getpid())) > len(self._by_pid)
+        at, count = 0, 0
+        while data := os.pread(self._own_children, 1 << 16, at):
+            at += len(data)
+            count += data.count(b" ")  # one after each
+        return count > len(self._by_pid)
 
     def _kill(self, task: Task, number: int) -> None:
         if number == signal.SIGKILL:
