@@ -5,6 +5,7 @@ Source: docs/reference/agent-executor.md 8, 9 and 12.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -16,6 +17,10 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+#: Nobody but its user and group looks into a sandbox.
+SANDBOX_MODE = 0o750
 
 
 class SandboxError(Exception):
@@ -102,8 +107,7 @@ def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None
 def make_sandbox(directory: Path, user: str | None) -> None:
     """Makes the directory, its owner's only if that can be. Raises ``SandboxError``."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o750)
+        make_directories(directory)
         if user is not None and os.geteuid() == 0:
             entry = pwd.getpwnam(user)
             os.chown(directory, entry.pw_uid, entry.pw_gid)
@@ -111,6 +115,19 @@ def make_sandbox(directory: Path, user: str | None) -> None:
         raise SandboxError(f"Failed to get user information for '{user}'") from None
     except OSError as error:
         raise SandboxError(f"Failed to create sandbox '{directory}': {error.strerror}") from error
+
+
+def make_directories(directory: Path) -> None:
+    """Makes the directory and what is missing above it, as few calls as that takes; raises OSError."""
+    try:
+        directory.mkdir(SANDBOX_MODE)
+    except FileExistsError:
+        directory.chmod(SANDBOX_MODE)
+    except FileNotFoundError:
+        for parent in (directory.parent.parent, directory.parent):  # an executor's and its runs: mostly just these
+            with contextlib.suppress(FileExistsError):
+                parent.mkdir(parents=True)
+        directory.mkdir(SANDBOX_MODE)
 
 
 def link_volume(sandbox: Path, container_path: str, target: Path) -> None:
