@@ -1,7 +1,7 @@
 """(d) From nothing to a cluster that makes its first offer, the interpreter's imports aside: in-process and over HTTP.
 
-Each figure is a median: of `start()` alone (all agents registered, the API answers), and until a framework that subscribes
-has received its first offer.
+Each figure is a median: of `start()` alone (all agents registered, the API answers), and until a framework that
+subscribes has received its first offer.
 """
 
 from __future__ import annotations

@@ -69,8 +69,10 @@ def drain(cluster: BaseCluster, driver: SchedulerDriver, flood: Flood, timeout: 
 
     def all_told() -> bool:
         master = cluster.master.process
-        return flood.ended.is_set() and master is not None and not any(
-            framework.tasks for framework in master.core.state.frameworks.values()
+        return (
+            flood.ended.is_set()
+            and master is not None
+            and not any(framework.tasks for framework in master.core.state.frameworks.values())
         )
 
     cluster.wait_for(all_told, "all tasks to have ended", timeout)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from attrs import define
+
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
 from pymesoskit.testing.cluster import Cluster
 from pymesoskit.wire.v1 import mesos
@@ -105,12 +106,21 @@ def master(address: str | None) -> Iterator[str]:
 def table(rows: list[Row]) -> str:
     heads = ("task", "agent", "waited", "ran", "outcome", "message")
     lines = [
-        (row.name, row.agent, f"{row.began - row.launched:.2f} s", f"{row.ended - row.began:.2f} s", row.state, row.message)
+        (
+            row.name,
+            row.agent,
+            f"{row.began - row.launched:.2f} s",
+            f"{row.ended - row.began:.2f} s",
+            row.state,
+            row.message,
+        )
         for row in rows
     ]
     widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
     shown = [heads, tuple("-" * width for width in widths), *lines]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in shown)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in shown
+    )
 
 
 def main() -> int:
@@ -127,7 +137,9 @@ def main() -> int:
     print(table(list(demo.rows.values())))
     outcomes = sorted(row.state for row in demo.rows.values())
     counts = ", ".join(f"{outcomes.count(state)} {state}" for state in dict.fromkeys(outcomes))
-    print(f"\n{len(demo.rows)} tasks on {len({row.agent for row in demo.rows.values()})} agents in {took:.1f} s: {counts}")
+    print(
+        f"\n{len(demo.rows)} tasks on {len({row.agent for row in demo.rows.values()})} agents in {took:.1f} s: {counts}"
+    )
     return 0
 
 

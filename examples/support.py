@@ -34,12 +34,19 @@ def wait_for(what: str, probe: Callable[[], T], timeout: float = 30.0) -> T:
 class Program:
     """A program that prints `listening on http://…` and then serves until it is ended."""
 
-    def __init__(self, arguments: list[str], log: Path, directory: Path | None = None, *, control: bool = False) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, directory: Path | None = None, *, control: bool = False
+    ) -> None:
         self.log = log
         with log.open("a") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], stdin=subprocess.PIPE if control else subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=directory, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.PIPE if control else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=directory,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         line = self.read_line()
         if not line.startswith("listening on "):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the coverage tables of docs/fidelity.md from the code and its tests: `python tools/fidelity.py [--check]`.
 
-What there is to cover is read from the schemas (calls, events, operations), from the cluster's own routing tables (endpoints) and from its
-flags. What pins each is found by reading the tests: the scenarios recorded from a real Mesos first, then the project's own. What behaves
-otherwise than Mesos is listed, with the reason, in docs/fidelity.toml. Something that is neither pinned nor listed there is an error.
+What there is to cover is read from the schemas (calls, events, operations), from the cluster's own routing tables
+(endpoints) and from its flags. What pins each is found by reading the tests: the scenarios recorded from a real Mesos
+first, then the project's own. What behaves otherwise than Mesos is listed, with the reason, in docs/fidelity.toml.
+Something that is neither pinned nor listed there is an error.
 """
 
 from __future__ import annotations
@@ -62,12 +63,17 @@ def tests() -> list[Test]:
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef) and (node.name.startswith("test_") or is_scenario(node)):
                 own = frozenset(words(node))
-                found.append(Test(node.name, relative, own.union(*(constants[name] for name in own & constants.keys()))))
+                found.append(
+                    Test(node.name, relative, own.union(*(constants[name] for name in own & constants.keys())))
+                )
     return found
 
 
 def is_scenario(node: ast.FunctionDef) -> bool:
-    return any(isinstance(d, ast.Call) and isinstance(d.func, ast.Name) and d.func.id == "scenario" for d in node.decorator_list)
+    return any(
+        isinstance(d, ast.Call) and isinstance(d.func, ast.Name) and d.func.id == "scenario"
+        for d in node.decorator_list
+    )
 
 
 def words(node: ast.AST) -> Iterator[str]:
@@ -122,10 +128,20 @@ def sections() -> list[tuple[str, str, Sequence[str], Sequence[str]]]:
         ("Scheduler API: events", "scheduler.events", values(scheduler.Event.Type), everywhere),
         ("Offer operations", "operations", values(mesos.Offer.Operation.Type), everywhere),
         ("Executor API: calls", "executor.calls", values(executor.Call.Type), (SCENARIOS, "tests/agent")),
-        ("Executor API: events", "executor.events", values(executor.Event.Type), (SCENARIOS, "tests/agent", "tests/executor")),
+        (
+            "Executor API: events",
+            "executor.events",
+            values(executor.Event.Type),
+            (SCENARIOS, "tests/agent", "tests/executor"),
+        ),
         ("Operator API of the master: calls", "master.calls", values(master.Call.Type), everywhere),
         ("Operator API of the master: events", "master.events", values(master.Event.Type), everywhere),
-        ("Operator API of agents: calls", "agent.calls", values(agent.Call.Type), (SCENARIOS, "tests/agent", "tests/agent_limits")),
+        (
+            "Operator API of agents: calls",
+            "agent.calls",
+            values(agent.Call.Type),
+            (SCENARIOS, "tests/agent", "tests/agent_limits"),
+        ),
         ("Endpoints of the master", "master.endpoints", of_master, everywhere),
         ("Endpoints of agents", "agent.endpoints", of_agent, everywhere),
     ]
@@ -143,8 +159,9 @@ def coverage() -> tuple[str, list[str]]:
     parts, problems = [], []
     for title, key, items, where in sections():
         explained = notes.get(key, {})
-        for name in sorted(set(explained) - set(items)):
-            problems.append(f"docs/fidelity.toml [\"{key}\"]: there is no {name}")
+        problems += [
+            f'docs/fidelity.toml ["{key}"]: there is no {name}' for name in sorted(set(explained) - set(items))
+        ]
         rows = []
         for item in items:
             names = {item} if item.startswith("/") else aliases(item)

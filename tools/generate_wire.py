@@ -27,8 +27,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory)
         subprocess.run(
-            [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}",
-             f"--python_out={out}", f"--pyi_out={out}", *sources],
+            [
+                sys.executable,
+                "-m",
+                "grpc_tools.protoc",
+                f"-I{PROTO}",
+                f"--python_out={out}",
+                f"--pyi_out={out}",
+                *sources,
+            ],
             check=True,
         )
         for stale in TARGET.glob("*_pb2.py*"):

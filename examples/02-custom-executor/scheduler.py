@@ -4,7 +4,15 @@ import json
 import sys
 from pathlib import Path
 
-from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, custom_executor, executor_task, is_terminal, state_name
+from pymesoskit.scheduler import (
+    OfferPool,
+    Scheduler,
+    SchedulerDriver,
+    custom_executor,
+    executor_task,
+    is_terminal,
+    state_name,
+)
 from pymesoskit.wire.v1 import mesos
 
 EXECUTOR = f"{sys.executable} {Path(__file__).with_name('executor.py').resolve()}"

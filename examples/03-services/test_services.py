@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos: Pr
 
         # A task ends: another takes its place.
         requests.delete(f"{program.url}/v2/apps/web/tasks/{first[0]['id']}", timeout=10).raise_for_status()
-        wait_for("end of the task", lambda: all(t["id"] != first[0]["id"] for t in program.get("/v2/apps/web/tasks")["tasks"]))
+        wait_for(
+            "end of the task",
+            lambda: all(t["id"] != first[0]["id"] for t in program.get("/v2/apps/web/tasks")["tasks"]),
+        )
         second = wait_for_running(program, "web", 4)
 
         # The scheduler dies, a task ends meanwhile unseen, and the scheduler comes back: it finds the others running.
@@ -84,11 +88,18 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos: Pr
 def test_an_app_that_keeps_failing_waits_longer_each_time(mesos: Program, tmp_path: Path) -> None:
     with services(mesos, tmp_path) as program:
         marks = tmp_path / "marks"
-        app = {"id": "bad", "cmd": f"date +%s.%N >> {marks}; exit 1", "cpus": 0.1, "mem": 32, "backoffSeconds": 0.5, "backoffFactor": 2}
+        app = {
+            "id": "bad",
+            "cmd": f"date +%s.%N >> {marks}; exit 1",
+            "cpus": 0.1,
+            "mem": 32,
+            "backoffSeconds": 0.5,
+            "backoffFactor": 2,
+        }
         assert post(program, **app).status_code == 201
         wait_for("four launches", lambda: marks.exists() and len(marks.read_text().splitlines()) >= 4)
         times = [float(line) for line in marks.read_text().splitlines()]
-        gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
         assert gaps[2] > gaps[0]
         assert gaps[2] >= 2.0
 
@@ -119,7 +130,9 @@ def answers(url: str) -> bool:
         ({"id": "x", "cmd": "true", "instanses": 1}, "unknown field 'instanses'"),
     ],
 )
-def test_a_bad_app_is_refused_with_the_reason(mesos: Program, tmp_path: Path, app: dict[str, Any], message: str) -> None:
+def test_a_bad_app_is_refused_with_the_reason(
+    mesos: Program, tmp_path: Path, app: dict[str, Any], message: str
+) -> None:
     with services(mesos, tmp_path) as program:
         answer = post(program, **app)
         assert answer.status_code == 422

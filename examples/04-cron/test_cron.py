@@ -44,8 +44,16 @@ def runs(program: Program, name: str, state: str = "finished") -> list[dict[str,
 def test_a_job_runs_as_often_as_it_says_and_its_child_after_each_success(mesos: Program, tmp_path: Path) -> None:
     with cron(mesos, tmp_path) as program:
         marks = tmp_path / "marks"
-        assert post(program, "iso8601", name="tick", command=f"echo tick >> {marks}", schedule=f"R3/{soon(1)}/PT2S").status_code == 204
-        assert post(program, "dependency", name="tock", command=f"echo tock >> {marks}", parents=["tick"]).status_code == 204
+        assert (
+            post(
+                program, "iso8601", name="tick", command=f"echo tick >> {marks}", schedule=f"R3/{soon(1)}/PT2S"
+            ).status_code
+            == 204
+        )
+        assert (
+            post(program, "dependency", name="tock", command=f"echo tock >> {marks}", parents=["tick"]).status_code
+            == 204
+        )
         wait_for("three runs of the child", lambda: len(runs(program, "tock")) == 3)
         assert sorted(marks.read_text().split()) == ["tick"] * 3 + ["tock"] * 3
         assert program.get("/v1/scheduler/job/tick")["schedule"].startswith("R0/")
@@ -67,7 +75,9 @@ def test_a_child_waits_for_all_of_its_parents(mesos: Program, tmp_path: Path) ->
 
 
 def test_a_restart_loses_and_doubles_nothing(mesos: Program, tmp_path: Path) -> None:
-    """Killed while a run is under way and another falls due: the first is finished once, the other is made up for, once."""
+    """Killed while a run is under way and another falls due: the first is finished once, the other is made up for,
+    once.
+    """
     marks = tmp_path / "marks"
     with cron(mesos, tmp_path) as program:
         start = soon(1)
@@ -85,7 +95,10 @@ def test_a_restart_loses_and_doubles_nothing(mesos: Program, tmp_path: Path) -> 
 
 def test_a_failed_run_is_tried_again_as_often_as_the_job_allows(mesos: Program, tmp_path: Path) -> None:
     with cron(mesos, tmp_path) as program:
-        assert post(program, "iso8601", name="bad", command="exit 3", schedule=f"R1/{soon(1)}/PT1H", retries=2).status_code == 204
+        assert (
+            post(program, "iso8601", name="bad", command="exit 3", schedule=f"R1/{soon(1)}/PT1H", retries=2).status_code
+            == 204
+        )
         wait_for("three failures", lambda: len(runs(program, "bad", "failed")) == 3)
         first = program.get("/v1/scheduler/job/bad/runs")[-1]
         assert "Command exited with status 3" in first["message"]
@@ -95,8 +108,16 @@ def test_a_failed_run_is_tried_again_as_often_as_the_job_allows(mesos: Program, 
 @pytest.mark.parametrize(
     ("kind", "job", "message"),
     [
-        ("iso8601", {"name": "x", "command": "true", "schedule": "every day"}, "is not of the form R[times]/[start]/period"),
-        ("iso8601", {"name": "x", "command": "true", "schedule": "R/2026-13-01/P1D"}, "the start '2026-13-01' is no ISO 8601 time"),
+        (
+            "iso8601",
+            {"name": "x", "command": "true", "schedule": "every day"},
+            "is not of the form R[times]/[start]/period",
+        ),
+        (
+            "iso8601",
+            {"name": "x", "command": "true", "schedule": "R/2026-13-01/P1D"},
+            "the start '2026-13-01' is no ISO 8601 time",
+        ),
         ("iso8601", {"name": "x", "command": "true"}, "needs a schedule"),
         ("iso8601", {"name": "a b", "command": "true", "schedule": "R//P1D"}, "name must consist of letters"),
         ("dependency", {"name": "x", "command": "true", "parents": ["nobody"]}, "there is no such other job"),

@@ -22,7 +22,9 @@ def job(name: str = "a", **more: object) -> Job:
     return Job.from_json({"name": name, "command": "true", **fields, **more})
 
 
-@pytest.mark.parametrize("text", ["R5/2026-01-01T00:00:00Z/PT1H", "R/2026-01-01T00:00:00Z/P1D", "R0/2026-01-01T00:00:00Z/P1Y2M"])
+@pytest.mark.parametrize(
+    "text", ["R5/2026-01-01T00:00:00Z/PT1H", "R/2026-01-01T00:00:00Z/P1D", "R0/2026-01-01T00:00:00Z/P1Y2M"]
+)
 def test_a_schedule_is_written_as_it_was_read(text: str) -> None:
     assert str(Schedule.parse(text, NOW)) == text
 

@@ -70,7 +70,7 @@ def parse_size(text: str) -> int:
 
 def print_size(size: int) -> str:
     """The text of a number of bytes, in the largest unit that gives a whole number."""
-    unit = next((name for name in reversed(SIZE_UNITS) if size and size % SIZE_UNITS[name] == 0), "B")
+    unit = next((name for name in reversed(list(SIZE_UNITS)) if size and size % SIZE_UNITS[name] == 0), "B")
     return f"{size // SIZE_UNITS[unit]}{unit}"
 
 

@@ -1,8 +1,9 @@
 """HTTP as master and agents see it: no sockets, no bytes on a wire.
 
-The front end (``server/``) and the in-process transport turn what they get into a ``Request`` and hand it to a ``Handler`` in the
-actor's turn, with a ``Responder`` for the answer. A handler answers exactly once: at once or later (long polls), whole or as a
-stream. The front end adds ``Date``, ``Content-Length``, chunking and gzip, and keeps the order of answers on a connection.
+The front end (``server/``) and the in-process transport turn what they get into a ``Request`` and hand it to a
+``Handler`` in the actor's turn, with a ``Responder`` for the answer. A handler answers exactly once: at once or later
+(long polls), whole or as a stream. The front end adds ``Date``, ``Content-Length``, chunking and gzip, and keeps the
+order of answers on a connection.
 """
 
 from __future__ import annotations
@@ -50,8 +51,11 @@ class Response:
 
     @classmethod
     def text(cls, status: int, text: str, headers: Headers = ()) -> Response:
-        """An answer in plain text: how Mesos tells of errors. Bytes of a request that were no UTF-8 go back as they came."""
-        return cls(status, text.encode(errors="surrogateescape"), (("Content-Type", "text/plain; charset=utf-8"), *headers))
+        """An answer in plain text: how Mesos tells of errors. Bytes of a request that were no UTF-8 go back as they
+        came.
+        """
+        body = text.encode(errors="surrogateescape")
+        return cls(status, body, (("Content-Type", "text/plain; charset=utf-8"), *headers))
 
     @classmethod
     def json(cls, text: str | bytes, status: int = 200) -> Response:

@@ -1,17 +1,18 @@
 """What master and agents say to each other inside the cluster.
 
-The names are those of Mesos's internal protocol (messages.proto), with v1 payloads. They never leave the process, so they are
-plain frozen values; the protobuf messages in them must not be changed by sender or receiver. Source: docs/reference/agent-executor.md
-2 and 3, docs/reference/failover.md.
+The names are those of Mesos's internal protocol (messages.proto), with v1 payloads. They never leave the process, so
+they are plain frozen values; the protobuf messages in them must not be changed by sender or receiver. Source:
+docs/reference/agent-executor.md 2 and 3, docs/reference/failover.md.
 """
 
 from __future__ import annotations
 
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from attrs import frozen
 
-from pymesoskit.wire.v1 import mesos
+if TYPE_CHECKING:
+    from pymesoskit.wire.v1 import mesos
 
 # From agents to the master
 

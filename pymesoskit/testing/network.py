@@ -1,17 +1,20 @@
 """How master and agents reach each other inside the cluster: libprocess without sockets.
 
-A party has an address (``master@127.0.0.1:5050``, ``slave(1)@127.0.0.1:5051``) and receives messages in the order in which one
-sender sent them. A *link* tells when the other side's process is gone. A party can be *frozen* (as by SIGSTOP): connections stay
-up, nothing is read or answered, and all that was sent is delivered when it thaws. Nothing tells a sender that a message was lost.
+A party has an address (``master@127.0.0.1:5050``, ``slave(1)@127.0.0.1:5051``) and receives messages in the order in
+which one sender sent them. A *link* tells when the other side's process is gone. A party can be *frozen* (as by
+SIGSTOP): connections stay up, nothing is read or answered, and all that was sent is delivered when it thaws. Nothing
+tells a sender that a message was lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pymesoskit.testing.actor import Actor
 from pymesoskit.testing.messages import Message
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.actor import Actor
 
 #: ``name@ip:port``, libprocess's UPID.
 Address = str

@@ -35,7 +35,8 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text()
     return [
-        Block(text.count("\n", 0, found.start()) + 2, tuple(found[1].split()), found[2]) for found in BLOCK.finditer(text)
+        Block(text.count("\n", 0, found.start()) + 2, tuple(found[1].split()), found[2])
+        for found in BLOCK.finditer(text)
     ]
 
 
@@ -59,8 +60,22 @@ def test_snippets_of(page: Path, tmp_path: Path) -> None:
         if (name := block.named("pytest")) is not None:
             (tmp_path / name).write_text(block.code)
             run(
-                [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", name],
-                tmp_path, page, f"line {block.line}",
+                [
+                    sys.executable,
+                    "-W",
+                    "error",
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "-p",
+                    "no:randomly",
+                    "-p",
+                    "no:cacheprovider",
+                    name,
+                ],
+                tmp_path,
+                page,
+                f"line {block.line}",
             )
         elif (name := block.named("file")) is not None:
             (tmp_path / name).write_text(block.code)

@@ -70,7 +70,14 @@ def run_client(command: list[str], directory: Path) -> str:
     """Runs a client and returns its output; fails with it unless it exits with 0."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MESOS"))}
     done = subprocess.run(
-        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=environment, check=False
+        command,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{done.stdout}"
     return done.stdout

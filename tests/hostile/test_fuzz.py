@@ -242,7 +242,7 @@ TARGETS = st.tuples(
 
 FORMS = st.binary(max_size=40) | st.sampled_from(
     [b"", b"[]", b"{}", b"null", b'[{"role":"x","weight":1}]', b"slaveId=x&resources=[]", b"slaveId=x&resources=%5B", b"frameworkId=x",
-     b"slaveId=x&volumes=1", b'{"windows":[{}]}', b'{"role":"x","guarantee":[1]}', b"[{\"hostname\":1}]", b"slaveId=%ff&resources=%ff"]
+     b"slaveId=x&volumes=1", b'{"windows":[{}]}', b'{"role":"x","guarantee":[1]}', b'[{"hostname":1}]', b"slaveId=%ff&resources=%ff"]
 )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ import sys
 import threading
 from types import FrameType
 
+from werkzeug.serving import make_server
+
 from pymesoskit.errors import MesosError
 from pymesoskit.scheduler import SchedulerDriver
-from werkzeug.serving import make_server
 
 from .api import application
 from .keeper import Keeper, framework_info
@@ -20,9 +21,15 @@ from .store import Store
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="services", description=__doc__)
-    parser.add_argument("--master", default="127.0.0.1:5050", metavar="HOST:PORT", help="the Mesos master (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="of the REST API, on loopback; 0: any (default: %(default)s)")
-    parser.add_argument("--database", default="services.sqlite", metavar="FILE", help="apps and instances (default: %(default)s)")
+    parser.add_argument(
+        "--master", default="127.0.0.1:5050", metavar="HOST:PORT", help="the Mesos master (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="of the REST API, on loopback; 0: any (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--database", default="services.sqlite", metavar="FILE", help="apps and instances (default: %(default)s)"
+    )
     parser.add_argument("--role", default="services", help="the role to get offers for (default: %(default)s)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)

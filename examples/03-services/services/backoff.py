@@ -1,7 +1,7 @@
 """How long an app that keeps ending has to wait for its next launch: Marathon's rule.
 
-Each end of an instance multiplies the delay by the app's factor, up to its maximum; once nothing has ended for the delay and the maximum
-together, or the app has changed, all is forgotten.
+Each end of an instance multiplies the delay by the app's factor, up to its maximum; once nothing has ended for the
+delay and the maximum together, or the app has changed, all is forgotten.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The framework: keeps as many instances of each app running as it should have.
 
-What should be is in the store (apps), so is what was launched (instances): it is written down before the launch is sent. After each event
-the two are compared (`_balance`), and the difference is made up: too few are launched on the next offers, too many are killed, the
-youngest first. The state is guarded by one lock, because the REST API works on it too; the driver is never waited for.
+What should be is in the store (apps), so is what was launched (instances): it is written down before the launch is
+sent. After each event the two are compared (`_balance`), and the difference is made up: too few are launched on the
+next offers, too many are killed, the youngest first. The state is guarded by one lock, because the REST API works on it
+too; the driver is never waited for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from attrs import evolve
+
 from pymesoskit.resources import Resources
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
 from pymesoskit.transport.errors import MesosError, NotSubscribed
@@ -101,7 +103,8 @@ class Keeper(Scheduler):
 
     def _missing(self, app: App) -> int:
         alive = sum(
-            instance.app_id == app.id and instance.state is not InstanceState.KILLING for instance in self._instances.values()
+            instance.app_id == app.id and instance.state is not InstanceState.KILLING
+            for instance in self._instances.values()
         )
         return app.instances - alive
 
@@ -186,8 +189,7 @@ class Keeper(Scheduler):
                         launch = self._prepare(app, offer, pool)
                         if launch is None:
                             break
-                        instance, info = launch
-                        self._instances[instance.id] = instance
+                        self._instances[launch[0].id] = launch[0]
                         launches.append(launch)
                 if launches:
                     self._store.put_instances([instance for instance, _ in launches])
@@ -199,7 +201,9 @@ class Keeper(Scheduler):
     def _prepare(self, app: App, offer: mesos.Offer, pool: OfferPool) -> tuple[Instance, mesos.TaskInfo] | None:
         """An instance on this offer, None if it has not enough left."""
         wanted = f"cpus:{app.cpus};mem:{app.mem}" + (f";disk:{app.disk}" if app.disk else "")
-        ports = [port for begin, end in pool.left.ports() for port in range(begin, min(end, begin + app.ports) + 1)][: app.ports]
+        ports = [port for begin, end in pool.left.ports() for port in range(begin, min(end, begin + app.ports) + 1)][
+            : app.ports
+        ]
         if len(ports) < app.ports:
             return None
         if ports:
@@ -209,8 +213,13 @@ class Keeper(Scheduler):
             return None
         name = app.id.strip("/").replace("/", "_")
         instance = Instance(
-            id=f"{name}.{uuid.uuid4()}", app_id=app.id, agent_id=offer.agent_id.value, host=offer.hostname, ports=tuple(ports),
-            state=InstanceState.INTENDED, launched=time.time(),
+            id=f"{name}.{uuid.uuid4()}",
+            app_id=app.id,
+            agent_id=offer.agent_id.value,
+            host=offer.hostname,
+            ports=tuple(ports),
+            state=InstanceState.INTENDED,
+            launched=time.time(),
         )
         environment = {"HOST": offer.hostname, "MARATHON_APP_ID": app.id, "MESOS_TASK_ID": instance.id}
         environment |= {f"PORT{i}": str(port) for i, port in enumerate(ports)}

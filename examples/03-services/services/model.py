@@ -38,7 +38,9 @@ class App:
     cpus: float = field(default=1.0, validator=number(0.01))
     mem: float = field(default=128.0, validator=number(1))  # MB
     disk: float = field(default=0.0, validator=number(0))  # MB
-    ports: int = field(default=0, validator=number(0, whole=True))  # how many host ports an instance gets: PORT0, PORT1, …
+    ports: int = field(
+        default=0, validator=number(0, whole=True)
+    )  # how many host ports an instance gets: PORT0, PORT1, …
     env: Mapping[str, str] = field(factory=dict)
     backoffSeconds: float = field(default=1.0, validator=number(0))
     backoffFactor: float = field(default=1.15, validator=number(1))
@@ -47,7 +49,9 @@ class App:
     @id.validator
     def _id(self, _: Any, value: object) -> None:
         if not isinstance(value, str) or ID.fullmatch(value) is None:
-            raise AppError(f"id must be a path of lower-case letters, digits, '-' and '.', as in /shop/web, not {value!r}")
+            raise AppError(
+                f"id must be a path of lower-case letters, digits, '-' and '.', as in /shop/web, not {value!r}"
+            )
 
     @cmd.validator
     def _cmd(self, _: Any, value: object) -> None:

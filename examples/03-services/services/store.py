@@ -79,7 +79,8 @@ class Store:
 
     def put_instances(self, instances: Iterable[Instance]) -> None:
         rows = [
-            (i.id, i.app_id, i.agent_id, i.host, json.dumps(i.ports), i.state.value, i.launched, i.started) for i in instances
+            (i.id, i.app_id, i.agent_id, i.host, json.dumps(i.ports), i.state.value, i.launched, i.started)
+            for i in instances
         ]
         with self._lock, self._db:
             self._db.executemany("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)

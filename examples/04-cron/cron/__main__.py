@@ -9,9 +9,10 @@ import sys
 import threading
 from types import FrameType
 
+from werkzeug.serving import make_server
+
 from pymesoskit.errors import MesosError
 from pymesoskit.scheduler import SchedulerDriver
-from werkzeug.serving import make_server
 
 from .api import application
 from .book import Book
@@ -20,9 +21,15 @@ from .framework import Cron, framework_info
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="cron", description=__doc__)
-    parser.add_argument("--master", default="127.0.0.1:5050", metavar="HOST:PORT", help="the Mesos master (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=4400, help="of the REST API, on loopback; 0: any (default: %(default)s)")
-    parser.add_argument("--database", default="cron.sqlite", metavar="FILE", help="jobs and runs (default: %(default)s)")
+    parser.add_argument(
+        "--master", default="127.0.0.1:5050", metavar="HOST:PORT", help="the Mesos master (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=4400, help="of the REST API, on loopback; 0: any (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--database", default="cron.sqlite", metavar="FILE", help="jobs and runs (default: %(default)s)"
+    )
     parser.add_argument("--role", default="cron", help="the role to get offers for (default: %(default)s)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)

@@ -1,8 +1,8 @@
 """The book: jobs, what is due, and every run, in SQLite.
 
-Each public method is one transaction, so the book is right whenever the process dies: a run is in it before its launch is sent,
-and the schedule moves on in the same transaction that enters the run. That is why a restart loses and doubles nothing. No
-network and no clock here: times are handed in, as seconds since the epoch.
+Each public method is one transaction, so the book is right whenever the process dies: a run is in it before its launch
+is sent, and the schedule moves on in the same transaction that enters the run. That is why a restart loses and doubles
+nothing. No network and no clock here: times are handed in, as seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -113,15 +113,17 @@ class Book:
             known = {row["name"] for row in db.execute("SELECT name FROM job")}
             if unknown := [parent for parent in job.parents if parent not in known or parent == job.name]:
                 raise JobError(f"job {job.name!r} cannot wait for {unknown[0]!r}: there is no such other job")
-            if cycle := self._ancestors(db, job.parents) & {job.name}:
-                raise JobError(f"job {job.name!r} cannot wait for its own descendants: {sorted(cycle)[0]!r} would wait for itself")
+            if job.name in self._ancestors(db, job.parents):
+                raise JobError(f"job {job.name!r} cannot wait for its own descendants: it would wait for itself")
             due = None if schedule is None or schedule.over or job.disabled else schedule.due.timestamp()
             db.execute(
                 "INSERT INTO job (name, definition, schedule, due) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
                 " definition = excluded.definition, schedule = excluded.schedule, due = excluded.due",
                 (job.name, json.dumps(asdict(job)), None if schedule is None else str(schedule), due),
             )
-            kept = {row["parent"]: row["successes"] for row in db.execute("SELECT * FROM edge WHERE child = ?", (job.name,))}
+            kept = {
+                row["parent"]: row["successes"] for row in db.execute("SELECT * FROM edge WHERE child = ?", (job.name,))
+            }
             db.execute("DELETE FROM edge WHERE child = ?", (job.name,))
             db.executemany(
                 "INSERT INTO edge VALUES (?, ?, ?)", [(parent, job.name, kept.get(parent, 0)) for parent in job.parents]
@@ -187,7 +189,8 @@ class Book:
         """When the next job is due."""
         with self._lock:
             row = self._db.execute(
-                "SELECT min(due) FROM job WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.job = job.name AND run.ended IS NULL)"
+                "SELECT min(due) FROM job WHERE NOT EXISTS"
+                " (SELECT 1 FROM run WHERE run.job = job.name AND run.ended IS NULL)"
             ).fetchone()
         return row[0]
 
@@ -224,7 +227,9 @@ class Book:
             return changed.rowcount == 1
 
     def finished(self, run_id: str, now: float) -> list[Run]:
-        """The task has succeeded: enters a run of each child that now has all it waited for. A repetition changes nothing."""
+        """The task has succeeded: enters a run of each child that now has all it waited for. A repetition changes
+        nothing.
+        """
         with self._transaction() as db:
             run = self._end(db, run_id, RunState.FINISHED, "", now)
             if run is None:

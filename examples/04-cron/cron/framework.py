@@ -1,7 +1,7 @@
 """The framework: launches what the book says is to run, and writes down what becomes of it.
 
-All decisions are in the book (`book.py`), all I/O is the driver's; this class only translates. Handlers run in the driver's thread, the
-ticker in one of its own.
+All decisions are in the book (`book.py`), all I/O is the driver's; this class only translates. Handlers run in the
+driver's thread, the ticker in one of its own.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Cron(Scheduler):
         self._wake.set()
 
     def kill(self, runs: Sequence[Run]) -> None:
-        """Ends the tasks of these runs. Those that cannot be told now are reconciled, and killed, on the next subscription."""
+        """Ends the tasks of these runs. Those that cannot be told now are reconciled, and killed, on the next
+        subscription.
+        """
         driver = self._driver
         for run in runs:
             if driver is not None:
@@ -159,9 +161,8 @@ class Cron(Scheduler):
         elif status.state == mesos.TASK_UNKNOWN:
             # The master does not know its agent: if the launch ever arrived, its agent is gone for good.
             self.book.failed(run_id, "TASK_UNKNOWN", now, launched=False)
-        elif status.state == mesos.TASK_RUNNING:
-            if not self.book.started(run_id, now):
-                driver.kill(run_id, status.agent_id.value)  # of a job that is gone, or given up for lost
+        elif status.state == mesos.TASK_RUNNING and not self.book.started(run_id, now):
+            driver.kill(run_id, status.agent_id.value)  # of a job that is gone, or given up for lost
         self._wake.set()
 
     def call_failed(self, driver: SchedulerDriver, call: str, error: MesosError) -> None:
@@ -188,4 +189,6 @@ def task(run: Run, job: Job, resources: list[mesos.Resource], offer: mesos.Offer
         "CHRONOS_JOB_RUN_ATTEMPT": str(run.attempt),
         "CHRONOS_JOB_RUN_TIME": str(int(run.due * 1000)),
     }
-    return command_task(job.command, resources, offer, task_id=run.id, name=f"ChronosTask:{job.name}", environment=environment)
+    return command_task(
+        job.command, resources, offer, task_id=run.id, name=f"ChronosTask:{job.name}", environment=environment
+    )

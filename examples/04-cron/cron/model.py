@@ -61,7 +61,19 @@ class Job:
         """Raises JobError. Fields that this program does not know are an error: a typo must not be lost."""
         if not isinstance(document, Mapping):
             raise JobError(f"a job is a JSON object, not {document!r}")
-        known = {"name", "command", "schedule", "parents", "cpus", "mem", "disk", "retries", "disabled", "owner", "description"}
+        known = {
+            "name",
+            "command",
+            "schedule",
+            "parents",
+            "cpus",
+            "mem",
+            "disk",
+            "retries",
+            "disabled",
+            "owner",
+            "description",
+        }
         if unknown := sorted(set(document) - known):
             raise JobError(f"unknown field {unknown[0]!r}; a job has {', '.join(sorted(known))}")
         if missing := sorted({"name", "command"} - set(document)):

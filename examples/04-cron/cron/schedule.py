@@ -1,7 +1,7 @@
 """ISO 8601 repeating intervals: ``R5/2026-01-01T00:00:00Z/PT1H`` is five times, an hour apart.
 
-``R`` alone repeats for ever, ``R0`` never runs, an empty start means now. Months and years follow the calendar. No clock is read
-here: whoever asks says what time it is.
+``R`` alone repeats for ever, ``R0`` never runs, an empty start means now. Months and years follow the calendar. No
+clock is read here: whoever asks says what time it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Schedule:
         """Raises ScheduleError."""
         found = FORM.fullmatch(text)
         if found is None:
-            raise ScheduleError(f"schedule {text!r} is not of the form R[times]/[start]/period, as in R5/2026-01-01T00:00:00Z/PT1H")
+            raise ScheduleError(
+                f"schedule {text!r} is not of the form R[times]/[start]/period, as in R5/2026-01-01T00:00:00Z/PT1H"
+            )
         try:
             due = isodate.parse_datetime(found["start"]) if found["start"] else now
         except ValueError as e:
@@ -41,7 +43,9 @@ class Schedule:
         try:
             period = isodate.parse_duration(found["period"]) if found["period"] != "P" else timedelta(0)
         except ValueError as e:
-            raise ScheduleError(f"schedule {text!r}: the period {found['period']!r} is no ISO 8601 duration: {e}") from None
+            raise ScheduleError(
+                f"schedule {text!r}: the period {found['period']!r} is no ISO 8601 duration: {e}"
+            ) from None
         if due.tzinfo is None:
             due = due.replace(tzinfo=UTC)
         times = int(found["times"]) if found["times"] else None
@@ -64,7 +68,8 @@ class Schedule:
     def after_run(self, now: datetime) -> Schedule:
         """What is left once the run that was due has been started.
 
-        However many periods went by meanwhile, they were one run: the next one is due at the first whole period after ``now``.
+        However many periods went by meanwhile, they were one run: the next one is due at the first whole period after
+        ``now``.
         """
         due, steps = self.due + self.period, 1
         if due <= now and isinstance(self.period, timedelta) and self.period:

@@ -133,8 +133,8 @@ class ServerConnection(asyncio.Protocol):
             self._flush()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more. It still gets whole answers; but a subscriber that closes its side is gone, and
-        so is who waits for something that the handler would stop for a client that is gone.
+        """The client sends nothing more. It still gets whole answers; but a subscriber that closes its side is gone,
+        and so is who waits for something that the handler would stop for a client that is gone.
         """
         self._closing = True
         pending = [exchange for exchange in self._exchanges if not exchange.complete]
