@@ -101,11 +101,18 @@ def _quickly(value: object, message_type: type[M]) -> M | None:
     return message
 
 
+class _LongWay:
+    """In shapes: a field that is never read quickly: maps, and messages within their own kind, which may be deep."""
+
+
 class _Integer:
     """In shapes: an int of at most 63 bits and a sign; what is larger, Mesos reads as a double first."""
 
 
 _LAST_64_BIT = 2**63 - 1
+
+#: So deep may a value be that stands in a message of whatever type, so that the whole is not too deep.
+_DEEP = json_text.MAX_DEPTH // 2
 
 
 class _NotPlain(Exception):
@@ -117,8 +124,7 @@ class _Shape:
 
     The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and what is out of range. It
     would accept, and Mesos would not, or would understand otherwise: numbers for enums and bools, bools for numbers, a
-    text for a list of texts, several members of a oneof. Fields that are missing here (maps; messages within their own
-    kind, which may be deep) go the long way.
+    text for a list of texts, several members of a oneof.
     """
 
     __slots__ = ("fields", "oneofs")
@@ -147,27 +153,28 @@ def _shape(descriptor: Descriptor) -> _Shape:
     shape = _Shape()
     for field in descriptor.fields:
         plain = _plain_value(field)
-        if plain is not None:
-            shape.fields[field.name] = [plain] if field.is_repeated else plain
+        shape.fields[field.name] = [plain] if field.is_repeated else plain
     shape.oneofs = [{field.name for field in oneof.fields} for oneof in descriptor.oneofs]
     return shape
 
 
-def _plain_value(field: FieldDescriptor) -> type | _Shape | None:
+def _plain_value(field: FieldDescriptor) -> type | _Shape:
     if field.message_type is not None:
         if field.message_type.GetOptions().map_entry or field.message_type is field.containing_type:
-            return None
+            return _LongWay
         return _shape(field.message_type)
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return None if field.is_repeated else bytes
+        return _LongWay if field.is_repeated else bytes
     return _PYTHON_TYPES[field.cpp_type]
 
 
 def _check(shape: _Shape, document: dict[str, Any]) -> None:
-    """Raises ``_NotPlain`` unless the runtime can build the message from the document, once the bytes in it are
-    decoded, as is done here.
+    """Raises ``_NotPlain`` unless the runtime can build the message from the document.
+
+    On the way, the document is made fit for it: bytes are decoded, fields that the type does not have are taken out.
     """
     fields = shape.fields
+    unknown: list[str] = []
     for key, value in document.items():
         want = fields.get(key)
         have = value.__class__
@@ -185,11 +192,17 @@ def _check(shape: _Shape, document: dict[str, Any]) -> None:
                 document[key] = binascii.a2b_base64(value, strict_mode=True)
             except ValueError:
                 raise _NotPlain from None
-        elif not (want is float and have is int) and not (want is not None and value is None):
+        elif want is None:
+            unknown.append(key)
+        elif not (want is float and have is int) and value is not None:
             raise _NotPlain
     for members in shape.oneofs:
         if len(members & document.keys()) > 1:
             raise _NotPlain
+    for key in unknown:  # Mesos does not look at them, but reads them
+        if json_text.may_differ(document[key], _DEEP):
+            raise _NotPlain
+        del document[key]
 
 
 def _check_items(want: type | _Shape, items: list[Any]) -> None:

@@ -60,25 +60,29 @@ def loads(data: bytes) -> Value:
     return value if isinstance(value, dict | list) else parse(data)  # behind a lone number, white space is an error
 
 
-def may_differ(value: Value) -> bool:
-    """Whether a value that ``loads`` made may be other than what ``parse`` makes:
+def may_differ(value: Value, depth: int = MAX_DEPTH) -> bool:
+    """Whether ``parse`` might make another value than this one of ``loads``, or none.
 
-    too deep, or with integers of more than 64 bits.
+    It does if more than ``depth`` containers are within each other, or if there are integers of more than 64 bits.
     """
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
         inner: list[Value] = []
         for item in level:
             if isinstance(item, dict):
                 inner.extend(item.values())
             elif isinstance(item, list):
                 inner.extend(item)
-            elif isinstance(item, int) and not _FIRST_64_BIT <= item <= _LAST_64_BIT:
+            elif _is_large(item):
                 return True
         if not inner:
             return False
         level = inner
-    return any(isinstance(item, dict | list) for item in level)
+    return any(isinstance(item, dict | list) or _is_large(item) for item in level)
+
+
+def _is_large(value: Value) -> bool:
+    return isinstance(value, int) and not _FIRST_64_BIT <= value <= _LAST_64_BIT
 
 
 def parse(data: bytes) -> Value:
