@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from google.protobuf import message_factory
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -72,3 +73,10 @@ def test_the_quick_way_differs_in_nothing_from_the_long_one(case: tuple[type[Mes
     kind, document = case
     text = json.dumps(document, ensure_ascii=False)
     assert outcome(text, kind, quickly=True) == outcome(text, kind, quickly=False)
+
+
+@pytest.mark.parametrize("depth", [1, 99, 100, 101, 197, 198, 199, 200])
+@pytest.mark.parametrize("innermost", ["", "1e309", "1" + "0" * 400, "18446744073709551616", '"\\ud800"', "01"])
+def test_what_stands_in_unknown_fields_must_be_json_all_the_same(depth: int, innermost: str) -> None:
+    text = f'{{"type":"KILL","kill":{{"task_id":{{"value":"t"}},"nobody":{"[" * depth}{innermost}{"]" * depth}}}}}'
+    assert outcome(text, scheduler.Call, quickly=True) == outcome(text, scheduler.Call, quickly=False)
