@@ -116,30 +116,55 @@ def test_there_is_a_schema_for_each_file_and_no_other() -> None:
     assert sorted(str(path.relative_to(PROTO)) for path in PROTO.rglob("*.proto")) == sorted(e["file"] for e in TABLE)
 
 
+#: A field or an enum's value, as they are written in the schemas.
+DECLARATION = re.compile(
+    r"(?:(required|optional|repeated)\s+)?(?:(map<[^>]+>|[\w.]+)\s+)?\b(\w+)\s*=\s*(\d+)\s*(?:\[([^\]]*)\])?\s*;"
+)
+
+
+def written(text: str) -> list[tuple[str, ...]]:
+    """Name, number, label, type (the last part of its name), and options of everything that a schema declares."""
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    found = []
+    for label, kind, name, number, settings in DECLARATION.findall(text):
+        is_map, is_value = kind.startswith("map<"), not kind
+        last = kind.rstrip(">").rpartition(",")[2].strip().rpartition(".")[2]
+        shown = "repeated" if is_map else "" if is_value else label or "optional"
+        found.append((name, number, shown, last, settings.replace(" ", "")))
+    return sorted(found)
+
+
+def listed(messages: list[dict[str, Any]], enums: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The same of what the table lists."""
+    found = [(v["name"], str(v["number"]), "", "", options(v)) for e in enums for v in e["values"]]
+    for one in messages:
+        if one.get("map_entry"):
+            continue
+        maps = {m["name"]: m for m in one.get("messages", []) if m.get("map_entry")}
+        for f in one.get("fields", []):
+            kind = f.get("type_name", f["type"]).rpartition(".")[2]
+            if kind in maps:
+                value = maps[kind]["fields"][1]
+                kind = value.get("type_name", value["type"]).rpartition(".")[2]
+            found.append((f["name"], str(f["number"]), f["label"], kind, options(f)))
+        found += listed(one.get("messages", []), one.get("enums", []))
+    return sorted(found)
+
+
+def options(entry: dict[str, Any]) -> str:
+    options = []
+    if "default" in entry:
+        options.append(f'default="{entry["default"]}"' if entry["type"] == "string" else f"default={entry['default']}")
+    if entry.get("deprecated"):
+        options.append("deprecated=true")
+    return ",".join(options)
+
+
 @pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry["file"])
 def test_schema_texts_declare_what_the_table_lists(entry: dict[str, Any]) -> None:
     """A reader that knows just enough of the language: so a .proto that was changed without `make wire` is noticed."""
-    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", (PROTO / entry["file"]).read_text(), flags=re.DOTALL)
-    declared = sorted(
-        (name, int(number))
-        for name, number in re.findall(r"(\w+)\s*=\s*(\d+)\s*(?:\[[^\]]*\])?\s*;", text)
-        if name != "syntax"
-    )
-
-    def listed(messages: list[dict[str, Any]]) -> list[tuple[str, int]]:
-        found = []
-        for one in messages:
-            if one.get("map_entry"):
-                continue
-            found += [(f["name"], f["number"]) for f in one.get("fields", [])]
-            found += [(v["name"], v["number"]) for e in one.get("enums", []) for v in e["values"]]
-            found += listed(one.get("messages", []))
-        return found
-
-    wanted = listed(entry.get("messages", [])) + [
-        (v["name"], v["number"]) for e in entry.get("enums", []) for v in e["values"]
-    ]
-    assert declared == sorted(wanted)
+    text = (PROTO / entry["file"]).read_text().replace(f'syntax = "{entry["syntax"]}";', "")
+    assert written(text) == listed(entry.get("messages", []), entry.get("enums", []))
 
 
 def test_importing_the_messages_warns_of_nothing() -> None:
