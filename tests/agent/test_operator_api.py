@@ -1,0 +1,257 @@
+"""The agent's operator API and its older endpoints (operator-api.md 4), beside the recordings of a real one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pymesoskit.testing.agent import Outcome
+from pymesoskit.testing.messages import DrainAgent
+from pymesoskit.wire.v1 import agent, mesos
+
+from .test_agent_life import reserve
+from .test_executors import status_of
+from .world import RealWorld, World, framework, task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SNAPSHOTS = Path(__file__).parents[1] / "conformance" / "recorded" / "snapshots"
+JSON = {"content_type": "application/json"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World({"long": Outcome.runs()}).start()
+
+
+def ask(world: World, kind: str, **payload: Any) -> Any:
+    document = {"type": kind, **({kind.lower(): payload} if payload else {})}
+    answer = world.http("POST", "/api/v1", json.dumps(document).encode(), **JSON)
+    assert answer.response is not None
+    assert answer.response.status == 200, answer.response.body
+    return json.loads(answer.response.body) if answer.response.body else None
+
+
+def get(world: World, path: str) -> Any:
+    answer = world.http("GET", path)
+    assert answer.response is not None
+    assert answer.response.status == 200
+    return json.loads(answer.response.body)
+
+
+def shape(document: Any) -> Any:
+    """Names and types only."""
+    if isinstance(document, dict):
+        return {name: shape(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [shape(document[0])] if document else []
+    return (
+        "number" if isinstance(document, (int, float)) and not isinstance(document, bool) else type(document).__name__
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["GET_HEALTH", "GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS", "GET_CONTAINERS",
+             "GET_OPERATIONS", "GET_RESOURCE_PROVIDERS"]
+)  # fmt: skip
+def test_an_idle_agent_answers_as_a_real_one(world: World, kind: str) -> None:
+    assert ask(world, kind) == json.loads((SNAPSHOTS / f"agent.{kind}.json").read_text())
+
+
+def test_get_agent_has_the_shape_of_a_real_ones(world: World) -> None:
+    recorded = shape(json.loads((SNAPSHOTS / "agent.GET_AGENT.json").read_text()))
+    del recorded["get_agent"]["agent_info"]["attributes"]
+    assert shape(ask(world, "GET_AGENT")) == recorded
+
+
+def test_an_idle_agents_state_has_the_shape_of_a_real_ones(world: World) -> None:
+    recorded = shape(json.loads((SNAPSHOTS / "agent.state.json").read_text()))
+    ours = shape(get(world, "/state"))
+    assert set(recorded) - set(ours) == {"git_sha", "git_tag"}  # there is no commit to name
+    for name in set(ours) - {"flags", "attributes"}:
+        assert ours[name] == recorded[name], name
+
+
+def test_metrics_have_the_names_of_a_real_ones(world: World) -> None:
+    recorded = set(json.loads((SNAPSHOTS / "agent.metrics_snapshot.json").read_text()))
+    missing = recorded - set(get(world, "/metrics/snapshot"))
+    assert {name for name in missing if name.startswith(("slave/", "system/"))} == set()
+
+
+def test_flags_are_the_same_in_both_apis(world: World) -> None:
+    flags = {flag["name"]: flag["value"] for flag in ask(world, "GET_FLAGS")["get_flags"]["flags"]}
+    assert flags == get(world, "/flags")["flags"]
+    assert flags["executor_registration_timeout"] == "1mins"
+
+
+def test_versions_and_metrics_by_both_apis(world: World) -> None:
+    assert ask(world, "GET_VERSION")["get_version"]["version_info"]["version"] == get(world, "/version")["version"]
+    metrics = {item["name"] for item in ask(world, "GET_METRICS", timeout={"nanoseconds": 10**9})["get_metrics"]["metrics"]}
+    assert metrics == set(get(world, "/metrics/snapshot"))
+
+
+def test_tasks_are_shown_by_what_has_become_of_them(world: World) -> None:
+    world.master.acknowledges = False
+    world.run(task("unacknowledged"))
+    world.advance(1)
+    world.master.acknowledges = True
+    world.run(task("done"), task("long"))
+    world.until_state("done", "TASK_FINISHED")
+    world.until_state("long", "TASK_RUNNING")
+    tasks = ask(world, "GET_TASKS")["get_tasks"]
+    shown = {kind: [item["task_id"]["value"] for item in items] for kind, items in tasks.items()}
+    assert shown == {
+        "pending_tasks": [],
+        "queued_tasks": [],
+        "launched_tasks": ["long"],
+        "terminated_tasks": ["unacknowledged"],
+        "completed_tasks": ["done"],
+    }
+    assert tasks["launched_tasks"][0]["state"] == "TASK_RUNNING"
+    assert ask(world, "GET_STATE")["get_state"]["get_tasks"] == tasks
+
+
+def test_containers_are_shown_with_what_they_use(world: World) -> None:
+    world.run(task("long"))
+    world.until_state("long", "TASK_RUNNING")
+    (container,) = ask(world, "GET_CONTAINERS")["get_containers"]["containers"]
+    assert container["executor_id"] == {"value": "long"}
+    assert container["container_status"]["executor_pid"] > 0
+    assert container["resource_statistics"]["cpus_limit"] == 0.2
+    (legacy,) = get(world, "/containers")
+    assert legacy["container_id"] == container["container_id"]["value"]
+    assert get(world, "/containers?container_id=other") == []
+    assert get(world, "/monitor/statistics")[0]["statistics"]["mem_limit_bytes"] == 64 * 2**20
+
+
+def test_nested_containers_are_shown_when_asked_for(world: World) -> None:
+    world.run_group(task("long"))
+    world.until_state("long", "TASK_RUNNING")
+    assert len(ask(world, "GET_CONTAINERS")["get_containers"]["containers"]) == 1
+    shown = ask(world, "GET_CONTAINERS", show_nested=True)["get_containers"]["containers"]
+    assert ["parent" in item["container_id"] for item in shown] == [False, True]
+
+
+def test_a_draining_agent_says_so(world: World) -> None:
+    world.run(task("long"))
+    world.send(DrainAgent(mesos.DrainConfig(mark_gone=True)))
+    assert ask(world, "GET_AGENT")["get_agent"]["drain_config"] == {"mark_gone": True}
+
+
+def test_operations_are_shown_until_they_are_acknowledged(world: World) -> None:
+    world.send(reserve(operation_id="op"))
+    (operation,) = ask(world, "GET_OPERATIONS")["get_operations"]["operations"]
+    assert operation["latest_status"]["state"] == "OPERATION_FINISHED"
+
+
+def test_the_logging_level_is_kept(world: World) -> None:
+    ask(world, "SET_LOGGING_LEVEL", level=2, duration={"nanoseconds": 10**9})
+    assert ask(world, "GET_LOGGING_LEVEL") == {"type": "GET_LOGGING_LEVEL", "get_logging_level": {"level": 2}}
+
+
+def test_answers_come_in_protobuf_too(world: World) -> None:
+    call = agent.Call(type=agent.Call.GET_AGENT).SerializeToString()
+    kind = "application/x-protobuf"
+    answer = world.http("POST", "/api/v1", call, content_type=kind, accept=kind)
+    assert answer.response is not None
+    assert agent.Response.FromString(answer.response.body).get_agent.agent_info.id.value == "M-S0"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "text"),
+    [
+        ({}, 400, "Failed to validate agent::Call: Expecting 'type' to be present"),
+        ({"type": "READ_FILE"}, 400, "Failed to validate agent::Call: Expecting 'read_file' to be present"),
+        ({"type": "GET_METRICS"}, 400, "Failed to validate agent::Call: Expecting 'get_metrics' to be present"),
+        ({"type": "LIST_FILES", "list_files": {"path": "/nowhere"}}, 404, ""),
+        ({"type": "UNKNOWN"}, 501, ""),
+        ({"type": "MARK_RESOURCE_PROVIDER_GONE",
+          "mark_resource_provider_gone": {"resource_provider_id": {"value": "x"}}}, 501, ""),
+    ],
+)  # fmt: skip
+def test_calls_that_are_refused(world: World, call: dict[str, Any], status: int, text: str) -> None:
+    answer = world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)
+    assert status_of(answer) == (status, text)
+
+
+def test_a_recovering_agent_is_healthy_but_says_nothing_else() -> None:
+    world = World({"*": Outcome.runs()}, executor_reregistration_timeout="1secs").start()
+    world.run(task(), info=framework(checkpoint=True))
+    world.until_state("t1", "TASK_RUNNING")
+    world.restart()
+    assert status_of(world.http("GET", "/health"))[0] == 200
+    for answer in (world.http("GET", "/state"), world.http("POST", "/api/v1", b'{"type":"GET_HEALTH"}', **JSON)):
+        assert status_of(answer) == (503, "Agent has not finished recovery")
+
+
+# Flags
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Path]:
+    return tmp_path / "work"
+
+
+def environment_of(work: Path, **flags: str) -> dict[str, str]:
+    world = RealWorld(work, **flags)
+    world.start()
+    world.run(task(command="env"))
+    world.until_state("t1", "TASK_FINISHED", 20)
+    env = dict(line.split("=", 1) for line in (world.sandbox() / "stdout").read_text().splitlines())
+    world.close()
+    return env
+
+
+def test_executor_environment_variables_replace_what_is_inherited(work: Path) -> None:
+    env = environment_of(work, executor_environment_variables='{"ONLY": "this"}', http_command_executor="true")
+    assert env["ONLY"] == "this"
+    assert env["MESOS_HTTP_COMMAND_EXECUTOR"] == "1"
+    assert "PATH" in env
+    assert "HOME" not in env
+
+
+def test_the_shutdown_grace_period_of_the_flag_is_told(work: Path) -> None:
+    env = environment_of(work, executor_shutdown_grace_period="1500ms")
+    assert env["MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD"] == "1500ms"
+
+
+def test_only_so_many_completed_executors_are_remembered() -> None:
+    world = World({"long": Outcome.runs()}, max_completed_executors_per_framework="2").start()
+    world.run(task("long"), *(task(f"t{i}") for i in range(5)))
+    world.until_state("t4", "TASK_FINISHED")
+    world.advance(1)
+    (one,) = get(world, "/state")["frameworks"]
+    assert [executor["id"] for executor in one["completed_executors"]] == ["t3", "t4"]
+
+
+def test_the_launcher_directory_shows_in_command_executors() -> None:
+    world = World({"long": Outcome.runs()}, launcher_dir="/opt/mesos").start()
+    world.run(task("long"))
+    (executor,) = ask(world, "GET_EXECUTORS")["get_executors"]["executors"]
+    assert executor["executor_info"]["command"]["value"] == "/opt/mesos/mesos-executor"
+
+
+def test_an_agent_may_grow_if_its_policy_is_additive() -> None:
+    world = World(reconfiguration_policy="additive").start()
+    world.agent.terminate()
+    world.agent = world.new_agent("cpus:8;mem:4096;disk:10000;ports:[31000-32000]")
+    world.start()
+    assert world.agent.agent_id == "M-S0"
+
+
+def test_sandboxes_are_removed_after_the_gc_delay(tmp_path: Path) -> None:
+    world = World(work_dir=tmp_path, gc_delay="1hrs", gc_disk_headroom="0").start()
+    sandboxes = world.agent._sandboxes
+    sandbox = tmp_path / "sandbox"
+    sandbox.mkdir()
+    run = world.agent._executors.create(world.agent._executors.framework_of(framework()), mesos.ExecutorInfo(
+        executor_id=mesos.ExecutorID(value="e")), kind=None).run  # type: ignore[arg-type]  # fmt: skip
+    sandboxes.opened(run, sandbox)
+    sandboxes.closed(run, str(sandbox))
+    world.advance(3601)
+    assert not sandbox.exists()
+    assert status_of(world.http("GET", f"/files/browse?path={run.virtual}"))[0] == 404
