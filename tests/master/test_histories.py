@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.messages import KillTask, RunTask, RunTaskGroup, ShutdownFramework, UnregisterAgent
 from pymesoskit.wire.v1 import mesos, scheduler
+from tests.wire.strategies import messages
 
 QUIETLY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -316,3 +318,60 @@ def test_no_body_breaks_the_endpoint(make_world, body):
         if responder.response is not None:
             assert responder.response.status in {400, 406, 501}
     world.master.terminate()
+
+
+PROTOBUF = "application/x-protobuf"
+
+
+def adapt(message, offer_id, agent_id, framework_id) -> None:
+    """Makes the ids in a generated message those that there are, so that it is looked at more closely."""
+    ids = {"OfferID": offer_id, "AgentID": agent_id, "FrameworkID": framework_id}
+    for field, value in message.ListFields():
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for inner in value if field.is_repeated else (value,):
+            if field.message_type.name in ids:
+                inner.value = ids[field.message_type.name]
+            else:
+                adapt(inner, offer_id, agent_id, framework_id)
+
+
+@QUIETLY
+@given(
+    accept=messages(scheduler.Call.Accept.DESCRIPTOR, depth=5),
+    others=st.lists(messages(scheduler.Call.DESCRIPTOR, depth=3), max_size=3),
+)
+def test_no_call_of_a_framework_breaks_the_master(make_real_world, make_agent, make_framework, accept, others):
+    world = make_real_world(allocation_interval="500ms")
+    agent = make_agent(world, 5051).register()
+    framework = make_framework(world, failover_timeout=60.0).subscribe()
+    for call in (scheduler.Call(type="ACCEPT", accept=accept), *others):
+        world.advance(1)
+        known = world.state.frameworks.get(framework.id)
+        offer_id = next(iter(known.offers), "none") if known is not None else "none"
+        adapt(call, offer_id, agent.id, framework.id)
+        call.framework_id.value = framework.id
+        headers = {"content-type": PROTOBUF, "accept": PROTOBUF, "mesos-stream-id": framework.stream_id}
+        responder = world.request("POST", "/api/v1/scheduler", call.SerializePartialToString(), **headers)
+        assert responder.response.status in {200, 202, 400, 403, 501}
+    world.advance(1)
+    world.master.terminate()
+
+
+@pytest.mark.parametrize("subtract", ["Infinity", 0.0004, -1, 64, 1e300])
+def test_a_volume_shrinks_by_a_part_of_itself_only(world, make_agent, make_framework, amount, subtract):
+    agent, framework = make_agent(world, 5051).register(), make_framework(world).subscribe()
+    disk = amount("disk", 64, reservations=[{"type": "DYNAMIC", "role": "web"}])
+    volume = {**disk, "disk": {"persistence": {"id": "v"}, "volume": {"container_path": "p", "mode": "RW"}}}
+    operations = [
+        {"type": "RESERVE", "reserve": {"resources": [disk]}},
+        {"type": "CREATE", "create": {"volumes": [volume]}},
+        {
+            "type": "SHRINK_VOLUME",
+            "id": {"value": "o"},
+            "shrink_volume": {"volume": volume, "subtract": {"value": subtract}},
+        },
+    ]
+    framework.accept(world.offer(framework, agent, "disk:64"), operations=operations)
+    (event,) = framework.take()
+    assert event["update_operation_status"]["status"]["message"].startswith("Value of 'ShrinkVolume.subtract' must be ")

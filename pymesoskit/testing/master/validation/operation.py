@@ -20,6 +20,7 @@ from pymesoskit.resources import (
     used_resources_error,
     validation_error,
 )
+from pymesoskit.resources.values import to_units
 from pymesoskit.testing.master.state import Agent, Capability, Framework
 from pymesoskit.testing.master.validation.common import first
 from pymesoskit.wire.v1 import mesos
@@ -276,10 +277,10 @@ def _shrink_volume(
 ) -> Iterator[str | None]:
     shrink = operation.shrink_volume
     yield _prefixed("Invalid resource in the 'ShrinkVolume.volume' field: ", validation_error(shrink.volume))
-    subtract = round(shrink.subtract.value * 1000)
+    subtract = to_units(shrink.subtract.value)
     if subtract <= 0:
         yield "Value of 'ShrinkVolume.subtract' must be greater than zero"
-    if round(shrink.volume.scalar.value * 1000) <= subtract:
+    if to_units(shrink.volume.scalar.value) <= subtract:
         yield "Value of 'ShrinkVolume.subtract' must be smaller than the size of 'ShrinkVolume.volume'"
     for volume in _each((shrink.volume,)):
         if volume.provider_id is not None:
