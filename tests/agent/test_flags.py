@@ -1,0 +1,221 @@
+"""Flags of agents that no other page of tests is about (agent-executor.md 1, 2, 5, 7, 12)."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pymesoskit.testing.agent import Outcome, sandboxes
+from pymesoskit.testing.agent.environment import DEFAULT_PATH
+from pymesoskit.testing.agent.launcher import Exit
+from pymesoskit.testing.cluster import SimulatedCluster
+from pymesoskit.testing.messages import RunTask, ShutdownExecutor
+from pymesoskit.wire import RecordDecoder
+from pymesoskit.wire.v1 import mesos
+
+from .test_agent_life import Controller, Estimator
+from .test_containers import RECORDIO, call
+from .test_executors import CustomWorld, kinds
+from .world import FRAMEWORK_ID, World, executor, framework, task
+
+if TYPE_CHECKING:
+    from pymesoskit.testing.agent.launcher import Usage
+
+RUNS = {"*": Outcome.runs()}
+
+
+def environment(world: CustomWorld) -> dict[str, str]:
+    """What the newest executor was started with."""
+    return dict(world.launcher.commands[-1].environment)  # type: ignore[attr-defined]
+
+
+# Executors
+
+
+def test_variables_of_executors_replace_what_they_would_inherit(tmp_path: Path) -> None:
+    for flags, expected in (({}, {"INHERITED": "1"}), ({"executor_environment_variables": '{"A": "b"}'}, {"A": "b"})):
+        world = CustomWorld(tmp_path / str(len(flags)), **flags)
+        world.host.environment = {"INHERITED": "1", "PATH": "/here"}
+        world.start()
+        world.launch("t1")
+        seen = environment(world)
+        assert {name: seen[name] for name in ("INHERITED", "A") if name in seen} == expected
+        assert seen["PATH"] == ("/here" if not flags else DEFAULT_PATH)
+
+
+def test_the_grace_period_of_executors_is_told_and_kept(tmp_path: Path) -> None:
+    world = CustomWorld(tmp_path, executor_shutdown_grace_period="1500ms")
+    world.start()
+    world.launch("t1")
+    assert environment(world)["MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD"] == "1500ms"
+    world.subscribe()
+    world.send(ShutdownExecutor(FRAMEWORK_ID, "custom"))
+    world.advance(1.4)
+    assert world.process().signals == []
+    world.advance(0.2)
+    assert world.process().signals == [9]
+
+
+@pytest.mark.parametrize(("flags", "shown"), [({}, "0"), ({"http_command_executor": "true"}, "1")])
+def test_executors_are_told_whether_command_executors_speak_http(
+    tmp_path: Path, flags: dict[str, str], shown: str
+) -> None:
+    world = CustomWorld(tmp_path, **flags)
+    world.start()
+    world.launch("t1")
+    assert environment(world)["MESOS_HTTP_COMMAND_EXECUTOR"] == shown
+
+
+@pytest.mark.parametrize(("flags", "switches"), [({}, True), ({"switch_user": "false"}, False)])
+def test_executors_run_as_their_user_or_as_the_agents(tmp_path: Path, flags: dict[str, str], switches: bool) -> None:
+    world = CustomWorld(tmp_path, **flags)
+    world.start()
+    info = framework()
+    info.user = getpass.getuser()
+    custom = task("t1", None)
+    custom.executor.CopyFrom(executor())
+    world.send(RunTask(info, custom, launch_executor=True))
+    (command,) = world.launcher.commands  # type: ignore[attr-defined]
+    assert command.user == (info.user if switches else None)
+
+
+def test_the_containerizers_are_named_to_those_whom_none_can_serve(tmp_path: Path) -> None:
+    world = CustomWorld(tmp_path, containerizers="docker,mesos")
+    world.start()
+    info = framework()
+    info.user = getpass.getuser()
+    docker = task("t1", None)
+    docker.executor.CopyFrom(executor())
+    docker.executor.container.type = mesos.ContainerInfo.DOCKER
+    docker.executor.container.docker.image = "alpine"
+    world.send(RunTask(info, docker, launch_executor=True))
+    status = world.until_state("t1", "TASK_FAILED")
+    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
+    assert "None of the enabled containerizers (docker,mesos) could create a container" in status.message
+
+
+# Sandboxes
+
+
+def test_sandboxes_stay_the_longer_the_more_room_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandboxes, "disk_usage", lambda path: 0.25)
+    world = CustomWorld(tmp_path, gc_delay="1hrs", gc_disk_headroom="0.25")
+    world.start()
+    world.launch("t1")
+    world.subscribe()
+    ((_, found),) = world.agent.core.executors()
+    sandbox = Path(found.directory)
+    assert sandbox.is_dir()
+    world.process().on_exit(Exit.of_code(0))
+    world.until_state("t1", "TASK_FAILED")
+    world.advance(1750)
+    assert sandbox.is_dir()
+    world.advance(100)
+    assert not sandbox.exists()
+
+
+# Streams
+
+
+def test_streams_of_output_have_heartbeats_as_often_as_wanted() -> None:
+    world = World(RUNS, http_heartbeat_interval="10secs").start()
+    info = task()
+    info.container.type = mesos.ContainerInfo.MESOS
+    info.container.tty_info.SetInParent()
+    world.run(info)
+    ((_, found),) = world.agent.core.executors()
+    attached = call(world, "ATTACH_CONTAINER_OUTPUT", RECORDIO, container_id={"value": found.container_id})
+    world.advance(31)
+    assert attached.opened is not None
+    records = [json.loads(record) for record in RecordDecoder().feed(attached.opened.data)]
+    assert [record["control"]["type"] for record in records] == ["HEARTBEAT"] * 3
+
+
+@pytest.mark.parametrize(("flags", "status"), [({}, 200), ({"authenticate_http_executors": "true"}, 401)])
+def test_executors_need_a_token_only_where_one_is_asked_for(tmp_path: Path, flags: dict[str, str], status: int) -> None:
+    (tmp_path / "key").write_bytes(b"0123456789abcdef")
+    world = CustomWorld(tmp_path / "work", jwt_secret_key=str(tmp_path / "key"), **flags)
+    world.start()
+    world.launch("t1")
+    assert ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN" in environment(world)) == bool(flags)
+    answer = world.subscribe()
+    assert answer.response is not None
+    assert answer.response.status == status
+    if status == 200:
+        assert kinds(answer) == ["SUBSCRIBED", "LAUNCH"]
+
+
+# Resources
+
+
+def test_resources_without_a_role_belong_to_the_default_role() -> None:
+    with SimulatedCluster(["cpus:4;mem(ads):512"], agent_flags={"default_role": "web"}) as cluster:
+        process = cluster.master.process
+        assert process is not None
+        (agent,) = process.core.state.agents.values()
+        assert str(agent.total_resources) == (
+            "cpus(reservations: [(STATIC,web)]):4; mem(reservations: [(STATIC,ads)]):512"
+        )
+
+
+class CountingEstimator(Estimator):
+    """How often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def oversubscribable(self, total: Any, usages: dict[tuple[str, str], Usage]) -> Any:
+        self.asked += 1
+        return super().oversubscribable(total, usages)
+
+
+class CountingController(Controller):
+    """How often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def corrections(self, usages: dict[tuple[str, str], Usage]) -> list[tuple[str, str]]:
+        self.asked += 1
+        return super().corrections(usages)
+
+
+def test_estimators_and_controllers_are_asked_as_often_as_wanted() -> None:
+    world = World(oversubscribed_resources_interval="5secs", qos_correction_interval_min="10secs")
+    world.estimator, world.controller = CountingEstimator(), CountingController()
+    world.agent = world.new_agent()
+    world.start()
+    before = world.estimator.asked, world.controller.asked
+    world.advance(60)
+    assert (world.estimator.asked - before[0], world.controller.asked - before[1]) == (12, 6)
+
+
+@pytest.mark.parametrize(
+    ("policy", "resources", "accepted"),
+    [
+        ("equal", "cpus:8;mem:4096;disk:10000;ports:[31000-32000]", False),
+        ("additive", "cpus:8;mem:4096;disk:10000;ports:[31000-32000];gpus:1", True),
+        ("additive", "cpus:2;mem:4096;disk:10000;ports:[31000-32000]", False),
+        ("additive", "cpus:8", False),
+    ],
+)
+def test_an_agent_may_come_back_with_more_if_the_policy_lets_it(policy: str, resources: str, accepted: bool) -> None:
+    world = World(RUNS, reconfiguration_policy=policy).start()
+    world.run(task(), info=framework(checkpoint=True))
+    world.until_state("t1", "TASK_RUNNING")
+    world.agent.terminate()
+    world.agent = world.new_agent(resources)
+    world.agent.start()
+    world.advance(30)
+    assert world.agent.registered == accepted
+    if accepted:
+        assert world.agent.agent_id == "M-S0"
+        assert "TASK_RUNNING" in world.master.states("t1")
+    else:
+        assert "resources" in str(world.ended[-1])
