@@ -102,7 +102,8 @@ class Task:
     framework_id: str
     executor_id: str  # "" for command tasks
     state: int = mesos.TASK_STAGING
-    statuses: list[mesos.TaskStatus] = field(factory=list)  # the last one of each state in a row
+    statuses: tuple[bytes, ...] = ()  # the last one of each state in a row, encoded: there are very many tasks
+    last_uuid: bytes = b""  # of the last of them
     group: tuple[str, ...] = ()  # ids of all tasks of its group, if it came in one
 
     @property
@@ -115,11 +116,10 @@ class Task:
 
     def record(self, status: mesos.TaskStatus) -> None:
         """Takes note of a status."""
+        kept = self.statuses[:-1] if self.state == status.state else self.statuses
+        self.statuses = (*kept, status.SerializeToString())
         self.state = status.state
-        if self.statuses and self.statuses[-1].state == status.state:
-            self.statuses[-1] = status
-        else:
-            self.statuses.append(status)
+        self.last_uuid = status.uuid
 
     def message(self) -> mesos.Task:
         """The task as masters and operators see it."""
@@ -130,10 +130,11 @@ class Task:
         if self.executor_id:
             task.executor_id.value = self.executor_id
         task.resources.extend(self.info.resources)
-        task.statuses.extend(self.statuses)
+        for status in self.statuses:
+            task.statuses.add().MergeFromString(status)
         if self.statuses:
-            task.status_update_state = self.statuses[-1].state
-            task.status_update_uuid = self.statuses[-1].uuid
+            task.status_update_state = self.state  # type: ignore[assignment]
+            task.status_update_uuid = self.last_uuid
         for name in ("labels", "discovery", "container", "health_check", "kill_policy"):
             if self.info.HasField(name):
                 getattr(task, name).CopyFrom(getattr(self.info, name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -30,7 +29,7 @@ U = TypeVar("U")
 class Stream(Generic[U]):
     """The updates of one task."""
 
-    pending: deque[tuple[bytes, U]] = field(factory=deque)
+    pending: list[tuple[bytes, U]] = field(factory=list)  # short, and there are very many streams
     seen: set[bytes] = field(factory=set)  # uuids, acknowledged or not
     interval: float = RETRY_MIN
     due: float | None = None  # of the head's next repetition
@@ -63,7 +62,7 @@ class UpdateStreams(Generic[K, U]):
 
     def add(self, key: K, uuid: bytes, update: U, *, terminal: bool) -> bool:
         """Takes in an update; False if it was known already (acknowledged or not)."""
-        stream = self._streams.setdefault(key, Stream())
+        stream = self._stream(key)
         if uuid in stream.seen:
             return False
         stream.seen.add(uuid)
@@ -82,7 +81,7 @@ class UpdateStreams(Generic[K, U]):
         stream = self._streams.get(key)
         if stream is None or not stream.pending or stream.pending[0][0] != uuid:
             return False
-        stream.pending.popleft()
+        del stream.pending[0]
         stream.due = None
         stream.interval = RETRY_MIN
         if stream.terminated and not stream.pending:
@@ -93,14 +92,14 @@ class UpdateStreams(Generic[K, U]):
 
     def restore(self, key: K, uuid: bytes, update: U | None, *, terminal: bool) -> None:
         """Takes in what was recorded: an update, or (None) the acknowledgement of the head. Nothing is sent."""
-        stream = self._streams.setdefault(key, Stream())
+        stream = self._stream(key)
         if update is not None:
             if uuid not in stream.seen:
                 stream.seen.add(uuid)
                 stream.pending.append((uuid, update))
                 stream.terminated |= terminal
         elif stream.pending and stream.pending[0][0] == uuid:
-            stream.pending.popleft()
+            del stream.pending[0]
             if stream.terminated and not stream.pending:
                 del self._streams[key]
 
@@ -124,6 +123,12 @@ class UpdateStreams(Generic[K, U]):
         stream = self._streams.pop(key, None)
         if stream is not None:
             stream.due = None
+
+    def _stream(self, key: K) -> Stream[U]:
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = Stream()
+        return stream
 
     def _send_head(self, key: K, stream: Stream[U]) -> None:
         if self._paused or not stream.pending:
