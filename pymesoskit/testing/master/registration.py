@@ -260,7 +260,8 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     unknown = _reconcile(core, agent, message)
     if not was_connected and not agent.deactivated:
         core.allocator.activate_agent(agent.id)
-    core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown))
+    infos = {key: framework.info for key, _ in unknown if (framework := core.state.frameworks.get(key)) is not None}
+    core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown, tuple(infos.values())))
     _recover_frameworks(core, message)
     _after_reregistration(core, agent, message)
 
