@@ -86,7 +86,7 @@ class ExecutorClient(SubscriptionClient[Event]):
         uuid = update.status.uuid
 
         def failed(call: PendingCall, error: MesosError, sent: bool) -> None:  # a callback's datum
-            if isinstance(error, BadCall) and not session.lost_by(error):
+            if isinstance(error, BadCall) and not session.is_unknown(error):
                 session.forget(uuid)
             self._subscriber.call_failed(call, error, sent)
 

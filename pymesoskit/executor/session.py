@@ -133,12 +133,17 @@ class ExecutorSession(Session[Event]):
             for task in tasks:
                 self._tasks[task.task_id.value] = task
 
-    def lost_by(self, refused: CallRefused) -> bool:
+    def _lost_by(self, refused: CallRefused) -> bool:
         if isinstance(refused, Forbidden):
             return refused.body == "Executor is not subscribed"
-        if isinstance(refused, BadCall):
-            return refused.body in {"Framework cannot be found", "Executor cannot be found"}
-        return super().lost_by(refused)
+        return self.is_unknown(refused) or super()._lost_by(refused)
+
+    def is_unknown(self, refused: CallRefused) -> bool:
+        """Whether the agent says that it does not know this executor (6.1: 8), which has nothing to do with the
+        call.
+        """
+        unknown = {"Framework cannot be found", "Executor cannot be found"}
+        return isinstance(refused, BadCall) and refused.body in unknown
 
     def _give_up(self, reason: MesosError, now: float) -> GiveUp | None:
         """Whether the agent is not to be waited for: then a SHUTDOWN is told, as if the agent had sent it."""

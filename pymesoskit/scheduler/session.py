@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.scheduler import calls
-from pymesoskit.scheduler.errors import FrameworkRemoved, error_event
+from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, error_event
 from pymesoskit.transport.base import Head, Headers, header
 from pymesoskit.transport.content import encoder, parser, request_headers
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
@@ -32,6 +32,9 @@ Event = scheduler.Event
 
 #: The ways to the scheduler API; see 1.1.
 TARGET = "/api/v1/scheduler"
+
+#: How the answer to a call begins that came with another stream id than the framework's present one.
+_OTHER_STREAM = "The stream ID "
 
 
 class OnRemoved(Enum):
@@ -114,13 +117,22 @@ class SchedulerSession(Session[Event]):
         else:
             self._stop(error)
 
-    def lost_by(self, refused: CallRefused) -> bool:
-        """503, 307, and what a master says that does not know this subscription (1.2: 12, 14, 17)."""
+    def _lost_by(self, refused: CallRefused) -> bool:
+        """503, 307, and what a master says that does not know this subscription (1.2: 12, 14)."""
         if isinstance(refused, Forbidden):
             return refused.body == "Framework is not subscribed"
         if isinstance(refused, BadCall):
-            return refused.body == "Framework cannot be found" or refused.body.startswith("The stream ID ")
-        return super().lost_by(refused)
+            return refused.body == "Framework cannot be found"
+        return super()._lost_by(refused)
+
+    def call_refused(self, epoch: int, refused: CallRefused, now: float) -> None:
+        """That another stream is the framework's (1.2: 17) may be learned here before the ERROR event says it:
+        subscribing again would take the framework away from the scheduler that has it now.
+        """
+        if epoch == self.epoch and self.subscribed and refused.status == 400 and refused.body.startswith(_OTHER_STREAM):
+            self._stop(FrameworkFailedOver(refused.body))
+        else:
+            super().call_refused(epoch, refused, now)
 
     # What the client asks.
 

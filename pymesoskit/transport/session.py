@@ -279,7 +279,7 @@ class Session(ABC, Generic[E]):
     def call_head(self) -> Head:
         """The head of all calls but SUBSCRIBE, on the present subscription."""
 
-    def lost_by(self, refused: CallRefused) -> bool:
+    def _lost_by(self, refused: CallRefused) -> bool:
         """Whether this refusal of a call says that the other side does not know the subscription."""
         return isinstance(refused, NotLeader | Unavailable)
 
@@ -408,10 +408,10 @@ class Session(ABC, Generic[E]):
             error = ConnectionLost("the stream was closed by the other side")
         self._fail(error, now)
 
-    def lost(self, epoch: int, reason: MesosError, now: float) -> None:
-        """Something else than the stream tells that the subscription of that epoch is over."""
-        if epoch == self.epoch and self.state in _LISTENING:
-            self._fail(reason, now)
+    def call_refused(self, epoch: int, refused: CallRefused, now: float) -> None:
+        """A call made on the subscription of that epoch was refused, which may say that the subscription is over."""
+        if epoch == self.epoch and self.state in _LISTENING and self._lost_by(refused):
+            self._fail(refused, now)
 
     def retry(self, epoch: int, now: float) -> None:
         """The wait after that attempt is over."""

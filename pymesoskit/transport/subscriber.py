@@ -270,8 +270,8 @@ class Subscriber(Generic[E]):
                 self._lose(call, StaleSubscription(f"{call.type}: not sent: {error}"))
             return
         self._lose(call, error)
-        if isinstance(error, CallRefused) and self.session.lost_by(error):
-            self.session.lost(call.epoch, error, self.reactor.monotonic())
+        if isinstance(error, CallRefused):
+            self.session.call_refused(call.epoch, error, self.reactor.monotonic())
             self._act()
 
     def _lose(self, call: PendingCall, error: MesosError) -> None:

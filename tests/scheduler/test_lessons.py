@@ -331,6 +331,22 @@ def test_9_the_one_that_was_failed_over_does_not_fight_back():
         driver.join()
 
 
+def test_9_the_one_that_was_failed_over_does_not_fight_back_if_it_learns_of_it_by_a_refused_call():
+    """The refusal may come before the ERROR event: to subscribe again would take the framework away from the other."""
+    text = (
+        "The stream ID 'x' included in this request didn't match the stream ID currently associated with framework ID f"
+    )
+    stub, teller, driver = begin()
+    stub.instead.append(refuse(400, text))
+    pending = driver.revive()
+    stub.actor.advance(600)
+    assert stub.types() == ["SUBSCRIBE", "REVIVE"]
+    assert pending.error is not None
+    assert teller.last("call_failed") == ("REVIVE", pending.error)
+    with pytest.raises(FrameworkFailedOver, match="The stream ID"):
+        driver.join()
+
+
 def test_9_what_the_master_does_not_accept_ends_it_with_the_masters_text():
     text = "'FrameworkInfo.role' is not a valid role: ."
     stub = StubEndpoint(greeting=lambda s: s.send(error(text)))

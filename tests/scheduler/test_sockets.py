@@ -156,39 +156,6 @@ def test_a_stream_that_ends_is_followed_by_another_with_a_new_stream_id():
     assert "old" not in {stream_id for _, stream_id in calls}
 
 
-def test_a_stream_id_that_the_master_does_not_know_any_more_makes_a_new_subscription():
-    text = (
-        "The stream ID 'x' included in this request didn't match the stream ID currently associated with framework ID f"
-    )
-    refused = threading.Event()
-
-    def serve(peer: Peer) -> None:
-        _, body = peer.request()
-        if Call.FromString(body).type == Call.SUBSCRIBE:
-            peer.begin_stream()
-            peer.event(subscribed())
-            peer.wait_for_end()
-        elif not refused.is_set():
-            refused.set()
-            peer.send(answer(400, text))
-            peer.wait_for_end()
-        else:
-            peer.send(ACCEPTED)
-            peer.wait_for_end()
-
-    with ByteServer(serve) as server:
-        recorder = Recorder()
-        driver = SchedulerDriver(recorder, FRAMEWORK, server.address, backoff=QUICK).start()
-        assert recorder.subscriptions.acquire(timeout=20)
-        pending = driver.revive()
-        with pytest.raises(BadCall, match="stream ID"):
-            pending.result(20)
-        assert recorder.subscriptions.acquire(timeout=20)
-        driver.disconnect()
-        driver.join(20)
-    assert [type(each) for each in recorder.failed] == [BadCall]
-
-
 def test_calls_go_on_when_the_master_closes_their_connection_between_two():
     """A keep-alive connection may be closed at any time; what may be said twice is said again."""
 

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pymesoskit.errors import ConnectionLost, DriverStateError, NotLeader
 from pymesoskit.scheduler import SchedulerSession
 from pymesoskit.transport import PROTOBUF, Backoff, FixedDetector, State
+from pymesoskit.transport.errors import refusal
 from pymesoskit.transport.session import (
     MAX_REDIRECTS,
     TRANSITIONS,
@@ -166,7 +167,7 @@ def test_nothing_meant_for_an_old_stream_reaches_the_new_one():
     assert not machine.head(old, 200, HEADERS, 2.0)
     machine.retry(old, 2.0)
     machine.opened(old, 2.0)
-    machine.lost(old, ConnectionLost("x"), 2.0)
+    machine.call_refused(old, refusal("KILL", 503, b""), 2.0)
     assert machine.take_told() == []
     assert machine.take_actions() == []
     assert machine.state is State.SUBSCRIBING
@@ -332,9 +333,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.machine.tick(self.now)
         self._collect()
 
-    @rule(back=BACK)
-    def lost(self, back):
-        self.machine.lost(self._epoch(back), ConnectionLost("told"), self.now)
+    @rule(
+        back=BACK,
+        answer=st.sampled_from(
+            [(503, b""), (400, b"no"), (400, b"The stream ID 'x'"), (403, b"Framework is not subscribed")]
+        ),
+    )
+    def call_refused(self, back, answer):
+        self.machine.call_refused(self._epoch(back), refusal("KILL", *answer), self.now)
         self._collect()
 
     @precondition(lambda self: self.started)
