@@ -8,7 +8,7 @@ Source: docs/reference/agent-executor.md 6.4, 8 and 9.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from attrs import frozen
 
@@ -16,8 +16,6 @@ from pymesoskit.testing.agent.launcher import Exit, Usage
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pymesoskit.testing.agent.machine import Machine
     from pymesoskit.testing.clock import Timer
 
@@ -43,13 +41,17 @@ class Spec:
     ip: str
 
 
-@frozen
-class Line:
+class Line(Protocol):
     """How an executor reaches the world."""
 
-    call: Callable[[executor.Call], None]  # to the agent, if there is one
-    exit: Callable[[Exit], None]  # its process ends
-    fail: Callable[[str], None]  # it could not even start what it was launched for
+    def call(self, call: executor.Call) -> None:
+        """Calls the agent, if there is one."""
+
+    def exit(self, how: Exit) -> None:
+        """Its process ends."""
+
+    def fail(self, why: str) -> None:
+        """It could not even start what it was launched for."""
 
 
 class BuiltinExecutor(ABC):

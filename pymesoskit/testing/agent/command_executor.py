@@ -45,11 +45,7 @@ class CommandExecutor(BuiltinExecutor):
             return
         self._new_tasks[task.task_id.value] = task
         sandbox, user = self.spec.directory, self.spec.user
-        variables = {} if sandbox is None else environment.of_command_task(self.spec.environment, task)
-
-        def check_command(info: mesos.CommandInfo) -> Command:
-            return command_of(info, overlaid(variables, info.environment), sandbox, user=user)
-
+        variables = self._variables(task)
         self.switchboard = Switchboard.of(task.container)
         self._run = TaskRun(
             task=task,
@@ -65,16 +61,27 @@ class CommandExecutor(BuiltinExecutor):
                 delay=self.machine.pace.command_start,
                 interaction=None if self.switchboard is None else self.switchboard.interaction,
             ),
-            check_command=check_command,
+            check_command=self._check_command,
             report=self.report,
             on_started=self._started,
             on_ended=self._ended,
-            on_error=lambda _, why: self.line.fail(why),
+            on_error=self._failed,
             killing_state=wants_killing_state(self.spec.framework),
         )
         self._run.launch()
         if self.switchboard is not None:
             self.switchboard.io = self._run.io
+
+    def _variables(self, task: mesos.TaskInfo) -> dict[str, str]:
+        return {} if self.spec.directory is None else environment.of_command_task(self.spec.environment, task)
+
+    def _check_command(self, info: mesos.CommandInfo) -> Command:
+        assert self._run is not None
+        variables = overlaid(self._variables(self._run.task), info.environment)
+        return command_of(info, variables, self.spec.directory, user=self.spec.user)
+
+    def _failed(self, _run: TaskRun, why: str) -> None:
+        self.line.fail(why)
 
     def _refusal(self, task: mesos.TaskInfo) -> mesos.TaskStatus:
         assert self._run is not None

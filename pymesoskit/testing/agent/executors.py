@@ -21,7 +21,7 @@ from pymesoskit.testing.agent.commands import (
     link_volume,
     make_sandbox,
 )
-from pymesoskit.testing.agent.host import Callbacks, Container, Kind
+from pymesoskit.testing.agent.host import Container, Kind
 from pymesoskit.testing.agent.identity import uuid_text
 from pymesoskit.testing.agent.reports import Reports
 from pymesoskit.testing.agent.state import (
@@ -69,14 +69,40 @@ class BuiltinConnection:
         """The machine tells it that the agent is gone."""
 
 
+@define(eq=False)
+class ContainerWatch:
+    """Tells ``Executors`` what becomes of an executor's container, while the agent lives (``host.Callbacks``)."""
+
+    executors: Executors
+    framework: Framework
+    executor: Executor
+
+    def launched(self) -> None:
+        self.executors.deliver(self.executors.launched, self.executor)
+
+    def failed(self, why: str) -> None:
+        self.executors.deliver(self.executors.launch_failed, self.framework, self.executor, why)
+
+    def ended(self, how: Exit) -> None:
+        self.executors.deliver(self.executors.ended, self.framework, self.executor, how)
+
+
 class Executors:
     """See the module's text."""
 
-    def __init__(self, core: Core, sandboxes: Sandboxes, authenticator: ExecutorAuthenticator) -> None:
+    def __init__(
+        self,
+        core: Core,
+        sandboxes: Sandboxes,
+        authenticator: ExecutorAuthenticator,
+        idle: Callable[[], None],
+    ) -> None:
         self._core = core
+        self._idle = idle  # called when the last framework is gone
         self._authenticator = authenticator
         self._sandboxes = sandboxes
         self.reports = Reports(core, self.settle)
+        self.deliver = core.lifeline.deliver
 
     # Launching
 
@@ -104,7 +130,7 @@ class Executors:
         try:
             self._prepare(executor, task, user)
         except SandboxError as error:
-            core.host.machine.actor.post(core.lifeline.deliver, self._launch_failed, framework, executor, str(error))
+            core.host.machine.actor.post(core.lifeline.deliver, self.launch_failed, framework, executor, str(error))
             return
         variables = {} if core.host.simulates else self._environment(framework, executor)
         spec = Spec(
@@ -128,12 +154,7 @@ class Executors:
                 user=user,
                 container=executor.info.container,
             )
-        deliver = core.lifeline.deliver
-        callbacks = Callbacks(
-            launched=lambda: deliver(self._launched, executor),
-            failed=lambda why: deliver(self._launch_failed, framework, executor, why),
-            ended=lambda how: deliver(self.ended, framework, executor, how),
-        )
+        callbacks = ContainerWatch(self, framework, executor)
         executor.container = core.host.launch(executor.kind, spec, command, callbacks)
 
     def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
@@ -199,7 +220,8 @@ class Executors:
                 make_volume(volume, user)
                 link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
 
-    def _launched(self, executor: Executor) -> None:
+    def launched(self, executor: Executor) -> None:
+        """The executor's container runs."""
         assert executor.container is not None
         if executor.checkpoint:
             self._core.host.store.write(executor.run.pid("forked.pid"), str(executor.container.pid).encode())
@@ -210,7 +232,8 @@ class Executors:
         if executor.state is ExecutorState.TERMINATING:
             self._core.host.destroy(executor.container_id)
 
-    def _launch_failed(self, framework: Framework, executor: Executor, why: str) -> None:
+    def launch_failed(self, framework: Framework, executor: Executor, why: str) -> None:
+        """The executor's container could not be launched."""
         self._core.count("container_launch_errors")
         executor.ending = executor.ending or Ending(
             mesos.TASK_FAILED,
@@ -292,6 +315,8 @@ class Executors:
 
     def _subscribed(self, framework: Framework, executor: Executor) -> executor_v1.Event:
         event = executor_v1.Event(type=executor_v1.Event.SUBSCRIBED)
+        if executor.kind is not Kind.CUSTOM:
+            return event  # the built-in executors know all that from their launch
         event.subscribed.executor_info.CopyFrom(executor.info)
         event.subscribed.framework_info.CopyFrom(framework.info)
         event.subscribed.agent_info.CopyFrom(self._core.info)
@@ -349,7 +374,7 @@ class Executors:
         executor.ending = executor.ending or ending
         if executor.enter(ExecutorInput.SHUTDOWN):
             executor.cancel_timer()
-            self._core.host.destroy(executor.container_id)
+            self._destroy(self._core.frameworks[executor.run.framework_id], executor)
 
     def _destroy(self, framework: Framework, executor: Executor) -> None:
         core = self._core
@@ -443,6 +468,8 @@ class Executors:
             return
         self.reports.drop_framework(framework.id)
         core.completed_frameworks.append(framework)
+        if not core.frameworks:
+            core.host.machine.actor.post(core.lifeline.deliver, self._idle)
         if framework.info.checkpoint:
             core.host.store.remove(layout.framework_path(core.agent_id, framework.id))
 

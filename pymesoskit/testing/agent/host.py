@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol, Union
 
 from attrs import define
 
-from pymesoskit.testing.agent.builtin_executor import Line, Spec
 from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.containers import ContainerTree
 from pymesoskit.testing.agent.default_executor import DefaultExecutor
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.agent.builtin_executor import Spec
     from pymesoskit.testing.agent.checks import Prober
     from pymesoskit.wire.v1 import executor
 
@@ -81,13 +81,35 @@ class Container:
         return 0 if self.process is None else self.process.pid
 
 
-@define(frozen=True)
-class Callbacks:
+class Callbacks(Protocol):
     """What whoever launches a container wants to hear, each in a later turn."""
 
-    launched: Callable[[], None]
-    failed: Callable[[str], None]  # instead of the others: it could not be launched, with the reason
-    ended: Callable[[Exit], None]
+    def launched(self) -> None:
+        """It runs."""
+
+    def failed(self, why: str) -> None:
+        """Instead of the others: it could not be launched."""
+
+    def ended(self, how: Exit) -> None:
+        """It has ended."""
+
+
+@define(eq=False)
+class HostLine:
+    """How a built-in executor reaches the world from this machine (``builtin_executor.Line``)."""
+
+    host: Host
+    container: Container
+    callbacks: Callbacks
+
+    def call(self, call: executor.Call) -> None:
+        self.host.call_agent(self.container, call)
+
+    def exit(self, how: Exit) -> None:
+        self.host.exited(self.container, how)
+
+    def fail(self, why: str) -> None:
+        self.host.give_up(self.container, self.callbacks, why)
 
 
 class Host:
@@ -177,7 +199,7 @@ class Host:
                 else:
                     self._note(container, error)
                     what = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
-                    self._give_up(container, callbacks, what)
+                    self.give_up(container, callbacks, what)
 
             self.machine.fetcher.fetch(spec.info.command, spec.directory, spec.user, fetched)
         else:
@@ -222,10 +244,10 @@ class Host:
                 callbacks.launched()
 
             def failed(why: str) -> None:
-                self._give_up(container, callbacks, why)
+                self.give_up(container, callbacks, why)
 
             container.process = self.machine.launcher.launch(
-                command, started, lambda how: self._exited(container, how), failed
+                command, started, lambda how: self.exited(container, how), failed
             )
             return
         container.builtin = self._make_builtin(container, callbacks)
@@ -241,24 +263,22 @@ class Host:
             container.builtin.start()
 
     def _make_builtin(self, container: Container, callbacks: Callbacks) -> Builtin:
-        line = Line(
-            call=lambda call: self._call_agent(container, call),
-            exit=lambda how: self._exited(container, how),
-            fail=lambda why: self._give_up(container, callbacks, why),
-        )
+        line = HostLine(self, container, callbacks)
         if container.kind is Kind.COMMAND:
             return CommandExecutor(container.spec, self.machine, line)
         if container.kind is Kind.DEFAULT:
             return DefaultExecutor(container.spec, self.machine, line, self.nested)
         return SimulatedExecutor(container.spec, self.machine, line)
 
-    def _exited(self, container: Container, how: Exit) -> None:
+    def exited(self, container: Container, how: Exit) -> None:
+        """The executor's process has ended."""
         if self.machine.pace.executor_end > 0:
             self.machine.clock.call_later(self.machine.pace.executor_end, self._end, container, how)
         else:
             self.machine.actor.post(self._end, container, how)
 
-    def _call_agent(self, container: Container, call: executor.Call) -> None:
+    def call_agent(self, container: Container, call: executor.Call) -> None:
+        """A built-in executor calls the agent, if there is one."""
         if self._agent is not None:
             self.machine.actor.post(self._deliver_call, self._agent, container, call)
 
@@ -266,7 +286,8 @@ class Host:
         if self._agent is agent:  # else it died with the call on its way
             agent.executor_call(container, call)
 
-    def _give_up(self, container: Container, callbacks: Callbacks, why: str) -> None:
+    def give_up(self, container: Container, callbacks: Callbacks, why: str) -> None:
+        """The container could not be launched."""
         if self._containers.pop(container.id, None) is not None:
             if container.builtin is not None:
                 container.builtin.destroy()
