@@ -191,13 +191,12 @@ _GONE = Loss(
 
 
 def _unreachable_tasks_are_gone(core: Core, agent_id: str) -> None:
-    for framework in core.state.frameworks.values():
-        for task in [task for task in framework.unreachable_tasks.values() if task.agent_id == agent_id]:
-            status = _GONE.status(core, task, framework)
-            del framework.unreachable_tasks[task.id]
-            tasks.update_task(core, task, status)
-            framework.completed_tasks.append(task)
-            core.tell(framework, events.update(status))
+    for task in core.state.take_unreachable_tasks(agent_id):
+        framework = core.state.frameworks[task.framework_id]
+        status = _GONE.status(core, task, framework)
+        tasks.update_task(core, task, status)
+        framework.completed_tasks.append(task)
+        core.tell(framework, events.update(status))
 
 
 def unregister(core: Core, agent: Agent) -> None:

@@ -196,15 +196,13 @@ def _tell_states(core: Core, reported: list[mesos.Task], *, was_unreachable: boo
 
 def _reappear(core: Core, agent_id: str, reported: list[mesos.Task]) -> None:
     """Tasks of the agent are unreachable no longer, and not completed either, whatever was made of them."""
+    core.state.take_unreachable_tasks(agent_id)
     back: dict[str, set[str]] = {}
     for task in reported:
         back.setdefault(task.framework_id.value, set()).add(task.task_id.value)
-    for framework in core.state.frameworks.values():
-        ids = back.get(framework.id, set())
-        for lost in list(framework.unreachable_tasks.values()):
-            if lost.agent_id == agent_id or lost.id in ids:
-                del framework.unreachable_tasks[lost.id]
-        if ids:
+    for framework_id, ids in back.items():
+        framework = core.state.frameworks.get(framework_id)
+        if framework is not None:
             completed = [done for done in framework.completed_tasks if done.id not in ids]
             framework.completed_tasks.clear()
             framework.completed_tasks.extend(completed)

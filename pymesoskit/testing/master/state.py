@@ -241,6 +241,7 @@ class MasterState:
         self.agents_by_address: dict[str, Agent] = {}
         self.recovered_agents: dict[str, AgentRecord] = {}  # in the registry, not back yet
         self.removed: set[str] = set()  # agents removed by this master
+        self._unreachable_tasks: dict[str, list[Task]] = {}  # by agent; some may be forgotten by their frameworks
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
         self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
@@ -322,6 +323,21 @@ class MasterState:
         del of_framework[task.id]
         if not of_framework:
             del tasks[task.framework_id]
+
+    def add_unreachable_task(self, task: Task, framework: Framework) -> None:
+        """Its agent does not answer: the task is kept apart from the completed ones, as the agent may bring it back."""
+        framework.add_unreachable_task(task)
+        self._unreachable_tasks.setdefault(task.agent_id, []).append(task)
+
+    def take_unreachable_tasks(self, agent_id: str) -> list[Task]:
+        """Takes those that are still kept off their frameworks: the agent is back, or never will be."""
+        taken = []
+        for task in self._unreachable_tasks.pop(agent_id, []):
+            framework = self.frameworks.get(task.framework_id)
+            if framework is not None and framework.unreachable_tasks.get(task.id) is task:
+                del framework.unreachable_tasks[task.id]
+                taken.append(task)
+        return taken
 
     def add_executor(self, executor: Executor, framework: Framework | None, agent: Agent) -> None:
         agent.executors.setdefault(executor.framework_id, {})[executor.id] = executor

@@ -201,7 +201,7 @@ def remove_task(core: Core, task: Task, *, unreachable: bool = False) -> None:
         killed.discard(task.id)
     if framework is not None:
         if unreachable:
-            framework.add_unreachable_task(task)
+            core.state.add_unreachable_task(task, framework)
         else:
             framework.completed_tasks.append(task)
 
