@@ -95,6 +95,7 @@ class Agent:
         self._actor = actor
         self._network = network
         self._on_end = on_end
+        self._farewell = ""  # why it shuts down
         info = mesos.AgentInfo(hostname=endpoint.hostname, port=endpoint.port, attributes=attributes)
         info.resources.extend(resources.to_messages())
         if domain is not None:
@@ -116,7 +117,7 @@ class Agent:
         self._sandboxes = Sandboxes(self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom)
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
-        self._executors = Executors(core, self._sandboxes, authenticator)
+        self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
         self._reports = self._executors.reports
         self._launching = Launching(core, self._executors)
         self._operations = Operations(core)
@@ -137,7 +138,7 @@ class Agent:
             RunTask: self._launching.run_task,
             RunTaskGroup: self._launching.run_group,
             KillTask: self._launching.kill,
-            StatusUpdateAcknowledgement: self._acknowledged,
+            StatusUpdateAcknowledgement: self._reports.acknowledge,
             ShutdownFramework: self._shutdown_framework,
             ShutdownExecutor: self._shutdown_executor,
             FrameworkToExecutor: self._message_to_executor,
@@ -248,13 +249,17 @@ class Agent:
         core.phase = Phase.TERMINATING
         for framework in list(core.frameworks.values()):
             self._executors.shutdown_framework(framework)
-        self._look_for_end(why)
+        self._farewell = why
+        self._idle()
 
-    def _look_for_end(self, why: str) -> None:
-        if not self.core.frameworks:
-            self._end(why)
+    def _idle(self) -> None:
+        """Nothing of any framework is left."""
+        if self.core.frameworks:
+            return
+        if self.core.phase is Phase.TERMINATING:
+            self._end(self._farewell)
         else:
-            self.lifeline.call_later(0.01, self._look_for_end, why)
+            self._draining.check_done()
 
     def _end(self, reason: str | None) -> None:
         core = self.core
@@ -352,11 +357,6 @@ class Agent:
                 mesos.TaskStatus.REASON_RECONCILIATION,
                 "Reconciliation: task unknown to the agent",
             )
-
-    def _acknowledged(self, message: StatusUpdateAcknowledgement) -> None:
-        self._reports.acknowledge(message)
-        if self.core.drain is not None:
-            self._draining.check_done()
 
     def _operation_acknowledged(self, message: OperationStatusAcknowledgement) -> None:
         self._operations.acknowledge(message)

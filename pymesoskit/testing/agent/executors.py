@@ -41,6 +41,8 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pymesoskit.testing.agent.auth import ExecutorAuthenticator
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.launcher import Exit

@@ -274,7 +274,8 @@ def tree_usage(root: int) -> Usage | None:
         todo += supervisor.children(pid)
     if not resident:
         return None
-    memory = sum(resident.values()) if len(resident) == 1 else sum(map(proportional_memory, resident, resident.values()))
+    alone = len(resident) == 1
+    memory = sum(resident.values() if alone else map(proportional_memory, resident, resident.values()))
     return Usage(user / tick, system / tick, memory, len(resident), threads)
 
 
