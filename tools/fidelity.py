@@ -13,7 +13,7 @@ import argparse
 import ast
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -31,17 +31,32 @@ BEGIN, END = "<!-- coverage: written by tools/fidelity.py -->", "<!-- end of cov
 SCENARIOS = "tests/conformance/scenarios"
 
 
+#: Tests that name many things without pinning the rule of any.
+PIN_NOTHING = ("tests/hostile/", "tests/cluster/test_flags.py", "tests/cli/")
+
+#: What makes worlds out of flags in the tests of one kind of process, by where these are.
+WORLDS = {"tests/master/": MasterFlags, "tests/agent": AgentFlags}
+GIVEN_AS = {"master": MasterFlags, "master_flags": MasterFlags, "agent": AgentFlags, "agent_flags": AgentFlags}
+
+
 @frozen
 class Test:
-    """A test function and the words in it: names, attributes and texts."""
+    """A test function and what is in it."""
 
     name: str
     path: str
-    words: frozenset[str]
+    words: frozenset[str]  # names, attributes and texts
+    words_of_helpers: frozenset[str]  # those of the functions, classes and fixtures of the module that it uses
+    flags: frozenset[str]  # ``PROGRAM.NAME`` of those that it gives values to
+    asks_agents: bool  # whether it sends requests to agents
+
+    @property
+    def is_scenario(self) -> bool:
+        return self.path.startswith(SCENARIOS)
 
     @property
     def label(self) -> str:
-        return f"`{self.name}`" if self.path.startswith(SCENARIOS) else f"`{self.path}::{self.name}`"
+        return f"`{self.name}`" if self.is_scenario else f"`{self.path}::{self.name}`"
 
 
 def tests() -> list[Test]:
@@ -52,21 +67,82 @@ def tests() -> list[Test]:
     )
     for path in paths:
         relative = path.relative_to(ROOT).as_posix()
+        if relative.startswith(PIN_NOTHING):
+            continue
         module = ast.parse(path.read_text())
         constants = {
-            target.id: frozenset(words(node.value))
+            target.id: node.value
             for node in module.body
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for node in ast.walk(module):
-            if isinstance(node, ast.FunctionDef) and (node.name.startswith("test_") or is_scenario(node)):
-                own = frozenset(words(node))
-                found.append(
-                    Test(node.name, relative, own.union(*(constants[name] for name in own & constants.keys())))
-                )
+        helpers = {node.name: node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for owner in ast.walk(module):
+            if not isinstance(owner, (ast.Module, ast.ClassDef)):
+                continue
+            methods = {node.name: node for node in owner.body if isinstance(node, ast.FunctionDef)}
+            for node in methods.values():
+                if node.name.startswith("test_") or is_scenario(node):
+                    used = used_by(node, {**helpers, **methods})
+                    named = {
+                        inner.id for part in (node, *used) for inner in ast.walk(part) if isinstance(inner, ast.Name)
+                    }
+                    own = [node, *(constants[name] for name in sorted(named & constants.keys()))]
+                    found.append(
+                        Test(
+                            node.name,
+                            relative,
+                            frozenset(word for part in own for word in words(part)),
+                            frozenset(word for part in used for word in words(part)),
+                            frozenset(flag for part in (*own, *used) for flag in given_flags(part, relative)),
+                            any(isinstance(inner, ast.keyword) and inner.arg == "agent" for inner in calls_in(node)),
+                        )
+                    )
     return found
+
+
+def calls_in(node: ast.FunctionDef) -> Iterator[ast.AST]:
+    """What is in the function's body, without its decorators."""
+    return (inner for statement in node.body for inner in ast.walk(statement))
+
+
+def used_by(node: ast.FunctionDef, helpers: Mapping[str, ast.AST]) -> list[ast.AST]:
+    """The helpers that the test names, as fixtures too, and those that these name."""
+    found: dict[str, ast.AST] = {}
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        for inner in ast.walk(waiting.pop()):
+            name = getattr(inner, "id", None) or getattr(inner, "attr", None) or getattr(inner, "arg", None)
+            if isinstance(name, str) and name in helpers and not name.startswith("test_") and name not in found:
+                found[name] = helpers[name]
+                waiting.append(helpers[name])
+    return list(found.values())
+
+
+def given_flags(node: ast.AST, path: str) -> Iterator[str]:
+    """The flags that get values: of a scenario or a cluster by name, of a world by the kind of process it is for."""
+    own = next((kind for start, kind in WORLDS.items() if path.startswith(start)), None)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.keyword) and inner.arg in GIVEN_AS and isinstance(inner.value, ast.Dict):
+            yield from (f"{GIVEN_AS[inner.arg].PROGRAM}.{name}" for name in keys(inner.value))
+        elif isinstance(inner, ast.Call) and own is not None and ast.unparse(inner.func).lower().endswith("world"):
+            yield from (f"{own.PROGRAM}.{keyword.arg}" for keyword in inner.keywords)
+            yield from (
+                f"{own.PROGRAM}.{name}" for each in inner.args if isinstance(each, ast.Dict) for name in keys(each)
+            )
+        elif isinstance(inner, ast.Dict):
+            names = keys(inner)
+            for kind in (MasterFlags, AgentFlags) if own is None else (own,):
+                if names and set(names) <= set(kind.names()) and not set(names) <= {"hostname", "ip"}:  # a machine's id
+                    yield from (f"{kind.PROGRAM}.{name}" for name in names)
+
+
+def keys(node: ast.Dict) -> list[str]:
+    """The keys that are texts, if the values can be texts."""
+    if any(isinstance(value, (ast.List, ast.Tuple, ast.Dict, ast.Set)) for value in node.values):
+        return []
+    return [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
 
 
 def is_scenario(node: ast.FunctionDef) -> bool:
@@ -96,6 +172,24 @@ def aliases(name: str) -> set[str]:
     return {name, name.lower(), name.removesuffix("_VOLUME")}
 
 
+def pins(items: Sequence[str], known: Iterable[Test]) -> dict[str, list[str]]:
+    """For each item the tests that pin it, the best first.
+
+    Those that have its name come before those that have it in another form, and these before those whose helpers
+    have it; then those that are named after it; then those about few other items.
+    """
+    names = {item: {item} if item.startswith("/") else aliases(item) for item in items}
+    found: dict[str, list[tuple[int, bool, int, int, str]]] = {item: [] for item in items}
+    for at, test in enumerate(known):
+        everything = test.words | test.words_of_helpers
+        mentioned = [item for item in items if names[item] & everything]
+        for item in mentioned:
+            titled = item.strip("/").replace("/", "_").replace("-", "_").lower() in test.name
+            distance = 0 if item in test.words else 1 if names[item] & test.words else 2
+            found[item].append((distance, not titled, len(mentioned), at, test.label))
+    return {item: [entry[-1] for entry in sorted(entries)] for item, entries in found.items()}
+
+
 def used_flags() -> set[str]:
     """The flags that the cluster's code asks for."""
     found = set()
@@ -119,31 +213,53 @@ def endpoints() -> tuple[list[str], list[str]]:
         return sorted(process.paths()), sorted(one.paths())
 
 
-def sections() -> list[tuple[str, str, Sequence[str], Sequence[str]]]:
-    """(title, key in the notes, items, where tests of them are)."""
+@frozen
+class Section:
+    """A table of the page."""
+
+    title: str
+    key: str  # in the notes
+    items: Sequence[str]
+    where: tuple[str, ...]  # where tests of them are
+    of_agents: bool = False  # scenarios count only if they send requests to agents
+
+    def tests(self, known: Iterable[Test]) -> list[Test]:
+        return [
+            test
+            for test in known
+            if test.path.startswith(self.where) and (test.asks_agents or not (self.of_agents and test.is_scenario))
+        ]
+
+
+def sections() -> list[Section]:
+    """The tables of what can be asked of the cluster. Tests of the client pin nothing of it."""
     of_master, of_agent = endpoints()
-    everywhere = ("tests",)
+    frameworks = (SCENARIOS, "tests/master/test_", "tests/cluster/")
+    executors = (f"{SCENARIOS}/executors.py", f"{SCENARIOS}/groups.py", f"{SCENARIOS}/agents.py", "tests/agent/")
+    operators = (SCENARIOS, "tests/master/")
+    on_agents = (SCENARIOS, "tests/agent/", "tests/agent_limits/")
+    stream = (
+        f"{SCENARIOS}/operator.py",
+        f"{SCENARIOS}/failover.py",
+        f"{SCENARIOS}/agents.py",
+        "tests/master/operator/test_events.py",
+    )
     return [
-        ("Scheduler API: calls", "scheduler.calls", values(scheduler.Call.Type), everywhere),
-        ("Scheduler API: events", "scheduler.events", values(scheduler.Event.Type), everywhere),
-        ("Offer operations", "operations", values(mesos.Offer.Operation.Type), everywhere),
-        ("Executor API: calls", "executor.calls", values(executor.Call.Type), (SCENARIOS, "tests/agent")),
-        (
-            "Executor API: events",
-            "executor.events",
-            values(executor.Event.Type),
-            (SCENARIOS, "tests/agent", "tests/executor"),
+        Section("Scheduler API: calls", "scheduler.calls", values(scheduler.Call.Type), frameworks),
+        Section("Scheduler API: events", "scheduler.events", values(scheduler.Event.Type), frameworks),
+        Section(
+            "Offer operations",
+            "operations",
+            values(mesos.Offer.Operation.Type),
+            (*frameworks, "tests/master/operator/", "tests/resources/test_operations.py"),
         ),
-        ("Operator API of the master: calls", "master.calls", values(master.Call.Type), everywhere),
-        ("Operator API of the master: events", "master.events", values(master.Event.Type), everywhere),
-        (
-            "Operator API of agents: calls",
-            "agent.calls",
-            values(agent.Call.Type),
-            (SCENARIOS, "tests/agent", "tests/agent_limits"),
-        ),
-        ("Endpoints of the master", "master.endpoints", of_master, everywhere),
-        ("Endpoints of agents", "agent.endpoints", of_agent, everywhere),
+        Section("Executor API: calls", "executor.calls", values(executor.Call.Type), executors),
+        Section("Executor API: events", "executor.events", values(executor.Event.Type), executors),
+        Section("Operator API of the master: calls", "master.calls", values(master.Call.Type), operators),
+        Section("Operator API of the master: events", "master.events", values(master.Event.Type), stream),
+        Section("Operator API of agents: calls", "agent.calls", values(agent.Call.Type), on_agents, of_agents=True),
+        Section("Endpoints of the master", "master.endpoints", of_master, (SCENARIOS, "tests/master/")),
+        Section("Endpoints of agents", "agent.endpoints", of_agent, on_agents, of_agents=True),
     ]
 
 
@@ -157,29 +273,30 @@ def coverage() -> tuple[str, list[str]]:
     notes = tomllib.loads(NOTES.read_text())
     known = tests()
     parts, problems = [], []
-    for title, key, items, where in sections():
-        explained = notes.get(key, {})
+    for section in sections():
+        explained = notes.get(section.key, {})
         problems += [
-            f'docs/fidelity.toml ["{key}"]: there is no {name}' for name in sorted(set(explained) - set(items))
+            f'docs/fidelity.toml ["{section.key}"]: there is no {name}'
+            for name in sorted(set(explained) - set(section.items))
         ]
         rows = []
-        for item in items:
-            names = {item} if item.startswith("/") else aliases(item)
-            pins = [test.label for test in known if names & test.words and test.path.startswith(tuple(where))]
-            state = explained.get(item, "as Mesos")
-            if not pins and item not in explained:
-                problems.append(f"{title}: {item} is pinned by no test, and docs/fidelity.toml does not say why")
-            rows.append((f"`{item}`", state, ", ".join(pins[:2])))
-        parts.append(f"### {title}\n\n{table(['', 'state', 'pinned by'], rows)}")
+        pinned = pins(section.items, section.tests(known))
+        for item in section.items:
+            if not pinned[item] and item not in explained:
+                problems.append(
+                    f"{section.title}: {item} is pinned by no test, and docs/fidelity.toml does not say why"
+                )
+            rows.append((f"`{item}`", explained.get(item, "as Mesos"), ", ".join(pinned[item][:2])))
+        parts.append(f"### {section.title}\n\n{table(['', 'state', 'pinned by'], rows)}")
     used = used_flags()
     for kind, title in ((MasterFlags, "Flags of the master"), (AgentFlags, "Flags of agents")):
         explained = notes.get(f"{kind.PROGRAM}.flags", {})
         effective, without = [], []
         for field in attrs.fields(kind):
-            pins = [test.label for test in known if field.name in test.words]
+            pinned_by = [test.label for test in known if f"{kind.PROGRAM}.{field.name}" in test.flags]
             if field.name in explained or field.name in used:
-                effective.append((f"`{field.name}`", explained.get(field.name, "as Mesos"), ", ".join(pins[:2])))
-                if not pins and field.name not in explained:
+                effective.append((f"`{field.name}`", explained.get(field.name, "as Mesos"), ", ".join(pinned_by[:2])))
+                if not pinned_by and field.name not in explained:
                     problems.append(f"{title}: {field.name} has an effect, but is pinned by no test")
             else:
                 without.append(f"`{field.name}`")

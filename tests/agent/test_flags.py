@@ -60,6 +60,16 @@ def test_the_grace_period_of_executors_is_told_and_kept(tmp_path: Path) -> None:
     assert world.process().signals == [9]
 
 
+def test_executors_are_told_how_long_to_wait_for_an_agent_that_restarts(tmp_path: Path) -> None:
+    world = CustomWorld(tmp_path, recovery_timeout="3mins", executor_reregistration_timeout="4secs")
+    world.start()
+    custom = task("t1", None)
+    custom.executor.CopyFrom(executor())
+    world.send(RunTask(framework(checkpoint=True), custom, launch_executor=True))
+    assert environment(world)["MESOS_RECOVERY_TIMEOUT"] == "3mins"
+    assert environment(world)["MESOS_SUBSCRIPTION_BACKOFF_MAX"] == "4secs"
+
+
 @pytest.mark.parametrize(("flags", "shown"), [({}, "0"), ({"http_command_executor": "true"}, "1")])
 def test_executors_are_told_whether_command_executors_speak_http(
     tmp_path: Path, flags: dict[str, str], shown: str

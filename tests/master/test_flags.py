@@ -94,10 +94,17 @@ def test_what_is_excluded_does_not_count_as_a_share(make_real_world, excluded, w
     assert offered(frameworks[1 - winner]) == []
 
 
-@pytest.mark.parametrize(("flag", "roles"), [("role_sorter", (["a"], ["b"])), ("framework_sorter", (["web"], ["web"]))])
-@pytest.mark.parametrize(("sorter", "fair"), [("drf", True), ("random", False)])
-def test_turns_are_fair_or_left_to_chance(make_real_world, flag, roles, sorter, fair):
-    world = make_real_world(**{flag: sorter})
+@pytest.mark.parametrize(
+    ("flags", "roles", "fair"),
+    [
+        ({"role_sorter": "drf"}, (["a"], ["b"]), True),
+        ({"role_sorter": "random"}, (["a"], ["b"]), False),
+        ({"framework_sorter": "drf"}, (["web"], ["web"]), True),
+        ({"framework_sorter": "random"}, (["web"], ["web"]), False),
+    ],
+)
+def test_turns_are_fair_or_left_to_chance(make_real_world, flags, roles, fair):
+    world = make_real_world(**flags)
     frameworks = [world.framework(roles=own) for own in roles]
     turns = []
     for number in range(16):
@@ -217,6 +224,23 @@ def test_agents_have_at_least_ten_minutes_to_come_back_after_a_failover(make_wor
     assert list(world.state.recovered_agents) == [agent.id]
     world.advance(2)
     assert list(world.registry.unreachable) == [agent.id]
+
+
+def test_only_agents_on_hosts_of_the_whitelist_are_offered(make_real_world, make_agent, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("good\n\nbetter\n")
+    world = make_real_world(whitelist=str(hosts))
+    framework = world.framework()
+    agents = {}
+    for number, hostname in enumerate(("good", "bad")):
+        agents[hostname] = make_agent(world, port=5051 + number)
+        agents[hostname].info.hostname = hostname
+        agents[hostname].register()
+    world.advance(10)
+    assert offered(framework) == [agents["good"].id]
+    hosts.write_text("bad\n")
+    world.advance(10)
+    assert offered(framework) == [agents["bad"].id], "the file is read again every few seconds"
 
 
 def test_the_name_of_the_cluster_is_shown(make_world):
