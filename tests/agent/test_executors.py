@@ -28,8 +28,9 @@ UUID = "AAAAAAAAQACAAAAAAAAAAA=="
 class FakeProcess:
     pid = 4242
 
-    def __init__(self, on_exit: Any) -> None:
+    def __init__(self, on_exit: Any, on_error: Any) -> None:
         self.on_exit = on_exit
+        self.on_error = on_error
         self.signals: list[int] = []
 
     def kill(self, number: int) -> None:
@@ -50,7 +51,7 @@ class FakeLauncher:
         self.commands: list[Command] = []
 
     def launch(self, command: Command, on_start: Any, on_exit: Any, on_error: Any) -> FakeProcess:
-        process = FakeProcess(on_exit)
+        process = FakeProcess(on_exit, on_error)
         self.processes.append(process)
         self.commands.append(command)
         self.post(on_start)
@@ -363,6 +364,19 @@ def test_an_executor_that_does_not_come_back_after_a_restart_is_killed(tmp_path:
     assert status.reason == mesos.TaskStatus.REASON_EXECUTOR_REREGISTRATION_TIMEOUT
     assert status.message == "Executor did not reregister within 1secs"
     assert world.master.got(ExitedExecutor)[0].status == 9
+
+
+def test_an_executor_that_vanishes_while_its_agent_recovers_ends_all_the_same(tmp_path: Path) -> None:
+    world = CustomWorld(tmp_path, executor_reregistration_timeout="1secs")
+    world.start()
+    info = task("t1", None)
+    info.executor.CopyFrom(executor())
+    world.send(RunTask(framework(checkpoint=True), info, launch_executor=True))
+    world.restart()
+    world.process().on_error("said to the agent that died")
+    status = world.until_state("t1", "TASK_GONE")
+    assert status.reason == mesos.TaskStatus.REASON_EXECUTOR_REREGISTRATION_TIMEOUT
+    assert world.agent.core.frameworks == {}
 
 
 def test_executors_of_frameworks_that_do_not_checkpoint_end_with_the_agents_return(world: CustomWorld) -> None:
