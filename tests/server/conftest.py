@@ -51,10 +51,14 @@ class Client:
         return taken + end
 
     def read(self, size: int) -> bytes:
-        while len(self.pending) < size:
-            assert self.more(), f"the connection ended after {self.pending!r}"
-        taken, self.pending = self.pending[:size], self.pending[size:]
-        return taken
+        pieces, missing = [self.pending], size - len(self.pending)
+        while missing > 0:
+            pieces.append(self.socket.recv(1 << 20))
+            assert pieces[-1], f"the connection ended after {b''.join(pieces)[-1000:]!r}"
+            missing -= len(pieces[-1])
+        joined = b"".join(pieces)
+        self.pending = joined[size:]
+        return joined[:size]
 
     def head(self) -> Answer:
         match = HEAD.fullmatch(self.read_until(b"\r\n\r\n"))

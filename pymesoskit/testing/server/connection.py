@@ -94,7 +94,9 @@ class ServerConnection(asyncio.Protocol):
     def _reset_message(self) -> None:
         self._target = b""
         self._headers: list[tuple[str, str]] = []
-        self._head_size = 0
+        self._message = object()  # tells one message from the next
+        self._head_size = 0  # what is known of its head
+        self._unfinished_size = 0  # what arrived of a line of it that has not ended
         self._in_head = False
         self._body: list[bytes] = []
         self._body_size = 0
@@ -282,15 +284,17 @@ class ServerConnection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         while data:
-            self._head_size += len(data) if self._in_head else 0
+            unfinished = self._message if self._in_head else None
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = self._head_without_upgrade() + data[upgrade.args[0] :]
                 self._parser = httptools.HttpRequestParser(self)
                 continue
-            if self._in_head and self._head_size > self._site.limits.head:
-                raise self._head_too_large()
+            if self._in_head and self._message is unfinished:  # all of it went into a line that has not ended yet
+                self._unfinished_size += len(data)
+                if self._unfinished_size > self._site.limits.head:
+                    raise self._head_too_large()
             return
 
     def _head_without_upgrade(self) -> bytes:
@@ -305,7 +309,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > 2 * self._site.limits.head:  # bytes are counted as they arrive too
+        if self._head_size > self._site.limits.head:
             raise self._head_too_large()
 
     def _head_too_large(self) -> _RefusedError:
