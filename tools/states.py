@@ -1,4 +1,4 @@
-"""Writes docs/states.md: the lives of frameworks and agents, drawn from the tables that the master itself uses.
+"""Writes docs/states.md: the states of clients, frameworks, agents and executors, drawn from the tables that the code uses.
 
 ``python tools/states.py`` writes the page, ``python tools/states.py --check`` fails if it is not up to date.
 """
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pymesoskit.testing.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
 from pymesoskit.testing.master import transitions
+from pymesoskit.transport.session import TRANSITIONS, State
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent.parent / "docs" / "states.md"
 
 HEAD = """\
-# The lives of frameworks, agents, tasks and operations
+# States
 
-What can happen to whom, as the master of the cluster sees it. Written by `tools/states.py` from the tables in
-`pymesoskit/testing/master/transitions.py`; a cause that has no arrow is impossible in that state. The rules are in
-[reference/scheduler-api.md](reference/scheduler-api.md) 3, 6 and 7 and [reference/failover.md](reference/failover.md).
+What can happen to whom. Written by `tools/states.py` from the tables that the code itself goes by; a cause that has no
+arrow cannot happen in that state, or changes nothing. The rules are in
+[reference/scheduler-api.md](reference/scheduler-api.md) 3, 6, 7 and 12, [reference/failover.md](reference/failover.md)
+and [reference/agent-executor.md](reference/agent-executor.md) 2, 5 and 6.
 """
 
 
@@ -32,7 +35,7 @@ def diagram(table: Mapping[Any, Mapping[Any, Any]], first: Enum | None = None) -
     yield "```mermaid"
     yield "stateDiagram-v2"
     for state in table:
-        yield f"    {state.name}: {state.value}"
+        yield f"    {state.name}: {state.value.lower()}"
     if first is not None:
         yield f"    [*] --> {first.name}"
     for state, causes in table.items():
@@ -52,12 +55,46 @@ def legend(states: type[Enum], meanings: Mapping[Any, str]) -> Iterator[str]:
         yield f"| {state.value} | {meanings[state]} |"
 
 
+def executor_table() -> Mapping[ExecutorState, Mapping[ExecutorInput, ExecutorState]]:
+    """The agent's table of executors in the form of the others."""
+    return {
+        state: {cause: target for (source, cause), target in EXECUTOR_TRANSITIONS.items() if source is state}
+        for state in ExecutorState
+    }
+
+
 def page() -> str:
     """The whole page."""
-    lines = [HEAD, "## Frameworks", "", *diagram(transitions.FRAMEWORK), ""]
-    lines += [*legend(transitions.FrameworkState, transitions.FRAMEWORK_MEANINGS), ""]
-    lines += ["## Agents", "", *diagram(transitions.AGENT, transitions.AgentState.UNKNOWN), ""]
-    lines += [*legend(transitions.AgentState, transitions.AGENT_MEANINGS), ""]
+    lines = [HEAD, "## Subscriptions of clients", ""]
+    lines += [
+        "A scheduler's or an executor's, as the client sees it (`pymesoskit/transport/session.py`). Each attempt has a",
+        "number, its epoch: what happens to the connection of an older one has no arrow at all.",
+        "",
+        *diagram(TRANSITIONS, State.IDLE),
+        "",
+        "## Frameworks",
+        "",
+        "As the master of the cluster sees them (`pymesoskit/testing/master/transitions.py`).",
+        "",
+        *diagram(transitions.FRAMEWORK),
+        "",
+        *legend(transitions.FrameworkState, transitions.FRAMEWORK_MEANINGS),
+        "",
+        "## Agents",
+        "",
+        "As the master sees them (the same module).",
+        "",
+        *diagram(transitions.AGENT, transitions.AgentState.UNKNOWN),
+        "",
+        *legend(transitions.AgentState, transitions.AGENT_MEANINGS),
+        "",
+        "## Executors",
+        "",
+        "As their agent sees them (`pymesoskit/testing/agent/state.py`).",
+        "",
+        *diagram(executor_table(), ExecutorState.REGISTERING),
+        "",
+    ]
     terminal = [name for name, number in mesos.TaskState.items() if number in transitions.TERMINAL_TASK_STATES]
     lines += [
         "## Tasks",
