@@ -46,7 +46,7 @@ class Program:
                 stderr=stderr,
                 text=True,
                 cwd=directory,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
             )
         line = self.read_line()
         if not line.startswith("listening on "):
@@ -71,7 +71,12 @@ class Program:
         """Ends it; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(20)
+        try:
+            code = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes where each thread is
+            self.process.wait(20)
+            raise AssertionError(f"it did not end within 20 s of signal {number}:\n{self.log.read_text()}") from None
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
