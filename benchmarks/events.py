@@ -8,10 +8,10 @@ MASTER = "54ef2c9d-bce8-4e27-8133-2a9770b3cd92"
 ROLES = ("web", "batch", "ads")
 
 
-def offers_event(count: int) -> scheduler.Event:
-    """An OFFERS event of that many offers, each of another agent with other free resources."""
+def offers_event(count: int, first: int = 0) -> scheduler.Event:
+    """An OFFERS event of that many offers, each of another agent with other free resources, from agent ``first`` on."""
     return scheduler.Event(
-        type="OFFERS", offers=scheduler.Event.Offers(offers=[offer(number) for number in range(count)])
+        type="OFFERS", offers=scheduler.Event.Offers(offers=[offer(number) for number in range(first, first + count)])
     )
 
 

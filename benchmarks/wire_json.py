@@ -43,6 +43,7 @@ def run(quick: bool) -> Iterator[Row]:
         yield Row(f"read {name}", here * MICRO, "µs", peer * MICRO, PEER, aim)
         here, peer = race([lambda e=event: to_json(e), lambda e=event: _write_with_peer(e)], clock=process_time)
         yield Row(f"write {name}", here * MICRO, "µs", peer * MICRO, PEER, aim)
+    yield from _never_seen(30 if quick else 300)
     yield from _updates()
     yield from _growth((100, 300) if quick else (1_000, 10_000, 30_000))
 
@@ -52,6 +53,16 @@ def _alike(count: int) -> scheduler.Event:
     for offer in event.offers.offers:
         offer.CopyFrom(event.offers.offers[0])
     return event
+
+
+def _never_seen(count: int) -> Iterator[Row]:
+    """No two of these events have an offer, an agent or (but for a few) a number in common."""
+    events = [offers_event(10, first=10 * number) for number in range(count)]
+    here, peer = race(
+        [lambda: [to_json(event) for event in events], lambda: [_write_with_peer(event) for event in events]],
+        clock=process_time,
+    )
+    yield Row("write 10 offers, other ones each time", here / count * MICRO, "µs", peer / count * MICRO, PEER)
 
 
 def _updates() -> Iterator[Row]:

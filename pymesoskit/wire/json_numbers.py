@@ -16,6 +16,11 @@ from functools import cache, lru_cache
 #: Integers below this are exact in a double and in 15 digits, so that there is nothing to choose.
 _EXACT = 1e15
 
+#: Below this, numbers of at most three decimals have nine digits, and lie so far from the middle between two doubles
+#: (0.004 of their distance or more, for in units of it they are multiples of 1/125) that Grisu2 always finds the
+#: shortest digits, as ``repr`` does.
+_FEW = 1e6
+
 _HIDDEN_BIT = 1 << 52
 _MASK_64 = (1 << 64) - 1
 _BITS = struct.Struct("<Q")
@@ -38,6 +43,8 @@ def _format(value: float) -> str:
         return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
     if -_EXACT < value < _EXACT and value == int(value):
         return f"{value:.1f}"
+    if -_FEW < value < _FEW and round(value, 3) == value:
+        return repr(value)
     sign = "-" if value < 0 else ""
     digits, exponent = _grisu2(abs(value))
     return sign + _place_point(digits, exponent)
@@ -122,8 +129,10 @@ def _digits(scaled: int, high: int, delta: int, point: int, decimal: int) -> tup
     one = 1 << point
     gap = high - scaled
     whole, rest = high >> point, high & (one - 1)
-    digits = ""
-    kappa = len(str(whole))
+    if rest > delta and delta < one:  # then no place before the point is the last one
+        digits, kappa = str(whole) if whole else "", 0
+    else:
+        digits, kappa = "", len(str(whole))
     while kappa > 0:
         kappa -= 1
         digit, whole = divmod(whole, 10**kappa)
