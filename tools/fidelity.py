@@ -305,6 +305,13 @@ def coverage() -> tuple[str, list[str]]:
     return "\n\n".join(parts), problems
 
 
+def with_coverage(text: str) -> str:
+    """The page with these tables instead of those that it has."""
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
@@ -312,15 +319,12 @@ def main() -> int:
     text, problems = coverage()
     for problem in problems:
         print(problem, file=sys.stderr)
-    page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    updated = f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}"
-    if check and updated != page:
-        print("docs/fidelity.md is out of date: run python tools/fidelity.py", file=sys.stderr)
-        return 1
+    updated = with_coverage(text)
     if not check:
         PAGE.write_text(updated)
+    elif updated != PAGE.read_text():
+        print("docs/fidelity.md is out of date: run python tools/fidelity.py", file=sys.stderr)
+        return 1
     return 1 if problems else 0
 
 

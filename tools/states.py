@@ -1,4 +1,4 @@
-"""Writes docs/states.md: the states of clients, frameworks, agents and executors, drawn from the tables that the code uses.
+"""Writes docs/states.md: the states of clients, frameworks, agents and executors, drawn from the tables in the code.
 
 ``python tools/states.py`` writes the page, ``python tools/states.py --check`` fails if it is not up to date.
 """

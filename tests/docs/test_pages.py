@@ -1,0 +1,73 @@
+"""The pages of the documentation: all are listed, links lead somewhere, and what is generated is up to date."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INDEX = ROOT / "docs" / "README.md"
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
+
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+
+
+def links(page: Path) -> list[str]:
+    """Where the page's links lead, those to elsewhere in the world left out."""
+    targets = LINK.findall(CODE.sub("", page.read_text()))
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that headings have in links."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(page.read_text())}
+
+
+def tool(name: str) -> ModuleType:
+    """A program of ``tools/`` as a module."""
+    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {(INDEX.parent / target).resolve() for target in links(INDEX)}
+    assert set(PAGES) - {INDEX} <= listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target}: there is no such file"
+        assert not anchor or anchor in anchors(there), f"{target}: there is no such heading"
+
+
+def test_each_page_has_a_title() -> None:
+    assert [page for page in PAGES if not page.read_text().startswith("# ")] == []
+
+
+def test_all_that_the_cluster_does_is_pinned_by_a_test_or_explained() -> None:
+    fidelity = tool("fidelity")
+    text, problems = fidelity.coverage()
+    assert problems == []
+    assert fidelity.with_coverage(text) == fidelity.PAGE.read_text(), "run python tools/fidelity.py"
+
+
+def test_the_state_diagrams_are_those_of_the_tables() -> None:
+    states = tool("states")
+    assert states.page() == states.PAGE.read_text(), "run python tools/states.py"
