@@ -403,14 +403,19 @@ class ClusterAgent(Member):
         if self._host is None:
             stage = self.stage
             simulated = self.spec.simulated
+            directory = None
+            if simulated is None and stage.work_dir is not None:
+                directory = stage.work_dir / f"agent-{self.index}"
             self._host = Host(
-                None if simulated is not None or stage.work_dir is None else stage.work_dir / f"agent-{self.index}",
+                directory,
                 actor=stage.actor,
                 launcher=stage.processes if simulated is None else SimulatedLauncher(stage.actor, simulated),
                 rng=stage.chance(f"{self.name}/machine"),
                 environment=os.environ,
                 prober=stage.prober,
-                fetcher=stage.fetcher,
+                fetcher=stage.fetcher
+                if directory is None
+                else stage.fetcher.with_cache(directory / "fetch", self.flags.fetcher_cache_size),
                 pace=stage.pace if simulated is None else INSTANT,
             )
         return self._host

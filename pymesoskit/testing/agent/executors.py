@@ -41,7 +41,7 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pymesoskit.testing.agent.auth import ExecutorAuthenticator
     from pymesoskit.testing.agent.core import Core
@@ -213,9 +213,9 @@ class Executors:
         self._link_volumes(executor, task.resources, user)
         self._sandboxes.opened(executor.run, sandbox)
 
-    def _link_volumes(self, executor: Executor, resources: object, user: str | None) -> None:
+    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
         assert self._core.host.work_dir is not None
-        for resource in resources:  # type: ignore[attr-defined]
+        for resource in resources:
             if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
                 role = resource.reservations[-1].role if resource.reservations else resource.role
                 volume = self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
@@ -399,14 +399,17 @@ class Executors:
             if not executor.is_command:
                 status = -1 if executor.exit_status is None else executor.exit_status
                 core.send(ExitedExecutor(core.agent_id, framework.id, executor.id, status))
-            self._end_tasks(framework, executor)
+            self._end_tasks(framework, executor, None if how is None else how.exceeded)
         executor.container = None
         if core.master is not None or executor.exit_status != 0:
             core.note(f"executor {executor.id!r} of framework {framework.id} has ended")
         self.settle(framework, executor)
 
-    def _end_tasks(self, framework: Framework, executor: Executor) -> None:
+    def _end_tasks(self, framework: Framework, executor: Executor, exceeded: str | None) -> None:
         ending = executor.ending or Ending()
+        if exceeded is not None and executor.ending is None:
+            reason = mesos.TaskStatus.REASON_CONTAINER_LIMITATION
+            ending = Ending(mesos.TASK_FAILED, reason, f"Executor terminated: {exceeded}")
         for task in list(executor.live()):
             self.reports.from_agent(
                 framework.id,

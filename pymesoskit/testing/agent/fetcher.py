@@ -13,12 +13,15 @@ import shutil
 import tarfile
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
+from attrs import frozen
 
+from pymesoskit.testing.agent.fetch_cache import FetchCache
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -44,10 +47,25 @@ class ThreadFetcher:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
 
+    def with_cache(self, directory: Path, capacity: int) -> CachingFetcher:
+        """The same with a cache of so many bytes for one machine; it is closed with this one."""
+        return CachingFetcher(self, FetchCache(directory, capacity))
+
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
         """See ``Fetcher``."""
+        self.submit(command, directory, user, done, None)
+
+    def submit(
+        self,
+        command: mesos.CommandInfo,
+        directory: str,
+        user: str | None,
+        done: Callable[[str | None], None],
+        cache: FetchCache | None,
+    ) -> None:
+        """Fetches all, by way of the cache what asks for it."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, "pymesoskit-fetcher")
         uris = [mesos.CommandInfo.URI.FromString(uri.SerializeToString()) for uri in command.uris]
@@ -58,7 +76,7 @@ class ThreadFetcher:
             error = future.exception()
             self._actor.post(done, None if error is None else str(error))
 
-        self._pool.submit(fetch_all, uris, Path(directory), user).add_done_callback(fetched)
+        self._pool.submit(fetch_all, uris, Path(directory), user, cache).add_done_callback(fetched)
 
     def close(self) -> None:
         """Waits for what is under way; what has not begun is dropped."""
@@ -66,11 +84,27 @@ class ThreadFetcher:
             self._pool.shutdown(cancel_futures=True)
 
 
-def fetch_all(uris: list[mesos.CommandInfo.URI], directory: Path, user: str | None) -> None:
+@frozen
+class CachingFetcher:
+    """A ``Fetcher`` for one machine."""
+
+    fetcher: ThreadFetcher
+    cache: FetchCache
+
+    def fetch(
+        self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
+    ) -> None:
+        """See ``Fetcher``."""
+        self.fetcher.submit(command, directory, user, done, self.cache)
+
+
+def fetch_all(
+    uris: list[mesos.CommandInfo.URI], directory: Path, user: str | None, cache: FetchCache | None = None
+) -> None:
     """Fetches all URIs into the directory. Raises ``FetchError`` that names the one that could not be."""
     for uri in uris:
         try:
-            target = fetch(uri, directory)
+            target = fetch(uri, directory, user, cache)
             if user is not None and os.geteuid() == 0 and target.exists():
                 entry = pwd.getpwnam(user)
                 os.chown(target, entry.pw_uid, entry.pw_gid)
@@ -85,25 +119,35 @@ def fetch_all(uris: list[mesos.CommandInfo.URI], directory: Path, user: str | No
             raise FetchError(f"Failed to fetch '{uri.value}': {error}") from error
 
 
-def fetch(uri: mesos.CommandInfo.URI, directory: Path) -> Path:
+def fetch(
+    uri: mesos.CommandInfo.URI, directory: Path, user: str | None = None, cache: FetchCache | None = None
+) -> Path:
     """Fetches one URI; returns where it is. Raises what the file system, the network or the archive says."""
     target = directory / (uri.output_file or name_of(uri.value))
     if directory.resolve() not in target.resolve().parents:
         raise ValueError(f"'{uri.output_file}' is not inside the sandbox")
     target.parent.mkdir(parents=True, exist_ok=True)
-    scheme = urlsplit(uri.value).scheme
-    if scheme in {"http", "https", "ftp", "ftps"}:
-        download(uri.value, target)
+    if uri.cache and cache is not None:
+        cache.copy((uri.value, user), partial(bring, uri.value), target)
     else:
-        path = uri.value.removeprefix("file://") if scheme == "file" else uri.value
-        if not path.startswith("/"):
-            raise ValueError("it is neither an absolute path nor of a known scheme")
-        shutil.copy(path, target)
+        bring(uri.value, target)
     if uri.executable:
         target.chmod(target.stat().st_mode | 0o111)
     elif uri.extract:
         unpack(target, directory)
     return target
+
+
+def bring(value: str, target: Path) -> None:
+    """Makes the file from what the URI names."""
+    scheme = urlsplit(value).scheme
+    if scheme in {"http", "https", "ftp", "ftps"}:
+        download(value, target)
+    else:
+        path = value.removeprefix("file://") if scheme == "file" else value
+        if not path.startswith("/"):
+            raise ValueError("it is neither an absolute path nor of a known scheme")
+        shutil.copy(path, target)
 
 
 def name_of(uri: str) -> str:
