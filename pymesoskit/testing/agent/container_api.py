@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent import environment, layout
+from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.commands import SandboxError, command_of, link_container_volumes, make_sandbox
 from pymesoskit.testing.agent.container_io import InputStream, OutputStream, record_type, stream_type
 from pymesoskit.testing.agent.containers import NestedContainer, message_of, path_of
@@ -93,8 +94,9 @@ class ContainerApi:
     def _switchboard(self, container_id: mesos.ContainerID) -> Switchboard:
         """The switchboard of a container. Raises ``Refused`` if there is none."""
         path = path_of(container_id)
+        found: Switchboard | None
         if len(path) == 1 and (top := self._core.host.find(path[0])) is not None:
-            found = getattr(top.builtin, "switchboard", None)
+            found = top.builtin.switchboard if isinstance(top.builtin, CommandExecutor) else None
         else:
             nested = self._tree.find(path)
             if nested is None:
@@ -103,7 +105,7 @@ class ContainerApi:
         if found is None:
             text = f"I/O switchboard server was disabled for container '{text_of(container_id)}'"
             raise refuse(400, text)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def handle(self, call: agent.Call, content_type: str, responder: Responder) -> bool:
         """Serves the call; False if it is not about containers. Raises ``Refused``."""

@@ -98,6 +98,6 @@ class Core:
             yield from executor.launched.values()
             yield from executor.terminated.values()
 
-    def lost_state(self, framework: Framework | None, state: int) -> int:
+    def lost_state(self, framework: Framework | None, state: mesos.TaskState) -> mesos.TaskState:
         """The state itself for frameworks that are PARTITION_AWARE, TASK_LOST for others."""
         return state if framework is not None and framework.partition_aware else mesos.TASK_LOST

@@ -134,16 +134,14 @@ class Host:
             raise ValueError("a host whose tasks are real processes needs a work directory")
         self.work_dir = None if work_dir is None else work_dir.resolve()  # sandboxes have paths without links
         self.environment = inherited(environment)
-        self._own_prober = NetworkProber(actor) if prober is None else None
-        self._own_fetcher = ThreadFetcher(actor) if fetcher is None else None
-        self.machine = Machine(
-            actor,
-            launcher,
-            prober if prober is not None else self._own_prober,  # type: ignore[arg-type]
-            fetcher if fetcher is not None else self._own_fetcher,  # type: ignore[arg-type]
-            rng,
-            pace,
-        )
+        self._own: list[NetworkProber | ThreadFetcher] = []  # what is to be closed with the host
+        if prober is None:
+            prober = NetworkProber(actor)
+            self._own.append(prober)
+        if fetcher is None:
+            fetcher = ThreadFetcher(actor)
+            self._own.append(fetcher)
+        self.machine = Machine(actor, launcher, prober, fetcher, rng, pace)
         self.meter = ThreadMeter(actor)
         self.nested = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
@@ -325,10 +323,8 @@ class Host:
         """Ends all that is on the machine, without a word to any agent."""
         self._agent = None
         self._end_all()
-        if self._own_prober is not None:
-            self._own_prober.close()
-        if self._own_fetcher is not None:
-            self._own_fetcher.close()
+        for owned in self._own:
+            owned.close()
         self.meter.close()
 
     def _end_all(self) -> None:

@@ -38,7 +38,7 @@ _NANOSECONDS = 1_000_000_000
 class Refusal:
     """Why tasks are not launched."""
 
-    reason: int
+    reason: mesos.TaskStatus.Reason
     message: str
 
 

@@ -13,7 +13,6 @@ from attrs import frozen
 from google.protobuf.message import DecodeError
 
 from pymesoskit.testing.agent import layout
-from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.host import Kind
 from pymesoskit.testing.agent.launch import kind_of
 from pymesoskit.testing.agent.reports import ACKNOWLEDGEMENT, UPDATE
@@ -21,7 +20,10 @@ from pymesoskit.testing.agent.state import TERMINAL_STATES, Executor, ExecutorSt
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.executors import Executors
     from pymesoskit.testing.agent.operations import Operations
     from pymesoskit.testing.agent.sandboxes import Sandboxes
 
@@ -88,7 +90,7 @@ class Recovery:
         different = [name for name in names if getattr(now, name) != getattr(before, name)]
         additive = {"resources", "attributes", "domain"}
         if self._core.flags.reconfiguration_policy == "additive" and set(different) <= additive:
-            different = [name for name in different if not _extends(getattr(before, name), getattr(now, name))]
+            different = [name for name in different if not _extends(before, now, name)]
         if not different:
             return
         raise IncompatibleAgent(
@@ -96,9 +98,9 @@ class Recovery:
             + ", ".join(different)
         )
 
-    def _end_orphans(self, known: object) -> None:
+    def _end_orphans(self, known: Collection[str]) -> None:
         for container in self._core.host.containers():
-            if container.id not in known:  # type: ignore[operator]
+            if container.id not in known:
                 container.on_end = lambda _: None
                 self._core.host.destroy(container.id)
 
@@ -190,18 +192,12 @@ class Recovery:
                 core.host.reconnect(executor.container)
 
 
-def connection_of(core: Core, executor: Executor) -> BuiltinConnection:
-    """The way to a built-in executor."""
-    assert executor.container is not None
-    return BuiltinConnection(core, executor.container)
-
-
-def _extends(before: object, now: object) -> bool:
-    """Whether nothing of ``before`` is missing or smaller now."""
-    if isinstance(before, mesos.DomainInfo):
-        return not before.ListFields()
-    left = list(now)  # type: ignore[call-overload]
-    for item in before:  # type: ignore[attr-defined]
+def _extends(before: mesos.AgentInfo, now: mesos.AgentInfo, name: str) -> bool:
+    """Whether nothing of that field is missing or smaller now."""
+    if name == "domain":
+        return not before.HasField("domain")
+    left = list(getattr(now, name))
+    for item in getattr(before, name):
         match = next((other for other in left if other.name == item.name), None)
         if match is None or (item.type == mesos.Value.SCALAR and match.scalar.value < item.scalar.value):
             return False

@@ -59,8 +59,8 @@ class Reports:
         self,
         framework_id: str,
         task_id: str,
-        state: int,
-        reason: int,
+        state: mesos.TaskState,
+        reason: mesos.TaskStatus.Reason,
         message: str,
         *,
         executor: Executor | None = None,
@@ -72,9 +72,9 @@ class Reports:
         """
         core = self._core
         status = mesos.TaskStatus(
-            state=state,  # type: ignore[arg-type]
+            state=state,
             source=mesos.TaskStatus.SOURCE_AGENT,
-            reason=reason,  # type: ignore[arg-type]
+            reason=reason,
             message=message,
             timestamp=core.lifeline.time(),
             uuid=uuid_bytes(core.rng),

@@ -101,7 +101,7 @@ class Task:
     info: mesos.TaskInfo
     framework_id: str
     executor_id: str  # "" for command tasks
-    state: int = mesos.TASK_STAGING
+    state: mesos.TaskState = mesos.TASK_STAGING
     statuses: tuple[bytes, ...] = ()  # the last one of each state in a row, encoded: there are very many tasks
     last_uuid: bytes = b""  # of the last of them
     group: tuple[str, ...] = ()  # ids of all tasks of its group, if it came in one
@@ -123,7 +123,7 @@ class Task:
 
     def message(self) -> mesos.Task:
         """The task as masters and operators see it."""
-        task = mesos.Task(name=self.info.name, state=self.state)  # type: ignore[arg-type]
+        task = mesos.Task(name=self.info.name, state=self.state)
         task.task_id.CopyFrom(self.info.task_id)
         task.framework_id.value = self.framework_id
         task.agent_id.CopyFrom(self.info.agent_id)
@@ -133,7 +133,7 @@ class Task:
         for status in self.statuses:
             task.statuses.add().MergeFromString(status)
         if self.statuses:
-            task.status_update_state = self.state  # type: ignore[assignment]
+            task.status_update_state = self.state
             task.status_update_uuid = self.last_uuid
         for name in ("labels", "discovery", "container", "health_check", "kill_policy"):
             if self.info.HasField(name):
@@ -150,8 +150,8 @@ class Task:
 class Ending:
     """What the end of an executor means for its tasks; what is unset is left to its container's end."""
 
-    state: int | None = None
-    reason: int | None = None
+    state: mesos.TaskState | None = None
+    reason: mesos.TaskStatus.Reason | None = None
     message: str | None = None
     limited: tuple[mesos.Resource, ...] = ()  # what was exceeded, if that is why
 

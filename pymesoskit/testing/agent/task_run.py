@@ -107,11 +107,13 @@ class TaskRun:
 
     # Statuses
 
-    def status(self, state: int, *, message: str | None = None, reason: int | None = None) -> mesos.TaskStatus:
+    def status(
+        self, state: mesos.TaskState, *, message: str | None = None, reason: mesos.TaskStatus.Reason | None = None
+    ) -> mesos.TaskStatus:
         """A fresh status in that state."""
         status = mesos.TaskStatus(
             task_id=self.task.task_id,
-            state=state,  # type: ignore[arg-type]
+            state=state,
             source=mesos.TaskStatus.SOURCE_EXECUTOR,
             timestamp=self.machine.clock.time(),
             uuid=uuid_bytes(self.machine.rng),
@@ -122,7 +124,7 @@ class TaskRun:
         if message is not None:
             status.message = message
         if reason is not None:
-            status.reason = reason  # type: ignore[assignment]
+            status.reason = reason
         if self.task.HasField("check"):
             status.check_status.CopyFrom(check_status(self.task.check, None))
         self.last_status = status
@@ -273,13 +275,13 @@ class TaskRun:
             policy = grace_of(self.task.kill_policy)
             self.kill(DEFAULT_GRACE if policy is None else policy, may_tighten=True)
 
-    def _again(self, reason: int) -> mesos.TaskStatus:
+    def _again(self, reason: mesos.TaskStatus.Reason) -> mesos.TaskStatus:
         """The last status once more, as a new one."""
         status = mesos.TaskStatus()
         assert self.last_status is not None
         status.CopyFrom(self.last_status)
         status.uuid = uuid_bytes(self.machine.rng)
         status.timestamp = self.machine.clock.time()
-        status.reason = reason  # type: ignore[assignment]
+        status.reason = reason
         self.last_status = status
         return status
