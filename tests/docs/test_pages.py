@@ -71,3 +71,9 @@ def test_all_that_the_cluster_does_is_pinned_by_a_test_or_explained() -> None:
 def test_the_state_diagrams_are_those_of_the_tables() -> None:
     states = tool("states")
     assert states.page() == states.PAGE.read_text(), "run python tools/states.py"
+
+
+def test_modules_that_the_architecture_names_are_there() -> None:
+    named = set(re.findall(r"[\w/]+\.py\b", (ROOT / "docs" / "architecture.md").read_text()))
+    there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "pymesoskit").rglob("*.py")]
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} == set()
