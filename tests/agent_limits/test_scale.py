@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,12 +29,13 @@ KINDS = {
     "stubborn": (STUBBORN, "TASK_KILLED", "Command terminated with signal Killed"),
 }
 WRITTEN = {"long": 1, "stubborn": 3}
-EACH = 15
+#: How many of each: 60 tasks, or as many as PYMESOSKIT_SCALE says.
+EACH = int(os.environ.get("PYMESOSKIT_SCALE", "60")) // len(KINDS)
 
 
 def test_of_many_tasks_each_is_accounted_for_and_none_is_left() -> None:
     names = [f"{kind}-{number}" for number in range(EACH) for kind in KINDS]
-    with World(agents=["cpus:1;mem:1024;disk:1000"] * 10, most=6) as world:
+    with World(agents=["cpus:64;mem:8192;disk:1000"] * 10, most=-(-len(names) // 10)) as world:
         for name in names:
             world.launch(name, KINDS[name.partition("-")[0]][0], "cpus:0.1;mem:8", kill_policy=AT_ONCE)
         pids = []
