@@ -31,8 +31,7 @@ def test_what_is_posted_runs_in_order_in_one_thread(actor: ThreadActor) -> None:
         if number < 1000:
             actor.post(step, number + 1000)
 
-    for number in range(1000):
-        actor.post(step, number)
+    actor.call(lambda: [actor.post(step, number) for number in range(1000)])
     assert actor.wait_for(lambda: len(seen) == 2000, 10)
     assert [number for number, _ in seen] == list(range(2000))
     assert {ident for _, ident in seen} == {actor.call(threading.get_ident)}
