@@ -79,7 +79,8 @@ def test_a_file_that_somebody_has_removed_is_brought_again(tmp_path: Path) -> No
     assert source.brought == ["x", "x"]
 
 
-def test_tasks_of_one_agent_share_what_is_to_be_cached(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("flags", "downloads"), [({}, 2), ({"fetcher_cache_size": "1B"}, 3)])
+def test_tasks_of_one_agent_share_what_is_to_be_cached(tmp_path: Path, flags: dict[str, str], downloads: int) -> None:
     (tmp_path / "served").write_text("over http")
     asked: list[str] = []
 
@@ -90,7 +91,7 @@ def test_tasks_of_one_agent_share_what_is_to_be_cached(tmp_path: Path) -> None:
         def log_message(self, *_: Any) -> None:
             asked.append(self.path)
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, World() as world:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, World(agent_flags=flags) as world:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/served"
         for name, cached in (("a", True), ("b", True), ("c", False)):
@@ -100,4 +101,4 @@ def test_tasks_of_one_agent_share_what_is_to_be_cached(tmp_path: Path) -> None:
             assert state_name(world.end(name)) == "TASK_FINISHED"
             assert (world.sandbox(name) / "stdout").read_text() == "over http"
         server.shutdown()
-    assert asked == ["/served", "/served"]
+    assert asked == ["/served"] * downloads
