@@ -323,6 +323,15 @@ def test_strangers_and_executors_that_have_not_subscribed_are_refused(world: Cus
     assert status_of(world.call("HEARTBEAT", executor_id={"value": "x"})) == (202, "")
 
 
+def test_a_heartbeat_is_accepted_from_anybody_who_has_ids(world: CustomWorld) -> None:
+    assert status_of(world.call("HEARTBEAT")) == (202, "")
+    nobody = json.dumps({"type": "HEARTBEAT", "framework_id": {"value": "no"}}).encode()
+    assert status_of(world.http("POST", "/api/v1/executor", nobody, **JSON)) == (
+        400,
+        "Failed to validate Executor::Call: Expecting 'executor_id' to be present",
+    )
+
+
 def test_heartbeats_come_every_30_minutes(world: CustomWorld) -> None:
     world.launch("t1")
     stream = world.subscribe()

@@ -90,7 +90,9 @@ def test_flags_are_the_same_in_both_apis(world: World) -> None:
 
 def test_versions_and_metrics_by_both_apis(world: World) -> None:
     assert ask(world, "GET_VERSION")["get_version"]["version_info"]["version"] == get(world, "/version")["version"]
-    metrics = {item["name"] for item in ask(world, "GET_METRICS", timeout={"nanoseconds": 10**9})["get_metrics"]["metrics"]}
+    metrics = {
+        item["name"] for item in ask(world, "GET_METRICS", timeout={"nanoseconds": 10**9})["get_metrics"]["metrics"]
+    }
     assert metrics == set(get(world, "/metrics/snapshot"))
 
 
@@ -148,9 +150,18 @@ def test_operations_are_shown_until_they_are_acknowledged(world: World) -> None:
     assert operation["latest_status"]["state"] == "OPERATION_FINISHED"
 
 
-def test_the_logging_level_is_kept(world: World) -> None:
-    ask(world, "SET_LOGGING_LEVEL", level=2, duration={"nanoseconds": 10**9})
+def test_the_logging_level_is_kept_for_as_long_as_wanted(world: World) -> None:
+    ask(world, "SET_LOGGING_LEVEL", level=1, duration={"nanoseconds": 10**9})
+    ask(world, "SET_LOGGING_LEVEL", level=2, duration={"nanoseconds": 5 * 10**9})
+    world.advance(4)
     assert ask(world, "GET_LOGGING_LEVEL") == {"type": "GET_LOGGING_LEVEL", "get_logging_level": {"level": 2}}
+    world.advance(2)
+    assert ask(world, "GET_LOGGING_LEVEL") == {"type": "GET_LOGGING_LEVEL", "get_logging_level": {"level": 0}}
+
+
+def test_there_are_no_images_to_prune_and_no_launches_that_hang(world: World) -> None:
+    assert ask(world, "PRUNE_IMAGES") is None
+    assert get(world, "/containerizer/debug") == {"pending": []}
 
 
 def test_answers_come_in_protobuf_too(world: World) -> None:
