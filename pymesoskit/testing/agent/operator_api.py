@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.container_api import ContainerApi
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.reports import Reports
+    from pymesoskit.testing.clock import Timer
 
 #: Lists that JSON shows even when they are empty, by the message they are in.
 ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
@@ -43,6 +44,7 @@ class OperatorApi:
         self._files = files
         self._containers = containers
         self._logging_level = 0
+        self._logging_timer: Timer | None = None
         call = agent.Call
         self._queries: Mapping[int, Callable[[agent.Call, agent.Response], None]] = {
             call.GET_HEALTH: self._health,
@@ -82,7 +84,7 @@ class OperatorApi:
         if query is not None:
             self._answer(call, query, content_type, responder)
         elif call.type == agent.Call.SET_LOGGING_LEVEL:
-            self._logging_level = call.set_logging_level.level
+            self._set_logging_level(call.set_logging_level)
             responder.respond(Response(200))
         elif call.type == agent.Call.PRUNE_IMAGES:
             responder.respond(Response(200))
@@ -106,6 +108,16 @@ class OperatorApi:
             responder.respond(Response.json(json.dumps(with_empty_lists(to_json_value(response)))))
         else:
             responder.respond(answer(response, content_type))
+
+    def _set_logging_level(self, wanted: agent.Call.SetLoggingLevel) -> None:
+        """The level goes back by itself after the duration asked for."""
+        if self._logging_timer is not None:
+            self._logging_timer.cancel()
+        self._logging_level = wanted.level
+        self._logging_timer = self._core.lifeline.call_later(wanted.duration.nanoseconds / 1e9, self._reset_logging)
+
+    def _reset_logging(self) -> None:
+        self._logging_level, self._logging_timer = 0, None
 
     # Queries
 

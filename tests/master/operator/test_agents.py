@@ -233,7 +233,10 @@ class TestMaintenance:
         real.advance(1)
         assert "unavailability" not in offers(framework)[0]
 
-    def test_answers_to_inverse_offers_are_in_the_status(self, real, task):
+    @pytest.mark.parametrize(
+        ("call", "status"), [("ACCEPT_INVERSE_OFFERS", "ACCEPT"), ("DECLINE_INVERSE_OFFERS", "DECLINE")]
+    )
+    def test_answers_to_inverse_offers_are_in_the_status(self, real, task, call, status):
         real.agent()
         framework = real.framework()
         real.advance(1)
@@ -242,12 +245,11 @@ class TestMaintenance:
         real.advance(1)
         inverse = next(event for event in framework.take() if event["type"] == "INVERSE_OFFERS")
         offer_id = inverse["inverse_offers"]["inverse_offers"][0]["id"]
-        for kind, status in (("ACCEPT", "ACCEPT"),):
-            framework.call(f"{kind}_INVERSE_OFFERS", {"inverse_offer_ids": [offer_id]})
-            (machine,) = real.get("/maintenance/status")["draining_machines"]
-            (shown,) = machine["statuses"]
-            assert (shown["status"], shown["framework_id"]["value"]) == (status, framework.id)
-            assert shown["timestamp"]["nanoseconds"] == int(real.actor.clock.time() * 1e9)
+        assert framework.call(call, {"inverse_offer_ids": [offer_id]}).status == 202
+        (machine,) = real.get("/maintenance/status")["draining_machines"]
+        (shown,) = machine["statuses"]
+        assert (shown["status"], shown["framework_id"]["value"]) == (status, framework.id)
+        assert shown["timestamp"]["nanoseconds"] == int(real.actor.clock.time() * 1e9)
 
     def test_a_machine_goes_down_and_comes_up(self, world, task):
         agent, framework = world.agent(), world.framework()
