@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.simulated import Outcomes
     from pymesoskit.testing.clock import VirtualClock
     from pymesoskit.testing.http import Handler
-    from pymesoskit.testing.inprocess import InProcessTransport
-    from pymesoskit.transport.address import Address
+    from pymesoskit.testing.inprocess import Address, InProcessTransport
 
 __all__ = ["AgentSpec", "Cluster", "ClusterAgent", "ClusterError", "ClusterMaster", "SimulatedCluster"]
 
@@ -41,6 +40,10 @@ Agents = Union[int, "Sequence[str | AgentSpec]"]
 
 #: Where master and agents say that they listen when nobody listens (no HTTP): the first agent has the next port.
 MASTER_PORT = 5050
+
+#: Where the ports of agents begin that listen only when somebody asks: any of these, out of what systems give away
+#: themselves, so that clusters that run beside each other seldom want the same.
+UNHEARD_PORTS = range(10_000, 25_000)
 
 #: Seconds for which ``wait_for`` waits unless told otherwise: of real time, or of virtual.
 PATIENCE = 15.0
@@ -73,10 +76,9 @@ class BaseCluster:
         self._actor = actor
         self._stage = Stage(actor, self.history, seed=self.seed, ip=bind, loop=loop, work_dir=work_dir)
         self.master = ClusterMaster(self._stage, self, self._master_flags, MASTER_PORT)
+        first = MASTER_PORT + 1 if loop is None else random.SystemRandom().choice(UNHEARD_PORTS)
         self.agents: list[ClusterAgent] = [
-            ClusterAgent(
-                self._stage, self, index, spec, spec.flags or self._agent_flags, MASTER_PORT + 1 + index, self.master
-            )
+            ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, self.master)
             for index, spec in enumerate(self._specs)
         ]
         self.faults = Faults(self._stage.network, actor, self)

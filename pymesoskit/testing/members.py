@@ -294,6 +294,15 @@ class ClusterAgent(Member):
         return self._process.agent_id if self._process is not None else ""
 
     @property
+    def url(self) -> str:
+        """``http://ip:port``. An agent whose tasks are simulated listens there from when this is first asked for: a
+        thousand of them need no thousand sockets. Raises ``ListenError`` if another process has taken its port.
+        """
+        if self.spec.simulated is not None:
+            self.runner.call(self._listen)
+        return super().url
+
+    @property
     def process_address(self) -> str:
         """Its address on the cluster's network, ``slave(1)@ip:port``."""
         return f"slave(1)@{self.address}"
@@ -328,6 +337,23 @@ class ClusterAgent(Member):
         self.runner.call(self._resume)
 
     # In the turn
+
+    def reserve(self, port: int) -> None:
+        """Takes a port. An agent whose tasks are simulated only has its number until somebody asks for its URL."""
+        if self.spec.simulated is None:
+            super().reserve(port)
+
+    def _listen(self) -> None:
+        """Listens where this agent says that it does, if it does not yet."""
+        if self.server is not None or self.stage.loop is None:
+            return
+        server = HttpServer(self.stage.loop, _nobody, self.stage.history, self.name)
+        server.reserve(self.stage.ip, self.port)
+        self.server = server
+        if self._handler is not None:
+            server.open(self._handler)
+        if self._process is not None and self._process.lifeline.frozen:
+            server.freeze()
 
     def begin(self, backoff: float | None) -> None:
         """Starts a life that tries to register after so many seconds; None leaves them to chance, as Mesos does."""

@@ -86,6 +86,26 @@ class TestStart:
         with Cluster(100, simulated={}) as cluster:
             assert [agent.id[-4:].lstrip("-") for agent in cluster.agents][-1] == "S99"
 
+    def test_agents_with_simulated_tasks_listen_from_when_somebody_asks(self) -> None:
+        with Cluster(3, simulated={}) as cluster:
+            agent = cluster.agents[1]
+            assert [one.server for one in cluster.agents] == [None] * 3
+            assert urllib.request.urlopen(agent.url + "/health", timeout=10).status == 200
+            assert agent.url.endswith(f":{agent.port}")
+            assert [one.server is not None for one in cluster.agents] == [False, True, False]
+            agent.kill()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", agent.port))
+            agent.start()
+            assert urllib.request.urlopen(agent.url + "/health", timeout=10).status == 200
+
+    def test_a_port_that_was_taken_meanwhile_is_an_error(self) -> None:
+        with Cluster(1, simulated={}) as cluster, socket.socket() as taken:
+            taken.bind(("127.0.0.1", cluster.agents[0].port))
+            taken.listen()
+            with pytest.raises(ListenError, match=f":{cluster.agents[0].port}: the port is taken"):
+                print(cluster.agents[0].url)
+
     def test_an_agent_s_own_flags_and_outcomes(self) -> None:
         own = AgentSpec("cpus:1;mem:100", simulated={}, flags=AgentFlags(recovery_timeout=60))
         with Cluster([own], http=False) as cluster:
