@@ -58,8 +58,22 @@ MOST_PROCESSES = 4000
 SURGE = 1000
 #: Seconds between two looks at the numbers of processes: usually, and while a task has a limit of its own.
 COUNT_INTERVAL, SHORT_COUNT_INTERVAL = 0.25, 0.05
-#: Signals that Python ignores or that this process handles: children get the default back.
-RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+#: Signals that Python ignores, that this process handles, or that whoever started the cluster had ignored (a shell in the
+#: background, nohup): children get the default back.
+RESET_SIGNALS = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
 
 
 class Task:
