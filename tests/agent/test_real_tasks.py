@@ -166,6 +166,45 @@ def test_a_persistent_volume_outlives_its_task(world: RealWorld) -> None:
     assert not directory.exists()
 
 
+def volume_of(world: RealWorld, name: str) -> mesos.Resource:
+    """A persistent volume that the agent has made; ``name`` is its path, too."""
+    operation = reserve("disk:64")
+    world.send(operation)
+    create = mesos.Offer.Operation(type=mesos.Offer.Operation.CREATE)
+    volume = create.create.volumes.add()
+    volume.CopyFrom(operation.operation.reserve.resources[0])
+    volume.disk.persistence.id = volume.disk.volume.container_path = name
+    volume.disk.volume.mode = mesos.Volume.RW
+    operation.operation.CopyFrom(create)
+    world.send(operation)
+    return volume
+
+
+def test_each_task_of_a_group_has_its_volume(world: RealWorld) -> None:
+    one, two = task("a", "echo 1 > va/file"), task("b", "echo 2 > vb/file")
+    one.resources.append(volume_of(world, "va"))
+    two.resources.append(volume_of(world, "vb"))
+    world.run_group(one, two)
+    world.until_state("a", "TASK_FINISHED", 20)
+    world.until_state("b", "TASK_FINISHED", 20)
+    assert world.host.work_dir is not None
+    assert (world.host.work_dir / "volumes/roles/web/va/file").read_text() == "1\n"
+    assert (world.host.work_dir / "volumes/roles/web/vb/file").read_text() == "2\n"
+
+
+def test_a_volume_that_cannot_be_added_ends_the_executor(world: RealWorld) -> None:
+    world.run_group(task("a", "sleep 1000"))
+    world.until_state("a", "TASK_RUNNING", 20)
+    (world.sandbox("default") / "taken").write_text("in the way")
+    info = task("b")
+    info.resources.append(volume_of(world, "taken"))
+    world.run_group(info, launch_executor=False)
+    for task_id in ("a", "b"):
+        status = world.until_state(task_id, "TASK_GONE", 20)
+        assert status.reason == mesos.TaskStatus.REASON_CONTAINER_UPDATE_FAILED
+        assert status.message.startswith("Failed to update resources for container: ")
+
+
 def test_http_and_tcp_checks_look_at_real_ports(world: RealWorld) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         info = task(command="sleep 1000")

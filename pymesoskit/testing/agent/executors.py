@@ -6,23 +6,15 @@ The table of their states is in ``state.py``. Source: docs/reference/agent-execu
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import define
 
-from pymesoskit.testing.agent import environment, layout
-from pymesoskit.testing.agent.builtin_executor import Spec
-from pymesoskit.testing.agent.commands import (
-    SandboxError,
-    check_supported,
-    command_of,
-    link_container_volumes,
-    link_volume,
-    make_sandbox,
-)
+from pymesoskit.testing.agent import layout
+from pymesoskit.testing.agent.commands import SandboxError
 from pymesoskit.testing.agent.host import Container, Kind
 from pymesoskit.testing.agent.identity import uuid_text
+from pymesoskit.testing.agent.provisioning import Provisioning
 from pymesoskit.testing.agent.reports import Reports
 from pymesoskit.testing.agent.state import (
     CompletedExecutor,
@@ -41,7 +33,7 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from pymesoskit.testing.agent.auth import ExecutorAuthenticator
     from pymesoskit.testing.agent.core import Core
@@ -50,8 +42,6 @@ if TYPE_CHECKING:
 
 #: What is added to a command task's kill grace for its executor's own, in seconds.
 COMMAND_EXTRA_GRACE = 2.0
-
-_NANOSECONDS = 1_000_000_000
 
 
 @define(eq=False)
@@ -101,7 +91,7 @@ class Executors:
     ) -> None:
         self._core = core
         self._idle = idle  # called when the last framework is gone
-        self._authenticator = authenticator
+        self._provisioning = Provisioning(core, sandboxes, authenticator)
         self._sandboxes = sandboxes
         self.reports = Reports(core, self.settle)
         self.deliver = core.lifeline.deliver
@@ -125,102 +115,16 @@ class Executors:
         framework.executors[executor.id] = executor
         return executor
 
-    def launch(self, framework: Framework, executor: Executor, task: mesos.TaskInfo) -> None:
-        """Launches the executor's container; ``task`` is its first one."""
+    def launch(self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> None:
+        """Launches the executor's container; ``tasks`` are its first ones."""
         core = self._core
-        user = self._user(framework, executor, task)
         try:
-            self._prepare(executor, task, user)
+            spec, command = self._provisioning.provide(framework, executor, tasks)
         except SandboxError as error:
             core.host.machine.actor.post(core.lifeline.deliver, self.launch_failed, framework, executor, str(error))
             return
-        variables = {} if core.host.simulates else self._environment(framework, executor)
-        spec = Spec(
-            framework=framework.info,
-            info=executor.info,
-            container_id=executor.container_id,
-            directory=executor.directory or None,
-            environment=variables,
-            checkpoint=framework.info.checkpoint,
-            recovery_timeout=core.flags.recovery_timeout,
-            shutdown_grace=self._grace(executor),
-            user=user,
-            ip=core.endpoint.ip,
-        )
-        command = None
-        if executor.kind is Kind.CUSTOM:
-            command = command_of(
-                executor.info.command,
-                variables,
-                executor.directory or None,
-                user=user,
-                container=executor.info.container,
-            )
         callbacks = ContainerWatch(self, framework, executor)
         executor.container = core.host.launch(executor.kind, spec, command, callbacks)
-
-    def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
-        return environment.of_executor(
-            self._settings(),
-            self._core.host.environment,
-            executor.info,
-            agent_id=self._core.agent_id,
-            checkpoint=framework.info.checkpoint,
-            directory=executor.directory,
-            shutdown_grace_period=print_duration(self._grace(executor)),
-            token=self._authenticator.token(framework.id, executor.id, executor.container_id),
-        )
-
-    def _settings(self) -> environment.AgentSettings:
-        flags = self._core.flags
-        variables = flags.executor_environment_variables
-        return environment.AgentSettings(
-            endpoint=self._core.endpoint,
-            shutdown_grace_period=print_duration(flags.executor_shutdown_grace_period),
-            recovery_timeout=print_duration(flags.recovery_timeout),
-            subscription_backoff_max=print_duration(flags.executor_reregistration_timeout),
-            http_command_executor=flags.http_command_executor,
-            environment=None if variables is None else dict(variables),
-            domain_socket=None if self._core.executor_socket is None else str(self._core.executor_socket),
-        )
-
-    def _user(self, framework: Framework, executor: Executor, task: mesos.TaskInfo) -> str | None:
-        if not self._core.flags.switch_user or self._core.host.simulates:
-            return None
-        own = task.command.user if executor.is_command else executor.info.command.user
-        return own or framework.info.user or None
-
-    def _grace(self, executor: Executor) -> float:
-        if executor.info.HasField("shutdown_grace_period"):
-            return executor.info.shutdown_grace_period.nanoseconds / _NANOSECONDS
-        return self._core.flags.executor_shutdown_grace_period
-
-    def _prepare(self, executor: Executor, task: mesos.TaskInfo, user: str | None) -> None:
-        if executor.checkpoint:
-            store = self._core.host.store
-            store.write(executor.run.executor_info, executor.info.SerializeToString())
-            store.write(executor.run.latest, executor.container_id.encode())
-        if self._core.host.simulates or not executor.directory:
-            return
-        check_supported(executor.info.container, self._core.flags.containerizers)
-        sandbox = Path(executor.directory)
-        make_sandbox(sandbox, user)
-        latest = sandbox.parent / "latest"
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(sandbox.name)
-        link_container_volumes(sandbox, executor.info.container, None)
-        self._link_volumes(executor, executor.info.resources, user)
-        self._link_volumes(executor, task.resources, user)
-        self._sandboxes.opened(executor.run, sandbox)
-
-    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
-        assert self._core.host.work_dir is not None
-        for resource in resources:
-            if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
-                role = resource.reservations[-1].role if resource.reservations else resource.role
-                volume = self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
-                make_volume(volume, user)
-                link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
 
     def launched(self, executor: Executor) -> None:
         """The executor's container runs."""
@@ -329,7 +233,12 @@ class Executors:
         """Sends a running executor what is queued for it: single tasks first, then groups."""
         if executor.state is not ExecutorState.RUNNING or executor.connection is None or not executor.queued:
             return
-        self._prepare_queued(executor)
+        if executor.ever_sent_task:  # the volumes of its first tasks are there since its launch
+            try:
+                self._provisioning.add_volumes(executor, [task.info for task in executor.queued.values()])
+            except SandboxError as error:
+                self._update_failed(executor, str(error))
+                return
         singles = [task for task in executor.queued.values() if not task.group]
         groups = dict.fromkeys(task.group for task in executor.queued.values() if task.group)
         for task in singles:
@@ -345,10 +254,15 @@ class Executors:
                 event.launch_group.task_group.tasks.add().CopyFrom(task.info)
             executor.connection.send(event)
 
-    def _prepare_queued(self, executor: Executor) -> None:
-        if executor.ever_sent_task and executor.directory and not self._core.host.simulates:
-            for task in executor.queued.values():
-                self._link_volumes(executor, task.info.resources, None)
+    def _update_failed(self, executor: Executor, why: str) -> None:
+        """Its container cannot take what new tasks bring: it ends, and all of its tasks."""
+        framework = self._core.frameworks[executor.run.framework_id]
+        ending = Ending(
+            self._core.lost_state(framework, mesos.TASK_GONE),
+            mesos.TaskStatus.REASON_CONTAINER_UPDATE_FAILED,
+            f"Failed to update resources for container: {why}",
+        )
+        self.kill(executor, ending)
 
     def _to_launched(self, executor: Executor, task: Task) -> None:
         del executor.queued[task.id]
@@ -368,7 +282,7 @@ class Executors:
             self._destroy(framework, executor)
         else:
             executor.timer = self._core.lifeline.call_later(
-                self._grace(executor), self._core.host.destroy, executor.container_id
+                self._provisioning.grace(executor), self._core.host.destroy, executor.container_id
             )
 
     def kill(self, executor: Executor, ending: Ending) -> None:
@@ -491,9 +405,3 @@ class Executors:
                 self.shutdown(framework, executor)
         if framework.idle:
             self.remove_framework(framework)
-
-
-def make_volume(directory: Path, user: str | None) -> None:
-    """Makes a persistent volume's directory when it is first used; later it stays as it is. Raises ``SandboxError``."""
-    if not directory.exists():
-        make_sandbox(directory, user)

@@ -140,7 +140,7 @@ class Launching:
                 core.host.store.write(executor.run.task(record.id, "task.info"), task.SerializeToString())
         core.note(f"launches {', '.join(task.task_id.value for task in tasks)} of {framework.id}")
         if executor.container is None and executor.state is ExecutorState.REGISTERING:
-            self._executors.launch(framework, executor, tasks[0])
+            self._executors.launch(framework, executor, tasks)
         else:
             self._executors.deliver_queued(executor)
 

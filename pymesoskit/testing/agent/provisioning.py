@@ -1,0 +1,148 @@
+"""What an executor is given before it runs: its sandbox with its volumes, its environment, its user, its checkpoints.
+
+Source: docs/reference/agent-executor.md 5.3, 7 and 12.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.agent import environment, layout
+from pymesoskit.testing.agent.builtin_executor import Spec
+from pymesoskit.testing.agent.commands import (
+    check_supported,
+    command_of,
+    link_container_volumes,
+    link_volume,
+    make_sandbox,
+)
+from pymesoskit.testing.agent.host import Kind
+from pymesoskit.testing.flag_syntax import print_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pymesoskit.testing.agent.auth import ExecutorAuthenticator
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.agent.launcher import Command
+    from pymesoskit.testing.agent.sandboxes import Sandboxes
+    from pymesoskit.testing.agent.state import Executor, Framework
+    from pymesoskit.wire.v1 import mesos
+
+_NANOSECONDS = 1_000_000_000
+
+
+class Provisioning:
+    """See the module's text."""
+
+    def __init__(self, core: Core, sandboxes: Sandboxes, authenticator: ExecutorAuthenticator) -> None:
+        self._core = core
+        self._sandboxes = sandboxes
+        self._authenticator = authenticator
+
+    def provide(
+        self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]
+    ) -> tuple[Spec, Command | None]:
+        """All that a host needs to launch the executor; a command only for a custom one. ``tasks`` are its first ones.
+
+        Raises ``SandboxError``.
+        """
+        core = self._core
+        user = self._user(framework, executor, tasks)
+        self._prepare(executor, tasks, user)
+        variables = {} if core.host.simulates else self._environment(framework, executor)
+        directory = executor.directory or None
+        spec = Spec(
+            framework=framework.info,
+            info=executor.info,
+            container_id=executor.container_id,
+            directory=directory,
+            environment=variables,
+            checkpoint=framework.info.checkpoint,
+            recovery_timeout=core.flags.recovery_timeout,
+            shutdown_grace=self.grace(executor),
+            user=user,
+            ip=core.endpoint.ip,
+        )
+        if executor.kind is not Kind.CUSTOM:
+            return spec, None
+        info = executor.info
+        return spec, command_of(info.command, variables, directory, user=user, container=info.container)
+
+    def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
+        """Shows the volumes of further tasks in the executor's sandbox. Raises ``SandboxError``."""
+        if executor.directory and not self._core.host.simulates:
+            for task in tasks:
+                self._link_volumes(executor, task.resources, None)
+
+    def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
+        return environment.of_executor(
+            self._settings(),
+            self._core.host.environment,
+            executor.info,
+            agent_id=self._core.agent_id,
+            checkpoint=framework.info.checkpoint,
+            directory=executor.directory,
+            shutdown_grace_period=print_duration(self.grace(executor)),
+            token=self._authenticator.token(framework.id, executor.id, executor.container_id),
+        )
+
+    def _settings(self) -> environment.AgentSettings:
+        flags = self._core.flags
+        variables = flags.executor_environment_variables
+        return environment.AgentSettings(
+            endpoint=self._core.endpoint,
+            shutdown_grace_period=print_duration(flags.executor_shutdown_grace_period),
+            recovery_timeout=print_duration(flags.recovery_timeout),
+            subscription_backoff_max=print_duration(flags.executor_reregistration_timeout),
+            http_command_executor=flags.http_command_executor,
+            environment=None if variables is None else dict(variables),
+            domain_socket=None if self._core.executor_socket is None else str(self._core.executor_socket),
+        )
+
+    def _user(self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> str | None:
+        if not self._core.flags.switch_user or self._core.host.simulates:
+            return None
+        own = tasks[0].command.user if executor.is_command else executor.info.command.user
+        return own or framework.info.user or None
+
+    def grace(self, executor: Executor) -> float:
+        """How long the executor has between SHUTDOWN and its end, in seconds."""
+        if executor.info.HasField("shutdown_grace_period"):
+            return executor.info.shutdown_grace_period.nanoseconds / _NANOSECONDS
+        return self._core.flags.executor_shutdown_grace_period
+
+    def _prepare(self, executor: Executor, tasks: Sequence[mesos.TaskInfo], user: str | None) -> None:
+        if executor.checkpoint:
+            store = self._core.host.store
+            store.write(executor.run.executor_info, executor.info.SerializeToString())
+            store.write(executor.run.latest, executor.container_id.encode())
+        if self._core.host.simulates or not executor.directory:
+            return
+        check_supported(executor.info.container, self._core.flags.containerizers)
+        sandbox = Path(executor.directory)
+        make_sandbox(sandbox, user)
+        latest = sandbox.parent / "latest"
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(sandbox.name)
+        link_container_volumes(sandbox, executor.info.container, None)
+        self._link_volumes(executor, executor.info.resources, user)
+        for task in tasks:
+            self._link_volumes(executor, task.resources, user)
+        self._sandboxes.opened(executor.run, sandbox)
+
+    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
+        assert self._core.host.work_dir is not None
+        for resource in resources:
+            if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
+                role = resource.reservations[-1].role if resource.reservations else resource.role
+                volume = self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
+                make_volume(volume, user)
+                link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
+
+
+def make_volume(directory: Path, user: str | None) -> None:
+    """Makes a persistent volume's directory when it is first used; later it stays as it is. Raises ``SandboxError``."""
+    if not directory.exists():
+        make_sandbox(directory, user)
