@@ -104,6 +104,17 @@ def test_the_grace_period_is_that_of_the_tasks_own_kill_policy() -> None:
     assert "TASK_KILLED" in world.master.states()
 
 
+def test_an_http_command_executor_is_told_the_kill_policy_of_the_call() -> None:
+    world = World({"*": Outcome.runs().ignoring_sigterm()}, http_command_executor="true").start()
+    world.run(task())
+    world.until_state("t1", "TASK_RUNNING")
+    policy = mesos.KillPolicy()
+    policy.grace_period.nanoseconds = 10**9
+    world.kill("t1", policy)
+    world.advance(1.1)
+    assert "TASK_KILLED" in world.master.states()
+
+
 def test_killing_is_told_only_to_frameworks_that_want_to_know() -> None:
     world = World({"*": Outcome.runs()}).start()
     world.run(task(), info=framework(mesos.FrameworkInfo.Capability.TASK_KILLING_STATE))

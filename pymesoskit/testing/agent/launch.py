@@ -233,7 +233,7 @@ class Launching:
         elif task_id in executor.launched and executor.connection is not None:
             event = executor_v1.Event(type=executor_v1.Event.KILL)
             event.kill.task_id.value = task_id
-            if kill_policy is not None and not executor.is_command:
+            if kill_policy is not None and (not executor.is_command or self._core.flags.http_command_executor):
                 event.kill.kill_policy.CopyFrom(kill_policy)
             executor.connection.send(event)
 
