@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from attrs import define
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing import Cluster
 from pymesoskit.wire.v1 import mesos
 
 TASKS = 30

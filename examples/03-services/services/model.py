@@ -65,7 +65,7 @@ class App:
 
     @classmethod
     def from_json(cls, document: object) -> App:
-        """Raises AppError. An id without its first slash gets it; a field that this program does not know is an error."""
+        """Raises AppError. An id without its first slash gets it; an unknown field is an error, not to lose a typo."""
         if not isinstance(document, Mapping):
             raise AppError(f"an app is a JSON object, not {document!r}")
         known = fields_dict(cls)

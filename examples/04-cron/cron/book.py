@@ -105,7 +105,7 @@ class Book:
     # Jobs
 
     def put(self, job: Job, now: float) -> None:
-        """Adds the job, or replaces the one of its name; its runs and counts are kept. Raises JobError, ScheduleError."""
+        """Adds the job or replaces the one of its name; its runs and counts stay. Raises JobError, ScheduleError."""
         schedule = None
         if job.schedule is not None:
             schedule = Schedule.parse(job.schedule, datetime.fromtimestamp(now, UTC))

@@ -58,8 +58,8 @@ MOST_PROCESSES = 4000
 SURGE = 1000
 #: Seconds between two looks at the numbers of processes: usually, and while a task has a limit of its own.
 COUNT_INTERVAL, SHORT_COUNT_INTERVAL = 0.25, 0.05
-#: Signals that Python ignores, that this process handles, or that whoever started the cluster had ignored (a shell in the
-#: background, nohup): children get the default back.
+#: Signals that Python ignores, that this process handles, or that whoever started the cluster had ignored (a shell in
+#: the background, nohup): children get the default back.
 RESET_SIGNALS = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
