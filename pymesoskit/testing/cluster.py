@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import atexit
 import random
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
 from pymesoskit.testing.agent.pace import INSTANT, Pace
+from pymesoskit.testing.election import Election
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.history import History, HistoryEvent
-from pymesoskit.testing.members import AgentSpec, ClusterAgent, ClusterError, ClusterMaster, Member, Stage
+from pymesoskit.testing.master.registry import Registry
+from pymesoskit.testing.members import (
+    AgentSpec,
+    ClusterAgent,
+    ClusterError,
+    ClusterMaster,
+    Member,
+    OnlyMaster,
+    Quorum,
+    Stage,
+)
 from pymesoskit.testing.scratch import Scratch
 from pymesoskit.testing.views import FrameworkView, TaskView, frameworks_of, tasks_of
 from pymesoskit.wire.v1 import mesos
@@ -49,7 +61,7 @@ UNHEARD_PORTS = range(10_000, 25_000)
 PATIENCE = 15.0
 
 
-class BaseCluster:
+class BaseCluster(ABC):
     """What clusters in real and in virtual time have in common."""
 
     def __init__(
@@ -64,6 +76,7 @@ class BaseCluster:
         loop: ThreadActor | None,
         bind: str,
         work_dir: Path | None,
+        masters: int,
     ) -> None:
         self._master_flags = _flags(MasterFlags, master_flags)
         self._agent_flags = _flags(AgentFlags, agent_flags)
@@ -75,10 +88,24 @@ class BaseCluster:
         self.history = History(actor.clock.time)
         self._actor = actor
         self._stage = Stage(actor, self.history, seed=self.seed, ip=bind, loop=loop, work_dir=work_dir)
-        self.master = ClusterMaster(self._stage, self, self._master_flags, MASTER_PORT)
+        if masters < 1:
+            raise ClusterError(f"a cluster has 1 or more masters, not {masters}")
+        quorum = Quorum(Registry(), Election(actor) if masters > 1 else None)
+        self.masters: list[ClusterMaster] = [
+            ClusterMaster(
+                self._stage,
+                self,
+                "master" if masters == 1 else f"master {index}",
+                self._master_flags,
+                MASTER_PORT - index,
+                quorum,
+            )
+            for index in range(masters)
+        ]
+        detector = quorum.election if quorum.election is not None else OnlyMaster(self.masters[0])
         first = MASTER_PORT + 1 if loop is None else random.SystemRandom().choice(UNHEARD_PORTS)
         self.agents: list[ClusterAgent] = [
-            ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, self.master)
+            ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, detector)
             for index, spec in enumerate(self._specs)
         ]
         self.faults = Faults(self._stage.network, actor, self)
@@ -92,35 +119,45 @@ class BaseCluster:
     ) -> None:
         self.stop()
 
+    @abstractmethod
     def start(self) -> None:
         """Starts it; returns when all agents are registered, in the order given, and the master answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """Ends it with all that it has started; harmless if it has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """Runs ``function(*args)`` in the cluster's turn, alone; returns or raises what it does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait_for(self, condition: Callable[[], bool], what: str = "the condition", timeout: float = PATIENCE) -> None:
         """Waits until ``condition()`` holds. It is asked in the cluster's turn whenever something has happened.
 
         Raises ``ClusterError``, which tells the newest events, if it does not within ``timeout`` seconds.
         """
-        raise NotImplementedError
 
     # What is there
 
     @property
+    def master(self) -> ClusterMaster:
+        """The leading master; while none leads, the first."""
+        return next((master for master in self.masters if master.leads), self.masters[0])
+
+    @property
+    def addresses(self) -> str:
+        """``ip:port`` of all masters, separated by commas: what a client is given that is to find the leader itself."""
+        return ",".join(master.address for master in self.masters)
+
+    @property
     def address(self) -> str:
-        """``ip:port`` of the master."""
+        """``ip:port`` of the leading master."""
         return self.master.address
 
     @property
     def master_url(self) -> str:
-        """``http://ip:port`` of the master."""
+        """``http://ip:port`` of the leading master."""
         return self.master.url
 
     @property
@@ -200,7 +237,7 @@ class BaseCluster:
     # Inside
 
     def _resolve(self, address: Address) -> Handler | None:
-        members: list[Member] = [self.master, *self.agents]
+        members: list[Member] = [*self.masters, *self.agents]
         return next((member.handler for member in members if member.port == address.port), None)
 
     def _active_agents(self) -> int:
@@ -210,7 +247,8 @@ class BaseCluster:
 
     def _begin(self) -> None:
         """In the turn: starts the master, then the agents, each of which registers at once."""
-        self.master.begin()
+        for master in self.masters:
+            master.begin()
         for agent in self.agents:
             agent.begin(0.0)
 
@@ -218,8 +256,9 @@ class BaseCluster:
         """In the turn: ends the agents with all that runs on their machines, then the master."""
         for agent in self.agents:
             agent.close()
-        self.master.end()
-        self.master.release()
+        for master in reversed(self.masters):  # so that none is elected on the way
+            master.end()
+            master.release()
 
     def _ready(self) -> bool:
         for agent in self.agents:
@@ -255,6 +294,7 @@ class Cluster(BaseCluster):
         port: int = 0,
         work_dir: str | Path | None = None,
         simulated: Outcomes | None = None,
+        masters: int = 1,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
     ) -> None:
@@ -274,6 +314,7 @@ class Cluster(BaseCluster):
                 loop=self._thread if http else None,
                 bind=bind,
                 work_dir=None,
+                masters=masters,
             )
         except BaseException:
             self._thread.stop()
@@ -331,7 +372,8 @@ class Cluster(BaseCluster):
 
     def _open(self) -> None:
         """In the turn: takes the ports, then starts all."""
-        self.master.reserve(self._port)
+        for index, master in enumerate(self.masters):
+            master.reserve(self._port if index == 0 else 0)
         for agent in self.agents:
             agent.reserve(0)
         self._begin()
@@ -351,6 +393,7 @@ class SimulatedCluster(BaseCluster):
         agent_flags: AgentFlags | Mapping[str, str] | None = None,
         seed: int = 0,
         simulated: Outcomes | None = None,
+        masters: int = 1,
         clock: VirtualClock | None = None,
     ) -> None:
         self.actor = SimulatedActor(clock)
@@ -365,6 +408,7 @@ class SimulatedCluster(BaseCluster):
             loop=None,
             bind="127.0.0.1",
             work_dir=None,
+            masters=masters,
         )
 
     def start(self) -> None:

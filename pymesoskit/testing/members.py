@@ -16,7 +16,7 @@ from attrs import frozen
 
 from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
 from pymesoskit.testing.agent.agent import Agent
-from pymesoskit.testing.agent.detector import Endpoint, StandaloneDetector
+from pymesoskit.testing.agent.detector import Endpoint
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.host import Host
 from pymesoskit.testing.agent.pace import INSTANT
@@ -26,7 +26,6 @@ from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
-from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.network import Network
 from pymesoskit.testing.server import HttpServer
 
@@ -35,11 +34,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pymesoskit.testing.actor import Actor, ThreadActor
+    from pymesoskit.testing.agent.detector import Detector
     from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
     from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener
     from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.election import Election
     from pymesoskit.testing.history import History
     from pymesoskit.testing.http import Handler
+    from pymesoskit.testing.master.registry import Registry
+    from pymesoskit.testing.network import Address
 
 T = TypeVar("T")
 
@@ -179,13 +182,21 @@ class Member:
             self.server.release()
 
 
-class ClusterMaster(Member):
-    """The master. Its registry outlives it."""
+@frozen
+class Quorum:
+    """What the masters of a cluster have in common."""
 
-    def __init__(self, stage: Stage, runner: Runner, flags: MasterFlags, port: int) -> None:
-        super().__init__(stage, runner, "master", port)
+    registry: Registry
+    election: Election | None  # None: there is one master, which leads
+
+
+class ClusterMaster(Member):
+    """A master. Its registry outlives it."""
+
+    def __init__(self, stage: Stage, runner: Runner, name: str, flags: MasterFlags, port: int, quorum: Quorum) -> None:
+        super().__init__(stage, runner, name, port)
         self.flags = flags
-        self.registry = Registry()
+        self.quorum = quorum
         self.process: Master | None = None
         self._lives = 0
 
@@ -199,10 +210,21 @@ class ClusterMaster(Member):
         """The id of this life. Raises ``ClusterError`` while it is not running."""
         return self.alive().id
 
+    @property
+    def process_address(self) -> str:
+        """Its address on the cluster's network, ``master@ip:port``."""
+        return f"master@{self.address}"
+
+    @property
+    def leads(self) -> bool:
+        """Whether it runs and is the leading master."""
+        election = self.quorum.election
+        return self.running and (election is None or election.leader() == self.process_address)
+
     def alive(self) -> Master:
         """The process. Raises ``ClusterError`` while it is not running."""
         if self.process is None:
-            raise ClusterError("the master is not running")
+            raise ClusterError(f"the {self.name} is not running")
         return self.process
 
     def kill(self) -> None:
@@ -218,7 +240,7 @@ class ClusterMaster(Member):
     def begin(self) -> None:
         """Starts a life."""
         if self.process is not None:
-            raise ClusterError("the master is running")
+            raise ClusterError(f"the {self.name} is running")
         stage = self.stage
         self._lives += 1
         flags = attrs.evolve(
@@ -230,21 +252,24 @@ class ClusterMaster(Member):
             work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
         )
         master = Master(
-            f"master@{self.address}",
+            self.process_address,
             flags,
             actor=stage.actor,
             network=stage.network,
-            rng=stage.chance(f"master/{self._lives}"),
-            registry=self.registry,
+            rng=stage.chance(f"{self.name}/{self._lives}"),
+            registry=self.quorum.registry,
             allocator=_allocator,
             history=stage.history,
             hostname=str(flags.hostname),
             ip=stage.host,
             port=self.port,
+            leader=self.quorum.election,
         )
         master.start()
         self.process = master
         self.answer(master.http)
+        if self.quorum.election is not None:
+            self.quorum.election.join(self.process_address)
 
     def end(self) -> None:
         """Ends the life."""
@@ -252,13 +277,37 @@ class ClusterMaster(Member):
         if master is not None:
             master.terminate()
             self.hang_up()
+            if self.quorum.election is not None:
+                self.quorum.election.leave(self.process_address)
+
+
+class OnlyMaster:
+    """The ``Detector`` of a cluster with one master: it is always the leader, and agents do not notice its restarts."""
+
+    def __init__(self, master: ClusterMaster) -> None:
+        self._master = master
+
+    def leader(self) -> Address | None:
+        """The master's address; its port is known once it is reserved."""
+        return self._master.process_address
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 (nothing ever changes)
+        """Nothing ever changes."""
+        return lambda: None
 
 
 class ClusterAgent(Member):
     """An agent and its machine. Executors and their tasks live on the machine and outlive the agent's process."""
 
     def __init__(
-        self, stage: Stage, runner: Runner, index: int, spec: AgentSpec, flags: AgentFlags, port: int, master: Member
+        self,
+        stage: Stage,
+        runner: Runner,
+        index: int,
+        spec: AgentSpec,
+        flags: AgentFlags,
+        port: int,
+        detector: Detector,
     ) -> None:
         super().__init__(stage, runner, f"agent {index}", port)
         self.index = index
@@ -266,7 +315,7 @@ class ClusterAgent(Member):
         self.flags = flags
         self._resources = spec.total(flags)
         self._attributes = spec.labels()
-        self._master = master
+        self._detector = detector
         self._process: Agent | None = None
         self._lives = 0
         self._reason: str | None = None  # why the last life ended
@@ -369,7 +418,7 @@ class ClusterAgent(Member):
             port=self.port,
             hostname=self.flags.hostname or stage.host,
             advertise_ip=self.flags.advertise_ip or stage.host,
-            master=self._master.address,
+            master=(self._detector.leader() or "").partition("@")[2] or None,
             resources=self.spec.resources,
             attributes=self.spec.attributes or None,
             work_dir=str(host.work_dir) if host.work_dir is not None else self.flags.work_dir,
@@ -382,7 +431,7 @@ class ClusterAgent(Member):
             host=host,
             actor=stage.actor,
             network=stage.network,
-            detector=StandaloneDetector(f"master@{self._master.address}"),
+            detector=self._detector,
             rng=stage.chance(f"{self.name}/{self._lives}"),
             history=stage.history,
             on_end=self._ended,

@@ -34,6 +34,10 @@ class OneTask(Scheduler):
         self.command = command
         self.task_id = task_id
         self.launched = False
+        self.subscriptions = 0
+
+    def subscribed(self, driver, subscribed) -> None:
+        self.subscriptions += 1
 
     def offers(self, driver, offers) -> None:
         for offer in offers:
@@ -212,6 +216,48 @@ class TestCommands:
         cluster.agents[0].kill()
         with pytest.raises(ClusterError, match="agent 0 is not running"):
             getattr(cluster.agents[0], command)()
+
+
+class TestSeveralMasters:
+    def test_the_first_leads_and_the_others_point_to_it(self) -> None:
+        with Cluster(1, masters=3) as cluster:
+            leader, *others = cluster.masters
+            assert cluster.master is leader
+            for other in others:
+                with urllib.request.urlopen(other.url + "/master/state", timeout=10) as answer:
+                    assert answer.url == leader.url + "/master/state"
+
+    def test_when_the_leader_ends_another_one_leads_and_agents_find_it(self, make) -> None:
+        cluster = make(2, masters=2, agent_flags=QUICK)
+        first, second = cluster.masters
+        ids = {agent.id for agent in cluster.agents}
+        first.kill()
+        cluster.wait_for(lambda: second.leads, "an election")
+        assert cluster.master is second
+        cluster.wait_for_agents(timeout=60)
+        assert {agent.id for agent in cluster.agents} == ids
+        first.start()
+        assert not first.leads
+        second.kill()
+        cluster.wait_for(lambda: first.leads, "an election")
+        cluster.wait_for_agents(timeout=60)
+
+    def test_a_framework_follows_the_leader(self) -> None:
+        with Cluster(
+            1, masters=2, agent_flags=QUICK, master_flags=FAST, simulated={"*": Outcome(run_time=600)}
+        ) as cluster:
+            info = framework(failover_timeout=600)
+            scheduler = OneTask()
+            with SchedulerDriver(scheduler, info, cluster.addresses):
+                cluster.wait_for_task("t", "TASK_RUNNING")
+                cluster.masters[0].kill()
+                cluster.wait_for(lambda: scheduler.subscriptions == 2, "the framework to subscribe again", 30)
+                assert cluster.master is cluster.masters[1]
+                cluster.wait_for_task("t", "TASK_RUNNING")
+
+    def test_there_is_at_least_one(self) -> None:
+        with pytest.raises(ClusterError, match="a cluster has 1 or more masters, not 0"):
+            Cluster(masters=0)
 
 
 class TestTasks:
