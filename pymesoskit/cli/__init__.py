@@ -26,11 +26,13 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (that of the process if None is given); returns the exit code."""
+    from pymesoskit import __version__
     from pymesoskit.cli import cluster_command, run_command
 
     parser = Parser(
         prog="pymesoskit", description="Mesos frameworks, and a Mesos cluster in one process for testing them."
     )
+    parser.add_argument("--version", action="version", version=f"pymesoskit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     cluster_command.add_to(commands)
     run_command.add_to(commands)

@@ -120,8 +120,7 @@ class ThreadActor:
     """
 
     def __init__(self, clock: VirtualClock | None = None, name: str = "mesos-cluster") -> None:
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(self._loop_failure)
+        self.loop: asyncio.AbstractEventLoop  # from ``start`` on
         self.report: Report = _print_failure
         self._clock: Clock = clock if clock is not None else RealClock(self._call_later)
         self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -142,7 +141,10 @@ class ThreadActor:
         return not self._ended and self._thread.is_alive()
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Starts the thread. What was posted before runs first."""
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._loop_failure)
+        self.loop.call_soon(self._drain)
         self._thread.start()
 
     def stop(self) -> None:
@@ -150,18 +152,20 @@ class ThreadActor:
         if self._ended:
             return
         self._ended = True
-        if self._thread.is_alive():
+        if self._thread.ident is not None:  # it was started
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
-        self.loop.close()
+            self.loop.close()
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
+        if self._ended:
+            return
         self._queue.append((callback, args))
         if threading.get_ident() == self._ident:
             if not self._draining:
                 self._draining = True
                 self.loop.call_soon(self._drain)
-        elif not self._ended:
+        elif self._thread.ident is not None:
             with contextlib.suppress(RuntimeError):  # it ended just now
                 self.loop.call_soon_threadsafe(self._drain)
 

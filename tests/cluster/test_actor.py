@@ -13,6 +13,7 @@ from pymesoskit.testing.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+from pathlib import Path
 
 
 @pytest.fixture
@@ -86,8 +87,22 @@ def test_an_ended_actor_says_so_and_ignores_posts(actor: ThreadActor) -> None:
         actor.wait_for(lambda: True, 1)
 
 
-def test_an_actor_that_never_started_can_be_stopped() -> None:
-    ThreadActor().stop()
+def test_an_actor_that_never_started_holds_nothing_and_can_be_stopped() -> None:
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    actor = ThreadActor()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    actor.stop()
+
+
+def test_what_was_posted_before_it_started_runs_first() -> None:
+    actor, seen = ThreadActor(), []
+    actor.post(seen.append, 1)
+    actor.start()
+    try:
+        actor.call(seen.append, 2)
+        assert seen == [1, 2]
+    finally:
+        actor.stop()
 
 
 def test_with_a_virtual_clock_time_stands_still_until_advanced() -> None:
