@@ -101,12 +101,16 @@ def run(options: argparse.Namespace) -> int:
 def _signals() -> Iterator[int]:
     """Gives a descriptor that can be read from once SIGTERM or SIGINT has come."""
     reading, writing = os.pipe()
+    os.set_blocking(writing, False)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    # The interpreter itself writes to the pipe: a handler in Python might have to wait for the read that it is to end.
+    outer = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in before:
-        signal.signal(number, lambda *_: os.write(writing, b"."))
+        signal.signal(number, lambda *_: None)
     try:
         yield reading
     finally:
+        signal.set_wakeup_fd(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(reading)

@@ -11,8 +11,8 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pymesoskit.testing.master.master import Master
     from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.master.master import Master
     from pymesoskit.testing.master.state import Framework
 
 

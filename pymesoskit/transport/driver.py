@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
+from pymesoskit.transport.inbox import SIGNAL_INTERVAL
 from pymesoskit.transport.session import SUBSCRIBED, Ended, EventMessage
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class HandlerDriver(ABC, Generic[E]):
             raise DriverStateError("not started")
         elif self._thread is threading.current_thread():
             raise DriverStateError("a handler cannot wait for the end of its own driver")
+        elif timeout is None:
+            while self._thread.is_alive():
+                self._thread.join(SIGNAL_INTERVAL)
         else:
             self._thread.join(timeout)
             if self._thread.is_alive():

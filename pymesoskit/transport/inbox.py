@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Seconds that a wait without end takes at a time. A signal that comes between Python's last look and the system call
+#: that waits does not wake it; the main thread must look again to run its handler.
+SIGNAL_INTERVAL = 0.5
+
 
 class Inbox(Generic[T]):
     """A queue that hands over all it has at once: one hand-over per batch, not per event."""
@@ -38,8 +42,11 @@ class Inbox(Generic[T]):
     def take(self, timeout: float | None = None) -> list[T]:
         """All items; waits until there is one. Empty after ``timeout`` seconds without."""
         with self._changed:
-            if not self._items:
+            if timeout is not None:
                 self._changed.wait_for(self._has_items, timeout)
+            else:
+                while not self._changed.wait_for(self._has_items, SIGNAL_INTERVAL):
+                    continue
             taken, self._items = self._items, []
             full, self._full = self._full, False
         if full:

@@ -54,7 +54,9 @@ def test_of_many_tasks_each_is_accounted_for_and_none_is_left() -> None:
             assert (statuses[-1].message, len({s.uuid for s in statuses})) == (message, 3)
         tasks = Counter(task.state for task in world.cluster.tasks())
         assert tasks == {"TASK_FINISHED": EACH, "TASK_FAILED": EACH, "TASK_KILLED": 2 * EACH}
-        assert {task.agent_id for task in world.cluster.tasks()} == {agent.id for agent in world.cluster.agents}
+        used = {task.agent_id for task in world.cluster.tasks()}
+        assert len(used) > 1
+        assert used <= {agent.id for agent in world.cluster.agents}
         for agent in world.cluster.agents:
             until(lambda agent=agent: not agent.machine().containers(), "the executors to end")
         work_dir = world.agent.stage.work_dir

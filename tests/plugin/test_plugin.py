@@ -64,7 +64,9 @@ def test_a_failing_test_shows_the_newest_events_and_the_seed(pytester: pytest.Py
         """,
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*Mesos cluster, newest events*", "seed 4711", "*master: agent *-S0 at * is registered*"])
+    result.stdout.fnmatch_lines(
+        ["*Mesos cluster, newest events*", "seed 4711", "*master: agent *-S0 at * is registered*"]
+    )
 
 
 def test_a_passing_test_shows_nothing(pytester: pytest.Pytester) -> None:
