@@ -1,6 +1,6 @@
 """The flags of mesos-master and mesos-agent 1.11: names, values, defaults.
 
-All flags that real ones take are accepted and shown in ``/flags``; docs/cluster.md lists those with an effect here.
+All flags that real ones take are accepted and shown in ``/flags``; docs/fidelity.md tells what each does here.
 Values are typed: durations in seconds, sizes in bytes. Their text syntax lives in ``flag_syntax.py``.
 Source: docs/reference/agent-executor.md 1 and 14, allocator.md 10, and what real ones answer to GET_FLAGS.
 """

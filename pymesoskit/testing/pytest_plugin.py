@@ -36,6 +36,7 @@ class Settings:
     agents: Union[int, Sequence[str]] = 1  # how many, or the resources of each as RESOURCES[@ATTRIBUTES]
     resources: str = RESOURCES  # of each agent, if ``agents`` is a number
     transport: Literal["http", "in-process", "virtual"] = field(default="http", validator=validators.in_(TRANSPORTS))
+    masters: int = 1  # the first leads
     seed: int | None = None
     master_flags: Mapping[str, str] = field(factory=dict)
     agent_flags: Mapping[str, str] = field(factory=dict)
@@ -60,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
     config.addinivalue_line(
         "markers",
-        "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', seed=None, master_flags={}, "
+        "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, seed=None, master_flags={}, "
         "agent_flags={}, simulated=False): the cluster that the fixture 'mesos' gives",
     )
 
@@ -118,6 +119,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
             master_flags=master_flags,
             agent_flags=agent_flags,
             seed=0 if chosen is None else chosen,
+            masters=settings.masters,
             simulated=outcomes,
         )
     return Cluster(
@@ -125,6 +127,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
         master_flags=master_flags,
         agent_flags=agent_flags,
         seed=chosen,
+        masters=settings.masters,
         http=settings.transport == "http",
         simulated=outcomes,
     )

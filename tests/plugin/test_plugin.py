@@ -42,6 +42,11 @@ def test_virtual_time_moves_only_when_told_to(mesos: BaseCluster) -> None:
     assert mesos.agents[0].registered
 
 
+@pytest.mark.mesos(masters=2, transport="virtual")
+def test_there_can_be_several_masters(mesos: BaseCluster) -> None:
+    assert [master.leads for master in mesos.masters] == [True, False]
+
+
 class TestClosestMarkerWins:
     pytestmark = pytest.mark.mesos(agents=2, transport="virtual")
 

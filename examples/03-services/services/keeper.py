@@ -75,7 +75,7 @@ class Keeper(Scheduler):
             return [instance for instance in self._instances.values() if instance.app_id == app_id]
 
     def put(self, app: App) -> None:
-        """Adds an app or replaces the one of that id: then its instances are replaced, unless only their number changed."""
+        """Adds an app or replaces the one of that id: then its instances too, unless only their number changed."""
         with self._lock:
             old = self._apps.get(app.id)
             self._store.put_app(app)
