@@ -15,7 +15,6 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from pymesoskit.wire import json_text
 from pymesoskit.wire.errors import ConversionError, JsonSyntaxError, MissingFields
-from pymesoskit.wire.json_numbers import format_double
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,12 +257,28 @@ class _Converter:
         if field.cpp_type in _DOUBLES:
             return float(value)
         bits, signed = _INTEGERS[field.cpp_type]
-        first, last = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        whole = int(value)
-        if first <= whole <= last:
-            return whole
-        if is_double:
-            # What C++ makes of a double outside the range of the integer is undefined, and a surprise anywhere.
-            raise self.refuse(f"The number {format_double(float(value))} is out of range for field '{field.name}'")
-        wrapped = whole & (1 << bits) - 1
-        return wrapped if wrapped <= last else wrapped - (1 << bits)
+        return _truncated(float(value), bits, signed) if is_double else _wrapped(value, bits, signed)
+
+
+def _wrapped(whole: int, bits: int, signed: bool) -> int:
+    """The number that the lowest bits of an integer are."""
+    wrapped = whole & (1 << bits) - 1
+    return wrapped - (1 << bits) if signed and wrapped >> bits - 1 else wrapped
+
+
+def _truncated(value: float, bits: int, signed: bool) -> int:
+    """A double as an integer, towards zero; outside the integer's range what x86-64 makes of it, as a real master does.
+
+    The processor converts to signed integers of 32 and 64 bits only, and answers with the least one where the double is
+    not in range; the unsigned ones are made of these (docs/reference/json-and-resources.md, "Mesos JSON").
+    """
+    if signed:
+        return _in_register(value, bits)
+    if bits == 64 and value >= 2.0**63:
+        return _in_register(value - 2.0**63, 64) + 2**63
+    return _wrapped(_in_register(value, 64), bits, signed=False)
+
+
+def _in_register(value: float, bits: int) -> int:
+    least = -(2 ** (bits - 1))
+    return whole if least <= (whole := int(value)) < -least else least

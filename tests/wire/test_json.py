@@ -194,11 +194,28 @@ def test_bytes_that_are_no_message_are_a_conversion_error() -> None:
         PROTOBUF.decode(b"\xff\xff\xff", scheduler.Call)
 
 
-def test_a_number_outside_an_integers_range_is_an_error_that_names_it() -> None:
-    text = '{"name":"x","type":"RANGES","ranges":{"range":[{"begin":1e30,"end":1}]}}'
-    with pytest.raises(ConversionError, match=r"The number 1e30 is out of range for field 'begin'") as error:
-        from_json(text, mesos.Resource)
-    assert error.value.path == "ranges.range[0].begin"
+#: JSON number -> what an int32, a uint32, an int64 and a uint64 hold.
+OUT_OF_RANGE = {
+    "2147483648": (-(2**31), 2**31, 2**31, 2**31),
+    "3e9": (-(2**31), 3_000_000_000, 3_000_000_000, 3_000_000_000),
+    "-1": (-1, 2**32 - 1, -1, 2**64 - 1),
+    "-1.9": (-1, 2**32 - 1, -1, 2**64 - 1),
+    "9223372036854775808": (-(2**31), 0, -(2**63), 2**63),
+    "18446744073709551615": (-(2**31), 0, -(2**63), 0),
+    "1e30": (-(2**31), 0, -(2**63), 0),
+    "-1e30": (-(2**31), 0, -(2**63), 2**63),
+}
+
+
+@pytest.mark.parametrize("number", OUT_OF_RANGE)
+def test_a_number_outside_an_integers_range_is_what_x86_makes_of_it(number: str) -> None:
+    found = (
+        from_json(f'{{"exit_code":{number}}}', mesos.CheckStatusInfo.Command).exit_code,
+        from_json(f'{{"number":{number}}}', mesos.Port).number,
+        from_json(f'{{"nanoseconds":{number}}}', mesos.TimeInfo).nanoseconds,
+        from_json(f'{{"begin":{number},"end":0}}', mesos.Value.Range).begin,
+    )
+    assert found == OUT_OF_RANGE[number]
 
 
 def test_text_that_is_no_utf8_is_refused() -> None:
