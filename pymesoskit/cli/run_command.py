@@ -6,7 +6,6 @@ so it works with a real cluster too), and the task's exit code becomes this prog
 
 from __future__ import annotations
 
-import getpass
 import re
 import signal
 import sys
@@ -84,18 +83,9 @@ class _Run:
         environment: Mapping[str, str],
         address: Address,
     ) -> None:
-        from pymesoskit.scheduler import SchedulerClient, new_task_id
-        from pymesoskit.wire.v1 import mesos
+        from pymesoskit.scheduler import SchedulerClient, framework_info, new_task_id
 
-        framework = mesos.FrameworkInfo(
-            user=options.user or getpass.getuser(),
-            name="pymesoskit run",
-            roles=[options.role],
-            capabilities=[
-                mesos.FrameworkInfo.Capability(type=mesos.FrameworkInfo.Capability.MULTI_ROLE),
-                mesos.FrameworkInfo.Capability(type=mesos.FrameworkInfo.Capability.PARTITION_AWARE),
-            ],
-        )
+        framework = framework_info("pymesoskit run", [options.role], user=options.user)
         self._command = " ".join(options.shell_command)
         self._resources = resources
         self._environment = environment

@@ -14,10 +14,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from pymesoskit.executor.client import ExecutorClient
-from pymesoskit.transport.client import QUEUE_LIMIT, Notice
+from pymesoskit.transport.client import QUEUE_LIMIT
 from pymesoskit.transport.driver import HandlerDriver
-from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
-from pymesoskit.transport.subscriber import CallFailed, Timeouts
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor as v1
 from pymesoskit.wire.v1 import mesos
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from pymesoskit.executor.handlers import Executor
     from pymesoskit.transport.base import Transport
     from pymesoskit.transport.pending import PendingCall
+    from pymesoskit.transport.session import Watchdog
+    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["ExecutorDriver", "kill_own_process_group"]
 
@@ -81,7 +81,7 @@ class ExecutorDriver(HandlerDriver[Event]):
         if on_grace_expired is None and own_process:
             on_grace_expired = kill_own_process_group
         self._on_grace_expired = on_grace_expired
-        super().__init__(self._client, Event, f"pymesoskit-{self.environment.executor_id}")
+        super().__init__(self._client, executor, Event, f"pymesoskit-{self.environment.executor_id}")
 
     @property
     def environment(self) -> ExecutorEnvironment:
@@ -109,20 +109,6 @@ class ExecutorDriver(HandlerDriver[Event]):
         return self._client.call(call)
 
     # Handlers.
-
-    def _notice(self, notice: Notice) -> None:
-        user = self.executor
-        match notice:
-            case Connected(address=address):
-                user.connected(self, address)
-            case Disconnected(reason=reason, was_subscribed=True):
-                user.disconnected(self, reason)
-            case Disconnected(reason=reason):
-                _log.warning("could not subscribe: %s", reason)
-            case CallFailed(call=call, error=error):
-                user.call_failed(self, call, error)
-            case Ended():
-                user.stopped(self, self.failure)
 
     def _table(self) -> dict[int, Callable[[Event], None]]:
         return {

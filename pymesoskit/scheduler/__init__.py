@@ -8,6 +8,7 @@ from pymesoskit.scheduler import calls, operations
 from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.driver import Acknowledgement, SchedulerDriver
 from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, SubscriptionRejected
+from pymesoskit.scheduler.frameworks import framework_info
 from pymesoskit.scheduler.handlers import Scheduler
 from pymesoskit.scheduler.offers import OfferPool
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
@@ -44,6 +45,7 @@ __all__ = [
     "custom_executor",
     "default_executor",
     "executor_task",
+    "framework_info",
     "is_terminal",
     "new_task_id",
     "operations",

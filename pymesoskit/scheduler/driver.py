@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Self
 from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.transport.client import QUEUE_LIMIT, Notice
+from pymesoskit.transport.client import QUEUE_LIMIT
 from pymesoskit.transport.driver import HandlerDriver
-from pymesoskit.transport.session import Connected, Disconnected, Ended, Watchdog
-from pymesoskit.transport.subscriber import CallFailed, Timeouts
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
     from pymesoskit.transport.credentials import Credentials
     from pymesoskit.transport.detector import Detector
     from pymesoskit.transport.pending import PendingCall
+    from pymesoskit.transport.session import Watchdog
+    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["Acknowledgement", "SchedulerDriver"]
 
@@ -91,7 +91,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
             queue_limit=queue_limit,
         )
         self._automatic = acknowledgement is Acknowledgement.AUTOMATIC
-        super().__init__(self._client, Event, f"pymesoskit-{framework.name or 'scheduler'}")
+        super().__init__(self._client, scheduler, Event, f"pymesoskit-{framework.name or 'scheduler'}")
 
     # Its life.
 
@@ -134,20 +134,6 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         return self._client.call(call)
 
     # Handlers.
-
-    def _notice(self, notice: Notice) -> None:
-        user = self.scheduler
-        match notice:
-            case Connected(address=address):
-                user.connected(self, address)
-            case Disconnected(reason=reason, was_subscribed=True):
-                user.disconnected(self, reason)
-            case Disconnected(reason=reason):
-                _log.warning("could not subscribe: %s", reason)
-            case CallFailed(call=call, error=error):
-                user.call_failed(self, call, error)
-            case Ended():
-                user.stopped(self, self.failure)
 
     def _table(self) -> dict[int, Callable[[Event], None]]:
         """Which method handles which event."""

@@ -14,15 +14,17 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
 from pymesoskit.transport.inbox import SIGNAL_INTERVAL
-from pymesoskit.transport.session import SUBSCRIBED, Ended, EventMessage
+from pymesoskit.transport.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage
+from pymesoskit.transport.subscriber import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pymesoskit.transport.address import Address
     from pymesoskit.transport.client import Notice, SubscriptionClient
 
 E = TypeVar("E", bound=EventMessage)
@@ -30,13 +32,30 @@ E = TypeVar("E", bound=EventMessage)
 _log = logging.getLogger(__name__)
 
 
+class Handlers(Protocol):
+    """What every author implements, whatever the API: what becomes of the connection and of calls."""
+
+    def connected(self, driver: Any, address: Address) -> None:
+        """A connection is there."""
+
+    def disconnected(self, driver: Any, reason: MesosError) -> None:
+        """The subscription is over."""
+
+    def call_failed(self, driver: Any, call: str, error: MesosError) -> None:
+        """A call was refused, or nobody knows."""
+
+    def stopped(self, driver: Any, error: MesosError | None) -> None:
+        """The driver has ended."""
+
+
 class HandlerDriver(ABC, Generic[E]):
     """Runs handlers. ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does
     both.
     """
 
-    def __init__(self, client: SubscriptionClient[E], event_type: type[E], name: str) -> None:
+    def __init__(self, client: SubscriptionClient[E], user: Handlers, event_type: type[E], name: str) -> None:
         self._base = client
+        self._user = user
         self._event_type = event_type
         self._thread = threading.Thread(target=self._run, name=f"{name}-handlers", daemon=True)
         self._handling: int | None = None  # the thread that handles events
@@ -47,15 +66,9 @@ class HandlerDriver(ABC, Generic[E]):
         self._handlers = dict(self._table())
         self._handlers[SUBSCRIBED] = self._noting(self._handlers[SUBSCRIBED])
 
-    # What the APIs differ in.
-
     @abstractmethod
     def _table(self) -> Mapping[int, Callable[[E], None]]:
         """Which method handles which event."""
-
-    @abstractmethod
-    def _notice(self, notice: Notice) -> None:
-        """Calls the handler for what is no event; the last is ``Ended``."""
 
     # Its life.
 
@@ -186,6 +199,20 @@ class HandlerDriver(ABC, Generic[E]):
                 self._failed(handler, error)
             if self._ending is not None:
                 self._carry_out_end(self._ending)
+
+    def _notice(self, notice: Notice) -> None:
+        """Calls the handler for what is no event; the last is ``Ended``."""
+        match notice:
+            case Connected(address=address):
+                self._user.connected(self, address)
+            case Disconnected(reason=reason, was_subscribed=True):
+                self._user.disconnected(self, reason)
+            case Disconnected(reason=reason):
+                _log.warning("could not subscribe: %s", reason)
+            case CallFailed(call=call, error=error):
+                self._user.call_failed(self, call, error)
+            case Ended():
+                self._user.stopped(self, self._failure)
 
     def _noting(self, handler: Callable[[E], None]) -> Callable[[E], None]:
         """The handler of SUBSCRIBED, from which on calls belong to the new subscription."""

@@ -12,11 +12,15 @@ from types import FrameType
 from werkzeug.serving import make_server
 
 from pymesoskit.errors import MesosError
-from pymesoskit.scheduler import SchedulerDriver
+from pymesoskit.scheduler import SchedulerDriver, framework_info
+from pymesoskit.wire.v1 import mesos
 
 from .api import application
-from .keeper import Keeper, framework_info
+from .keeper import Keeper
 from .store import Store
+
+#: How long instances live on while the scheduler is away (seconds).
+WEEK = 7 * 24 * 3600.0
 
 
 def main() -> int:
@@ -37,7 +41,9 @@ def main() -> int:
 
     store = Store(options.database)
     keeper = Keeper(store)
-    driver = SchedulerDriver(keeper, framework_info(options.role), options.master, store=store)
+    killing = mesos.FrameworkInfo.Capability.TASK_KILLING_STATE
+    info = framework_info("services", [options.role], user="root", failover_timeout=WEEK, capabilities=[killing])
+    driver = SchedulerDriver(keeper, info, options.master, store=store)
     server = make_server("127.0.0.1", options.port, application(keeper), threaded=True)
     api = threading.Thread(target=server.serve_forever, name="services-api", daemon=True)
 

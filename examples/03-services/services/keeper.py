@@ -31,24 +31,6 @@ log = logging.getLogger("services")
 INTERVAL = 1.0
 
 
-def framework_info(role: str = "services") -> mesos.FrameworkInfo:
-    """Tasks live on for a week while the scheduler is away; partitions and kills are reported as what they are."""
-    capability = mesos.FrameworkInfo.Capability
-    return mesos.FrameworkInfo(
-        user="root",
-        name="services",
-        roles=[role],
-        failover_timeout=7 * 24 * 3600.0,
-        checkpoint=True,
-        capabilities=[
-            capability(type=capability.MULTI_ROLE),
-            capability(type=capability.PARTITION_AWARE),
-            capability(type=capability.RESERVATION_REFINEMENT),
-            capability(type=capability.TASK_KILLING_STATE),
-        ],
-    )
-
-
 class Keeper(Scheduler):
     """See the module."""
 

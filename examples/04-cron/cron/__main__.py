@@ -12,11 +12,14 @@ from types import FrameType
 from werkzeug.serving import make_server
 
 from pymesoskit.errors import MesosError
-from pymesoskit.scheduler import SchedulerDriver
+from pymesoskit.scheduler import SchedulerDriver, framework_info
 
 from .api import application
 from .book import Book
-from .framework import Cron, framework_info
+from .framework import Cron
+
+#: How long tasks live on while the scheduler is away (seconds).
+WEEK = 7 * 24 * 3600.0
 
 
 def main() -> int:
@@ -37,7 +40,8 @@ def main() -> int:
 
     book = Book(options.database)
     cron = Cron(book)
-    driver = SchedulerDriver(cron, framework_info(options.role), options.master, store=book)
+    info = framework_info("cron", [options.role], user="root", failover_timeout=WEEK)
+    driver = SchedulerDriver(cron, info, options.master, store=book)
     server = make_server("127.0.0.1", options.port, application(book, cron), threaded=True)
     api = threading.Thread(target=server.serve_forever, name="cron-api", daemon=True)
 

@@ -32,23 +32,6 @@ log = logging.getLogger("cron")
 LONGEST_NAP = 5.0
 
 
-def framework_info(role: str = "cron") -> mesos.FrameworkInfo:
-    """Tasks live on for a week while the scheduler is away; partitions and kills are reported as what they are."""
-    capability = mesos.FrameworkInfo.Capability
-    return mesos.FrameworkInfo(
-        user="root",
-        name="cron",
-        roles=[role],
-        failover_timeout=7 * 24 * 3600.0,
-        checkpoint=True,
-        capabilities=[
-            capability(type=capability.MULTI_ROLE),
-            capability(type=capability.PARTITION_AWARE),
-            capability(type=capability.RESERVATION_REFINEMENT),
-        ],
-    )
-
-
 class Cron(Scheduler):
     """See the module."""
 
