@@ -126,6 +126,8 @@ class ThreadActor:
         self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._draining = False  # whether the loop is about to run what is posted; only touched in the actor's thread
         self._ended = False
+        self._last: dict[Callable[[], object], None] | None = {}  # to be called in the last turn; None after it
+        self._last_lock = threading.Lock()
         self._waiters: list[_Waiter] = []
         self._looking = False  # whether the loop is about to look at what they wait for
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -156,6 +158,28 @@ class ThreadActor:
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
             self.loop.close()
+        else:
+            self._last_turn()
+
+    def at_end(self, callback: Callable[[], object]) -> None:
+        """Calls back in the last turn; at once, if that is over. Any thread may call."""
+        with self._last_lock:
+            if self._last is not None:
+                self._last[callback] = None
+                return
+        callback()
+
+    def not_at_end(self, callback: Callable[[], object]) -> None:
+        """Takes back what ``at_end`` was told."""
+        with self._last_lock:
+            if self._last is not None:
+                self._last.pop(callback, None)
+
+    def _last_turn(self) -> None:
+        with self._last_lock:
+            callbacks, self._last = self._last or {}, None
+        for callback in callbacks:
+            self._turn(callback, ())
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
         if self._ended:
@@ -253,6 +277,7 @@ class ThreadActor:
         try:
             self.loop.run_forever()
         finally:
+            self._last_turn()
             self._ident = None
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:

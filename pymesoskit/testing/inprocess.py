@@ -56,6 +56,7 @@ class ActorReactor:
         self._resolve = resolve
         self._on_crash: Callable[[BaseException], None] | None = None
         self._stopped = False
+        self._over = threading.Event()  # set once it has stopped
         self._connections: dict[InProcessConnection, None] = {}  # in the order in which they were made
         self._turn: int | None = None  # the actor's thread, while it is in this client's turn
 
@@ -63,11 +64,7 @@ class ActorReactor:
         return self._actor.clock.monotonic()
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
-        if self._stopped:
-            return
-        if self._cluster_has_ended():
-            self._cluster_gone()
-        else:
+        if not self._stopped:
             self._actor.post(self._run, callback, args)
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
@@ -83,42 +80,33 @@ class ActorReactor:
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         self._on_crash = on_crash
+        if isinstance(self._actor, ThreadActor):
+            self._actor.at_end(self._cluster_gone)
 
     def stop(self) -> None:
         if self._on_crash is None or self._stopped:
             return
         if not self.threaded or self._turn == threading.get_ident():
-            self._stop()
-            return
-        done = threading.Event()
-
-        def stop() -> None:
-            self._stop()
-            done.set()
-
-        if self._cluster_has_ended():
-            self._stop()
+            self._stop("this side has ended")
         else:
-            self._actor.post(stop)
-            done.wait()
+            self._actor.post(self._stop, "this side has ended")
+            self._over.wait()
 
-    def _stop(self) -> None:
-        if not self._stopped:
-            self._stopped = True
-            for connection in list(self._connections):
-                connection.close(ConnectionLost("this side has ended"))
-
-    def _cluster_has_ended(self) -> bool:
-        """Whether what is posted would be dropped."""
-        return isinstance(self._actor, ThreadActor) and not self._actor.is_alive
+    def _stop(self, why: str) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        if isinstance(self._actor, ThreadActor):
+            self._actor.not_at_end(self._cluster_gone)
+        for connection in list(self._connections):
+            connection.close(ConnectionLost(why))
+        self._over.set()
 
     def _cluster_gone(self) -> None:
-        """The cluster has ended before its client: there will be no turn any more, so the client ends here and now."""
-        self._stopped = True
-        if self._on_crash is not None:
+        """The cluster has ended before its client. This is the last turn, so the client ends in it."""
+        if self._on_crash is not None and not self._stopped:
             self._on_crash(ConnectionLost("the cluster has ended"))
-        for connection in list(self._connections):
-            connection.close(ConnectionLost("the cluster has ended"))
+        self._stop("the cluster has ended")
 
     def _run(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         if self._stopped:

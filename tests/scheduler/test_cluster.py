@@ -251,10 +251,17 @@ def test_a_custom_executor_of_this_package_lives_its_life(tmp_path: Path):
     assert ("message", b"launched one") in story
 
 
-def test_a_driver_that_outlives_its_cluster_can_still_be_ended():
+@pytest.mark.parametrize("when", ["subscribed", "connecting", "not yet started"])
+def test_a_driver_in_the_process_ends_with_its_cluster(when):
     with Cluster(1, simulated={}, http=False, master_flags=FLAGS) as cluster:
-        driver = SchedulerDriver(Scheduler(), framework(), cluster.address, transport=cluster.transport).start()
-        driver.wait_until_subscribed(20)
-    driver.disconnect()
+        driver = SchedulerDriver(Scheduler(), framework(), cluster.address, transport=cluster.transport)
+        if when != "not yet started":
+            driver.start()
+        if when == "subscribed":
+            driver.wait_until_subscribed(20)
+    if when == "not yet started":
+        driver.start()
     with pytest.raises(ConnectionLost, match="the cluster has ended"):
         driver.join(20)
+    driver.disconnect()  # harmless
+    assert driver.ended
