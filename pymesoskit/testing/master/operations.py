@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 OperationState = mesos.OperationState
 
+#: Seconds after the return of an agent in which the frameworks of its operations are waited for.
+_WAIT_FOR_FRAMEWORK = 600.0
+
 
 def make_status(
     state: OperationState,
@@ -112,17 +115,30 @@ def update_status(core: Core, update: UpdateOperationStatus) -> None:
         core.count("invalid_operation_status_updates")
         return
     operation = agent.operations.get(update.operation_uuid)
-    if operation is not None:
-        _take_in(core, operation, update)
-    if not update.framework_id or not update.status.HasField("operation_id"):
-        _acknowledge_alone(core, agent, operation, update)
-        return
     framework = core.state.frameworks.get(update.framework_id)
-    if framework is None or not framework.connected:
+    if operation is None and update.framework_id:
         core.count("invalid_operation_status_updates")
+        if framework is not None:
+            core.tell(framework, events.update_operation_status(update.status))
         return
     core.count("valid_operation_status_updates")
-    core.tell(framework, events.update_operation_status(update.status))
+    if operation is not None:
+        _take_in(core, operation, update)
+        if operation.id and framework is not None:
+            core.tell(framework, events.update_operation_status(update.status))
+            return
+        if operation.id and _may_be_asked_for(core, agent, operation):
+            return
+    _acknowledge_alone(core, agent, operation, update)
+
+
+def _may_be_asked_for(core: Core, agent: Agent, operation: Operation) -> bool:
+    """Whether the framework of an operation may still subscribe, after a failover of the master."""
+    return (
+        operation.framework_id not in core.state.completed_frameworks
+        and agent.reregistered_time is not None
+        and core.now() < agent.reregistered_time + _WAIT_FOR_FRAMEWORK
+    )
 
 
 def _take_in(core: Core, operation: Operation, update: UpdateOperationStatus) -> None:
@@ -138,7 +154,6 @@ def _take_in(core: Core, operation: Operation, update: UpdateOperationStatus) ->
 
 def _acknowledge_alone(core: Core, agent: Agent, operation: Operation | None, update: UpdateOperationStatus) -> None:
     """Nobody waits for this status: acknowledges it in place of a framework."""
-    core.count("valid_operation_status_updates")
     if update.status.HasField("uuid"):
         core.send(
             agent,
@@ -167,8 +182,11 @@ def acknowledge(core: Core, framework: Framework, call: scheduler.Call.Acknowled
         if operation is not None
         else None
     )
-    if agent is None or operation is None or status is None:
+    if agent is None or operation is None:
         core.count("invalid_operation_status_update_acknowledgements")
+        return
+    if status is None:
+        core.count("invalid_status_update_acknowledgements")  # sic
         return
     if status.state in TERMINAL_OPERATION_STATES:
         forget(core, agent, operation)
