@@ -61,6 +61,14 @@ def test_protobuf_that_is_none_or_lacks_fields_is_400(world, body):
         ("application/x-protobuf", "application/x-protobuf"),
         ("application/json;q=0, */*", "application/x-protobuf"),
         ("application/x-protobuf, application/json", "application/json"),
+        ("application / json", "application/json"),
+        ("application/json, application/json;q=0", "application/json"),
+        ("application/json;q=0, application/json, */*", "application/x-protobuf"),
+        ("application/json;q=nonsense, */*", "application/x-protobuf"),
+        ("application/json;q=-1, */*", "application/x-protobuf"),
+        ("application/json;q=0;q=0", "application/json"),
+        ("application/json;Q=0", "application/json"),
+        ("text/html, application/json;q=0.001", "application/json"),
     ],
 )
 def test_json_is_preferred_where_both_types_are_accepted(world, accept, content_type):
