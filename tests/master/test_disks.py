@@ -10,12 +10,12 @@ MOUNT = {"type": "MOUNT", "id": "v1"}
 def refusal(world, amount):
     """What is said of one operation on an offered disk."""
     framework, agent = world.framework(), world.agent()
-    offer = world.offer(framework, agent)
 
     def refuse(kind, source, provider=True, disk=None, reservations=(), **payload):
         disk = amount("disk", 100, disk={"source": source, **(disk or {})}, reservations=list(reservations))
         if provider:
             disk["provider_id"] = {"value": "p"}
+        offer = world.offer(framework, agent)
         operation = {"type": kind, "id": {"value": "o"}, kind.lower(): {"source": disk, **payload}}
         framework.accept(offer, operations=[operation])
         (event,) = framework.take()
