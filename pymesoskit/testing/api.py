@@ -179,7 +179,7 @@ class Router:
 
     ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``.
+    ``404 Not Found.``, and so is one with ``/..``.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
@@ -188,6 +188,8 @@ class Router:
 
     def find(self, path: str) -> RequestHandler | None:
         """The handler for a request's path, or None."""
+        if "/.." in path:
+            return None
         parts = tuple(unquote(part) for part in path.split("/") if part)
         if parts and parts[0] == self._process:
             parts = parts[1:]
