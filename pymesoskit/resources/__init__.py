@@ -5,7 +5,7 @@ Start at `Resources`. No I/O; nothing here knows of masters, agents or framework
 
 from .algebra import Resources
 from .attributes import Attribute, Attributes, parse_attributes
-from .encoding import Format, resource_to_message
+from .encoding import Format, resource_to_message, upgrade_message
 from .errors import ResourcesError
 from .kind import (
     Disk,
@@ -78,6 +78,7 @@ __all__ = [
     "role_error",
     "single_provider_error",
     "unique_persistence_error",
+    "upgrade_message",
     "used_resources_error",
     "validate",
     "validate_role",

@@ -107,9 +107,9 @@ def _id_error(text: str) -> str | None:
 
 
 def reservation_info_error(resources: Iterable[Resource]) -> str | None:
-    """What may be taken away at any time cannot be reserved."""
+    """What may be taken away at any time cannot be reserved by an operation."""
     for resource in resources:
-        if resource.is_reserved and resource.revocable:
+        if resource.is_dynamically_reserved and resource.revocable:
             return f"Dynamically reserved resource {resource.print_one()} cannot be created from revocable resources"
     return None
 
@@ -179,5 +179,6 @@ def single_provider_error(resources: Iterable[Resource]) -> str | None:
     providers = dict.fromkeys(resource.provider_id for resource in resources)
     if len(providers) == 1:
         return None
-    # An absent provider prints as `None`, as it does in C++.
-    return f"The resources have multiple resource providers: {', '.join(str(provider) for provider in providers)}"
+    if None in providers:
+        return "Some resources have a resource provider and some do not"
+    return f"The resources have multiple resource providers: {', '.join(map(str, providers))}"

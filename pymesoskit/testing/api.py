@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
-from pymesoskit.testing.http import Request, Responder, Response, Stream
+from pymesoskit.testing.http import Request, Responder, Response, Stream, admits
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
@@ -91,20 +91,9 @@ def parse_json(body: bytes, call_type: type[M], name: str = "Call") -> M:
 
 
 def accepts(request: Request, media_type: str, header: str = "accept") -> bool:
-    """Whether the header (``accept``, ``message-accept``) admits the type; without the header everything is admitted.
-
-    Of the entries that match, the most specific one decides (``type/subtype``, then ``type/*``, then ``*/*``); ``q=0``
-    excludes.
-    """
+    """Whether the header (``accept``, ``message-accept``) admits the type. Without the header, everything is."""
     value = request.header(header)
-    if value is None:
-        return True
-    entries: dict[str, bool] = {}
-    for entry in value.lower().split(","):
-        kind, *parameters = (part.strip() for part in entry.split(";"))
-        entries[kind] = not any(_is_zero_quality(parameter) for parameter in parameters)
-    main = media_type.partition("/")[0]
-    return next((entries[kind] for kind in (media_type, f"{main}/*", "*/*") if kind in entries), False)
+    return value is None or admits(value, media_type, f"{media_type.partition('/')[0]}/*", "*/*")
 
 
 def negotiate(request: Request, header: str = "accept") -> str:
@@ -113,16 +102,6 @@ def negotiate(request: Request, header: str = "accept") -> str:
         if accepts(request, media_type, header):
             return media_type
     raise refuse(406, f"Expecting 'Accept' to allow '{PROTOBUF}' or '{JSON}'")
-
-
-def _is_zero_quality(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    if name.strip() != "q":
-        return False
-    try:
-        return float(value) == 0
-    except ValueError:
-        return False
 
 
 # Answers
@@ -200,7 +179,7 @@ class Router:
 
     ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``.
+    ``404 Not Found.``, and so is one with ``/..``.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
@@ -209,6 +188,8 @@ class Router:
 
     def find(self, path: str) -> RequestHandler | None:
         """The handler for a request's path, or None."""
+        if "/.." in path:
+            return None
         parts = tuple(unquote(part) for part in path.split("/") if part)
         if parts and parts[0] == self._process:
             parts = parts[1:]

@@ -33,8 +33,8 @@ class Request:
         return self.target.partition("?")[0]
 
     def header(self, name: str) -> str | None:
-        """The value of the first header of that (lower-case) name."""
-        return next((value for key, value in self.headers if key == name), None)
+        """The value of the last header of that (lower-case) name."""
+        return next((value for key, value in reversed(self.headers) if key == name), None)
 
     def query(self) -> dict[str, str]:
         """The query's parameters, unquoted; of several of one name the last."""
@@ -98,6 +98,32 @@ class Responder(Protocol):
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """``callback`` is called once if the client goes away before a late answer was given."""
+
+
+def admits(header: str, *candidates: str) -> bool:
+    """Whether a header that lists what a client wants (``Accept``, ``Accept-Encoding``) admits something.
+
+    ``candidates`` are its names in lower case, the most specific one first. The first of them that is listed decides,
+    by its first entry: it is wanted unless its ``q`` is no number above 0. What is not listed is not wanted. Source:
+    docs/reference/scheduler-api.md 1.1.
+    """
+    entries = [entry.split(";") for entry in header.translate(_NO_SPACE).split(",")]
+    for candidate in candidates:
+        for name, *parameters in entries:
+            if name.lower() == candidate:
+                weights = [value for key, _, value in (each.partition("=") for each in parameters) if key == "q"]
+                return len(weights) != 1 or _is_positive(weights[0])
+    return False
+
+
+_NO_SPACE = str.maketrans("", "", " \t\n")
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
 
 
 #: What serves an address: ``handler(request, responder)``, in the actor's turn.

@@ -94,7 +94,7 @@ class UpdateOperationStatus:
 
     agent_id: str
     framework_id: str  # "" for an operator's operation
-    operation_uuid: bytes
+    operation_uuid: bytes  # b"" if it is not known: the answer to AskForOperations
     status: mesos.OperationStatus
     latest_status: mesos.OperationStatus | None = None
 
@@ -210,6 +210,14 @@ class ReconcileOperations:
 
 
 @frozen
+class AskForOperations:
+    """A framework asks for operations of resource providers that the master does not know: (id, id of the provider)."""
+
+    framework_id: str
+    operations: tuple[tuple[str, str], ...]
+
+
+@frozen
 class DrainAgent:
     config: mesos.DrainConfig
 
@@ -239,5 +247,6 @@ Message = Union[
     ApplyOperation,
     OperationStatusAcknowledgement,
     ReconcileOperations,
+    AskForOperations,
     DrainAgent,
 ]

@@ -9,6 +9,7 @@ from pymesoskit.testing.agent import Outcome, Usage
 from pymesoskit.testing.messages import (
     AgentReregistered,
     ApplyOperation,
+    AskForOperations,
     DrainAgent,
     ExitedExecutor,
     OperationStatusAcknowledgement,
@@ -23,6 +24,7 @@ from pymesoskit.testing.messages import (
     UpdateFramework,
     UpdateOperationStatus,
 )
+from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
 
 from .world import FRAMEWORK_ID, World, framework, resources, task
@@ -253,6 +255,25 @@ def test_an_operation_with_an_id_is_reported_until_it_is_acknowledged() -> None:
     world.advance(600)
     assert len(world.master.got(UpdateOperationStatus)) == 2
     assert world.agent.core.operations == {}
+
+
+def test_nobody_knows_an_operation_of_a_resource_provider() -> None:
+    world = World().start()
+    world.send(AskForOperations(FRAMEWORK_ID, (("a", "p"), ("b", "q"))))
+    answers = world.master.got(UpdateOperationStatus)
+    assert [(each.framework_id, each.operation_uuid, to_json_value(each.status)) for each in answers] == [
+        (
+            FRAMEWORK_ID,
+            b"",
+            {
+                "operation_id": {"value": operation_id},
+                "state": "OPERATION_UNKNOWN",
+                "agent_id": {"value": world.agent.agent_id},
+                "resource_provider_id": {"value": provider_id},
+            },
+        )
+        for operation_id, provider_id in (("a", "p"), ("b", "q"))
+    ]
 
 
 def test_reservations_are_part_of_what_a_restarted_agent_brings() -> None:

@@ -157,43 +157,6 @@ def test_another_executor_of_the_same_id_is_refused(world, framework, agent, tas
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        (
-            {"command": {"environment": {"variables": [{"name": "X"}]}}},
-            "Task's `CommandInfo` is invalid: Environment variable 'X' of type 'VALUE' must have a value set",
-        ),
-        (
-            {"container": {"type": "DOCKER"}},
-            "Task's `ContainerInfo` is invalid: DockerInfo 'docker' is not set for DOCKER typed ContainerInfo",
-        ),
-        ({"limits": {"disk": {"value": 1}}}, "Only cpus and mem may be included in a task's resource limits"),
-        ({"limits": {"cpus": {"value": 0.05}}}, "The cpu limit must be greater than or equal to the cpu request"),
-        (
-            {"health_check": {"type": "HTTP", "http": {"port": 80, "path": "x"}}},
-            "Task uses invalid health check: The path 'x' of HTTP health check must start with '/'",
-        ),
-        (
-            {"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}},
-            "Only tasks in a task group may have 'share_cgroups' set to 'false'",
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_task_is_told(world, framework, agent, task, changes, error):
-    offer = world.offer(framework, agent)
-    framework.launch(offer, task("t", offer, **changes))
-    said = status(framework)
-    assert (said["state"], said["reason"], said["message"]) == ("TASK_ERROR", "REASON_TASK_INVALID", error)
-    assert not agent.take(RunTask)
-
-
-def test_an_infinite_limit_is_above_any_request(world, framework, agent, task):
-    offer = world.offer(framework, agent)
-    framework.launch(offer, task("t", offer, limits={"cpus": {"value": "Infinity"}, "mem": {"value": "Infinity"}}))
-    assert framework.take() == []
-
-
 def group(framework, *tasks, **executor):
     info = {
         "type": "DEFAULT",

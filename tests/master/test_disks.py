@@ -10,12 +10,12 @@ MOUNT = {"type": "MOUNT", "id": "v1"}
 def refusal(world, amount):
     """What is said of one operation on an offered disk."""
     framework, agent = world.framework(), world.agent()
-    offer = world.offer(framework, agent)
 
-    def refuse(kind, source, provider=True, **payload):
-        disk = amount("disk", 100, disk={"source": source})
+    def refuse(kind, source, provider=True, disk=None, reservations=(), **payload):
+        disk = amount("disk", 100, disk={"source": source, **(disk or {})}, reservations=list(reservations))
         if provider:
             disk["provider_id"] = {"value": "p"}
+        offer = world.offer(framework, agent)
         operation = {"type": kind, "id": {"value": "o"}, kind.lower(): {"source": disk, **payload}}
         framework.accept(offer, operations=[operation])
         (event,) = framework.take()
@@ -60,4 +60,35 @@ def test_which_disks_can_be_destroyed(refusal, source, text):
 
 
 def test_a_disk_that_was_not_offered_cannot_be_destroyed(refusal):
-    assert refusal("DESTROY_DISK", MOUNT), "an error, and a reason"
+    """Nor made; agents have none that could be."""
+    pool = "cpus(allocated: web):4; mem(allocated: web):4096; disk(allocated: web):10000; ports(allocated: web):[31000-32000]"
+    assert refusal("DESTROY_DISK", MOUNT) == (
+        f"Invalid DESTROY_DISK Operation: {pool} does not contain disk(allocated: web)[MOUNT(,v1,)]:100"
+    )
+    assert refusal("CREATE_DISK", RAW, target_type="MOUNT").startswith("Invalid CREATE_DISK Operation: ")
+
+
+def test_a_disk_with_a_volume_is_not_destroyed(refusal):
+    volume = {"persistence": {"id": "p"}, "volume": {"container_path": "v", "mode": "RW"}}
+    reserved = {"reservations": [{"type": "DYNAMIC", "role": "web"}]}
+    assert refusal("DESTROY_DISK", MOUNT, disk=volume, **reserved) == (
+        "A disk resource containing a persistent volume disk(allocated: web)(reservations: [(DYNAMIC,web)])"
+        "[MOUNT(,v1,),p:v]:100 cannot be destroyed directly. Please destroy the persistent volume first then destroy the "
+        "disk resource"
+    )
+
+
+def test_an_old_agent_has_no_providers(world, amount):
+    framework, agent = world.framework(), world.agent(capabilities=["AGENT_OPERATION_FEEDBACK"])
+    offer = world.offer(framework, agent)
+    source = amount("disk", 1)
+    operations = [
+        {"type": "CREATE_DISK", "create_disk": {"source": source, "target_type": "MOUNT"}},
+        {"type": "CREATE_DISK", "id": {"value": "o"}, "create_disk": {"source": source, "target_type": "MOUNT"}},
+    ]
+    framework.accept(offer, operations=operations)
+    (event,) = framework.take()
+    assert event["update_operation_status"]["status"]["message"] == (
+        f"Operation requested feedback, but agent {agent.id} does not have the required RESOURCE_PROVIDER capability"
+    )
+    assert f"Not supported on agent {agent.id} at " in world.history.story()

@@ -12,14 +12,22 @@ def refusal(responder):
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/scheduler", "/master/api/v1/scheduler", "/api/v1/scheduler/", "/api/v1/scheduler/x"]
+    "path",
+    [
+        "/api/v1/scheduler",
+        "/master/api/v1/scheduler",
+        "/api/v1/scheduler/",
+        "/api/v1/scheduler/x",
+        "//api/v1/scheduler?x=1",
+    ],
 )
 def test_the_endpoint_has_several_names(world, path):
     assert refusal(world.request("GET", path))[0] == 405
 
 
-def test_an_unknown_path_is_404(world):
-    assert refusal(world.request("GET", "/nothing/here")) == (404, "404 Not Found.")
+@pytest.mark.parametrize("path", ["/nothing/here", "/api/v1/../v1/scheduler", "/api/v1/scheduler/.."])
+def test_an_unknown_path_is_404(world, path):
+    assert refusal(world.request("GET", path)) == (404, "404 Not Found.")
 
 
 def test_the_method_is_checked_before_everything_else(world):
@@ -61,6 +69,14 @@ def test_protobuf_that_is_none_or_lacks_fields_is_400(world, body):
         ("application/x-protobuf", "application/x-protobuf"),
         ("application/json;q=0, */*", "application/x-protobuf"),
         ("application/x-protobuf, application/json", "application/json"),
+        ("application / json", "application/json"),
+        ("application/json, application/json;q=0", "application/json"),
+        ("application/json;q=0, application/json, */*", "application/x-protobuf"),
+        ("application/json;q=nonsense, */*", "application/x-protobuf"),
+        ("application/json;q=-1, */*", "application/x-protobuf"),
+        ("application/json;q=0;q=0", "application/json"),
+        ("application/json;Q=0", "application/json"),
+        ("text/html, application/json;q=0.001", "application/json"),
     ],
 )
 def test_json_is_preferred_where_both_types_are_accepted(world, accept, content_type):

@@ -127,4 +127,6 @@ def test_an_operation_is_about_one_provider() -> None:
     assert single_provider_error([ours]) is None
     assert single_provider_error([theirs]) is None
     assert single_provider_error([]) == "The resources have multiple resource providers: "
-    assert single_provider_error([ours, theirs]) == "The resources have multiple resource providers: None, rp"
+    others = Resource("cpus", "SCALAR", 1, provider_id="rp2")
+    assert single_provider_error([ours, theirs]) == "Some resources have a resource provider and some do not"
+    assert single_provider_error([theirs, others]) == "The resources have multiple resource providers: rp, rp2"

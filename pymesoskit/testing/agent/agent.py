@@ -34,6 +34,7 @@ from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
     ApplyOperation,
+    AskForOperations,
     DrainAgent,
     FrameworkToExecutor,
     KillTask,
@@ -146,6 +147,7 @@ class Agent:
             ApplyOperation: self._operations.apply,
             OperationStatusAcknowledgement: self._operation_acknowledged,
             ReconcileOperations: self._operations.reconcile,
+            AskForOperations: self._operations.answer,
             DrainAgent: self._draining.drain,
             ShutdownAgent: self._asked_to_shut_down,
         }

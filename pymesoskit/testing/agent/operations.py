@@ -17,6 +17,7 @@ from pymesoskit.testing.agent.state import Phase
 from pymesoskit.testing.agent.updates import UpdateStreams
 from pymesoskit.testing.messages import (
     ApplyOperation,
+    AskForOperations,
     OperationStatusAcknowledgement,
     ReconcileOperations,
     UpdateOperationStatus,
@@ -107,6 +108,15 @@ class Operations:
                 status = mesos.OperationStatus(state=mesos.OPERATION_DROPPED)
                 status.agent_id.CopyFrom(self._core.info.id)
                 self._send(operation_uuid, "", status)
+
+    def answer(self, message: AskForOperations) -> None:
+        """Answers for operations of resource providers: there are none, so nobody knows them."""
+        for operation_id, provider_id in message.operations:
+            status = mesos.OperationStatus(state=mesos.OPERATION_UNKNOWN)
+            status.operation_id.value = operation_id
+            status.agent_id.CopyFrom(self._core.info.id)
+            status.resource_provider_id.value = provider_id
+            self._send(b"", message.framework_id, status)
 
     # Recovery
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.resources import Conversion, Resources, ResourcesError, conversions, operation_error
+from pymesoskit.resources import (
+    Conversion,
+    Resources,
+    ResourcesError,
+    conversions,
+    operation_error,
+    resources_from_messages,
+    upgrade_message,
+)
 from pymesoskit.testing.master import offers, operations, tasks
 from pymesoskit.testing.master.entities import EMPTY, Task
 from pymesoskit.testing.master.options import filters_of
@@ -121,30 +129,31 @@ def _is_sound(core: Core, framework: Framework, agent: Agent, operation: mesos.O
 
 
 def _complete(operation: mesos.Offer.Operation, framework: Framework, role: str) -> None:
-    """Fills in what frameworks may leave out."""
+    """Fills in what frameworks may leave out; resources are put into the format that can refine reservations."""
     if operation.type == Operation.LAUNCH:
         for info in operation.launch.task_infos:
-            _allocate(info.resources, role)
+            _normalize(info.resources, role)
             if info.HasField("executor"):
-                _allocate(info.executor.resources, role)
+                _normalize(info.executor.resources, role)
                 if not info.executor.HasField("framework_id"):
                     info.executor.framework_id.value = framework.id
             _infer_health_check(info)
     elif operation.type == Operation.LAUNCH_GROUP:
         executor = operation.launch_group.executor
-        _allocate(executor.resources, role)
+        _normalize(executor.resources, role)
         for info in operation.launch_group.task_group.tasks:
-            _allocate(info.resources, role)
+            _normalize(info.resources, role)
             if not info.HasField("executor"):
                 info.executor.CopyFrom(executor)
             else:
-                _allocate(info.executor.resources, role)
+                _normalize(info.executor.resources, role)
     else:
-        _allocate(validation.resources_of(operation), role)
+        _normalize(validation.resources_of(operation), role)
 
 
-def _allocate(resources: Iterable[mesos.Resource], role: str) -> None:
+def _normalize(resources: Iterable[mesos.Resource], role: str) -> None:
     for resource in resources:
+        upgrade_message(resource)
         if not resource.HasField("allocation_info"):
             resource.allocation_info.role = role
 
@@ -171,7 +180,7 @@ class _Pool:
         self.role = role
         self._offered = offered
         self._left = offered
-        self._shared = offered.shared()  # all copies of shared volumes, launched tasks notwithstanding
+        self._shared = offered.shared()  # copies of shared volumes, those of launched tasks too (until volumes change)
         self._resized = EMPTY  # what only the next offer will show
         self._used = EMPTY  # by launched tasks
         self._conversions: list[Conversion] = []
@@ -202,9 +211,9 @@ class _Pool:
         for step in steps:
             left = step.apply(left)
         self._left = left
-        for step in steps:
-            self._shared = self._shared - step.consumed.shared() + step.converted.shared()
-            self._conversions.append(operations.unallocated(step))
+        if operation.type in {Operation.CREATE, Operation.DESTROY}:
+            self._shared = left.shared()
+        self._conversions += map(operations.unallocated, steps)
 
     def resize(self, operation: mesos.Offer.Operation) -> None:
         """An operation whose results only the next offer shows. Raises ``ResourcesError`` like ``convert``."""
@@ -295,6 +304,21 @@ def _convert(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     operations.apply(core, agent, framework, operation)
 
 
+def _convert_disk(pool: _Pool, operation: mesos.Offer.Operation) -> None:
+    """Only a resource provider can do that, and agents have none: whatever is named, the pool has no such disk."""
+    core, framework, agent = pool.core, pool.framework, pool.agent
+    name = Operation.Type.Name(operation.type)
+    error = validation.operation_error(operation, agent, framework, framework.principal)
+    if "RESOURCE_PROVIDER" not in agent.capabilities:
+        text = f"Not supported on agent {agent.description} because it does not have RESOURCE_PROVIDER capability"
+    elif error is not None:
+        text = f"{error}; on agent {agent.description}"
+    else:
+        (source,) = resources_from_messages(validation.resources_of(operation))
+        text = f"Invalid {name} Operation: {pool.left} does not contain {source.print_one()}"
+    operations.drop(core, framework, operation, text)
+
+
 def _rescind_volumes(core: Core, agent: Agent, volumes: Resources) -> None:
     """Other frameworks of the role that are offered a (shared) volume cannot have it any more."""
     for offer in list(agent.offers.values()):
@@ -311,6 +335,6 @@ _CARRY_OUT = {
     Operation.DESTROY: _convert,
     Operation.GROW_VOLUME: _convert,
     Operation.SHRINK_VOLUME: _convert,
-    Operation.CREATE_DISK: _convert,
-    Operation.DESTROY_DISK: _convert,
+    Operation.CREATE_DISK: _convert_disk,
+    Operation.DESTROY_DISK: _convert_disk,
 }

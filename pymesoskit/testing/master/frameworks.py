@@ -12,10 +12,11 @@ from attrs import frozen
 
 from pymesoskit.testing.allocator import constraints
 from pymesoskit.testing.api import HEARTBEAT_INTERVAL, EventStream
-from pymesoskit.testing.master import draining, events, offers, operations, tasks
+from pymesoskit.testing.master import draining, events, offers, tasks
 from pymesoskit.testing.master.options import framework_options, unallocated_by_role
 from pymesoskit.testing.master.state import Framework
-from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, FrameworkCause, FrameworkState
+from pymesoskit.testing.master.transitions import FrameworkCause, FrameworkState
+from pymesoskit.testing.master.validation.equality import same_framework
 from pymesoskit.testing.messages import ShutdownFramework, UpdateFramework
 from pymesoskit.wire.v1 import mesos, scheduler
 
@@ -149,7 +150,7 @@ def update_info(
 
     Whether the info changed.
     """
-    changed = info != framework.info
+    changed = not same_framework(info, framework.info)
     left = framework.roles
     framework.set_info(info)
     framework.suppressed_roles = frozenset(suppressed_roles)
@@ -204,9 +205,8 @@ def remove(core: Core, framework: Framework) -> None:
     framework.unreachable_tasks.clear()
     for agent_id in list(framework.executors):
         tasks.remove_executors(core, core.state.agents[agent_id], framework.id)
-    for operation in list(framework.operations.values()):
-        if operation.state in TERMINAL_OPERATION_STATES:
-            operations.forget(core, core.state.agents[operation.agent_id], operation)
+    framework.operations.clear()  # the agents have them still: their statuses will be acknowledged by the master
+    framework.operation_uuids.clear()
     _cancel_timers(framework)
     _close_stream(framework)
     framework.step(FrameworkCause.REMOVE)

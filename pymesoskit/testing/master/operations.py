@@ -14,7 +14,12 @@ from pymesoskit.testing.master import draining, events
 from pymesoskit.testing.master.entities import Operation
 from pymesoskit.testing.master.metrics import count_operation
 from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES
-from pymesoskit.testing.messages import ApplyOperation, OperationStatusAcknowledgement, UpdateOperationStatus
+from pymesoskit.testing.messages import (
+    ApplyOperation,
+    AskForOperations,
+    OperationStatusAcknowledgement,
+    UpdateOperationStatus,
+)
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.master.state import Agent, Framework
 
 OperationState = mesos.OperationState
+
+#: Seconds after the return of an agent in which the frameworks of its operations are waited for.
+_WAIT_FOR_FRAMEWORK = 600.0
 
 
 def make_status(
@@ -107,22 +115,50 @@ def with_checkpointed(resources: Resources, checkpointed: Resources) -> Resource
 def update_status(core: Core, update: UpdateOperationStatus) -> None:
     """An agent reports the state of an operation."""
     core.count("messages_operation_status_update")
+    if not update.operation_uuid:
+        _forward(core, update.framework_id, update.status)
+        return
     agent = core.state.agents.get(update.agent_id)
     if agent is None:
         core.count("invalid_operation_status_updates")
         return
     operation = agent.operations.get(update.operation_uuid)
-    if operation is not None:
-        _take_in(core, operation, update)
-    if not update.framework_id or not update.status.HasField("operation_id"):
-        _acknowledge_alone(core, agent, operation, update)
-        return
-    framework = core.state.frameworks.get(update.framework_id)
-    if framework is None or not framework.connected:
+    if operation is None and update.framework_id:
         core.count("invalid_operation_status_updates")
+        _forward(core, update.framework_id, update.status)
         return
     core.count("valid_operation_status_updates")
-    core.tell(framework, events.update_operation_status(update.status))
+    if operation is not None:
+        _take_in(core, operation, update)
+        if operation.id and operation.framework_id in core.state.frameworks:
+            _forward(core, operation.framework_id, update.status, operation.id)
+            if operation.state in TERMINAL_OPERATION_STATES and not operation.message.latest_status.HasField("uuid"):
+                forget(core, agent, operation)  # nobody will acknowledge it
+            return
+        if operation.id and _may_be_asked_for(core, agent, operation):
+            return
+    _acknowledge_alone(core, agent, operation, update)
+
+
+def _forward(core: Core, framework_id: str, status: mesos.OperationStatus, operation_id: str = "") -> None:
+    """Tells the framework, if it is connected; agents may not know what it calls the operation."""
+    framework = core.state.frameworks.get(framework_id)
+    if framework is None:
+        return
+    told = mesos.OperationStatus()
+    told.CopyFrom(status)
+    if operation_id:
+        told.operation_id.value = operation_id
+    core.tell(framework, events.update_operation_status(told))
+
+
+def _may_be_asked_for(core: Core, agent: Agent, operation: Operation) -> bool:
+    """Whether the framework of an operation may still subscribe, after a failover of the master."""
+    return (
+        operation.framework_id not in core.state.completed_frameworks
+        and agent.reregistered_time is not None
+        and core.now() < agent.reregistered_time + _WAIT_FOR_FRAMEWORK
+    )
 
 
 def _take_in(core: Core, operation: Operation, update: UpdateOperationStatus) -> None:
@@ -138,7 +174,6 @@ def _take_in(core: Core, operation: Operation, update: UpdateOperationStatus) ->
 
 def _acknowledge_alone(core: Core, agent: Agent, operation: Operation | None, update: UpdateOperationStatus) -> None:
     """Nobody waits for this status: acknowledges it in place of a framework."""
-    core.count("valid_operation_status_updates")
     if update.status.HasField("uuid"):
         core.send(
             agent,
@@ -167,8 +202,11 @@ def acknowledge(core: Core, framework: Framework, call: scheduler.Call.Acknowled
         if operation is not None
         else None
     )
-    if agent is None or operation is None or status is None:
+    if agent is None or operation is None:
         core.count("invalid_operation_status_update_acknowledgements")
+        return
+    if status is None:
+        core.count("invalid_status_update_acknowledgements")  # sic
         return
     if status.state in TERMINAL_OPERATION_STATES:
         forget(core, agent, operation)
@@ -195,7 +233,22 @@ def reconcile(core: Core, framework: Framework, call: scheduler.Call.ReconcileOp
     if not call.operations:
         statuses = [_known_status(operation) for operation in framework.operations.values()]
     else:
-        statuses = [_answer(core, framework, question) for question in call.operations]
+        asked: dict[Agent, list[tuple[str, str]]] = {}  # what agents have to answer
+        statuses = []
+        for question in call.operations:
+            agent = core.state.agents.get(question.agent_id.value)
+            if (
+                question.operation_id.value not in framework.operation_uuids
+                and question.HasField("resource_provider_id")
+                and agent is not None
+                and "AGENT_OPERATION_FEEDBACK" in agent.capabilities
+            ):
+                ids = (question.operation_id.value, question.resource_provider_id.value)
+                asked.setdefault(agent, []).append(ids)
+            else:
+                statuses.append(_answer(core, framework, question))
+        for agent, operations in asked.items():
+            core.send(agent, AskForOperations(framework.id, tuple(operations)))
     for status in statuses:
         core.tell(framework, events.update_operation_status(status))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.resources import Resources, ResourcesError, consumed, conversions, operation_error
+from pymesoskit.resources import Resources, ResourcesError, consumed, conversions, operation_error, upgrade_message
 from pymesoskit.testing.allocator import Filters
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.master import offers, operations
@@ -34,6 +34,8 @@ def apply(core: Core, agent_id: str, operation: mesos.Offer.Operation, principal
     error = operation_error(operation)
     if error is not None:
         raise refuse(400, error)
+    for resource in validation.resources_of(operation):
+        upgrade_message(resource)
     name = Type.Name(operation.type)
     error = validation.operation_error(operation, agent, None, principal)
     if error is not None:

@@ -28,8 +28,8 @@ def status_update(core: Core, update: StatusUpdate) -> None:
         return
     framework = core.state.frameworks.get(update.framework_id)
     forwarded = framework is not None and framework.connected
-    core.count("valid_status_updates" if forwarded else "invalid_status_updates")
     task = agent.task(update.framework_id, status.task_id.value)
+    core.count("valid_status_updates" if forwarded and task is not None else "invalid_status_updates")
     if framework is not None and forwarded:
         _forward(core, framework, task, status)
     if task is not None:

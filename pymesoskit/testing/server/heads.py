@@ -10,6 +10,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.http import admits
+
 if TYPE_CHECKING:
     from pymesoskit.testing.http import Headers
 
@@ -61,15 +63,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Whether the client asks for gzip: by name or ``*``, and not with ``q=0``."""
-    if not accept_encoding:
-        return False
-    wanted: dict[str, bool] = {}
-    for entry in accept_encoding.lower().split(","):
-        name, *parameters = (part.strip() for part in entry.split(";"))
-        wanted[name] = not any(
-            parameter.replace(" ", "") in {"q=0", "q=0.0", "q=0.00", "q=0.000"} for parameter in parameters
-        )
-    return wanted.get("gzip", wanted.get("*", False))
+    return accept_encoding is not None and admits(accept_encoding, "gzip", "*")
 
 
 def compress(body: bytes) -> bytes:

@@ -5,8 +5,9 @@ Source: docs/reference/scheduler-api.md 1.3, 4 (the ID rule) and 4.4 (the paragr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pymesoskit.wire import dumps_value, to_json_value
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ T = TypeVar("T")
 def first(errors: Iterable[str | None]) -> str | None:
     """The first error of a (lazy) sequence of checks."""
     return next((error for error in errors if error is not None), None)
+
+
+def as_json(resources: Iterable[mesos.Resource]) -> str:
+    """How lists of resource messages read in texts: as JSON, with the keys of each in alphabetical order."""
+    return dumps_value([_sorted(to_json_value(resource)) for resource in resources])
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return list(map(_sorted, value)) if isinstance(value, list) else value
 
 
 def id_error(value: str) -> str | None:

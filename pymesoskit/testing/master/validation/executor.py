@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from google.protobuf import text_format
-
 from pymesoskit.resources import (
     Resources,
     allocation_role_error,
@@ -14,6 +12,8 @@ from pymesoskit.resources import (
     used_resources_error,
 )
 from pymesoskit.testing.master.validation.common import command_error, container_error, first, id_error
+from pymesoskit.testing.master.validation.dump import dump
+from pymesoskit.testing.master.validation.equality import same_executor
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def _errors(executor: mesos.ExecutorInfo, framework: Framework, agent: Agent) ->
     yield _prefixed("Invalid executor resources: ", allocation_role_error(resources))
     yield _prefixed("Executor mixes revocable and non-revocable resources: ", revocable_mix_error(resources))
     known = agent.executor(framework.id, executor.executor_id.value)
-    if known is not None and known.info != executor:
+    if known is not None and not same_executor(executor, known.info):
         yield (
             f"ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n{_RULE}\n"
-            f"Existing ExecutorInfo:\n{text_format.MessageToString(known.info)}\n{_RULE}\n"
-            f"ExecutorInfo:\n{text_format.MessageToString(executor)}\n{_RULE}\n"
+            f"Existing ExecutorInfo:\n{dump(known.info)}\n{_RULE}\n"
+            f"ExecutorInfo:\n{dump(executor)}\n{_RULE}\n"
         )
 
 
@@ -98,17 +98,28 @@ def minimum_error(executor: mesos.ExecutorInfo) -> str | None:
     executor_id = executor.executor_id.value
     cpus, mem = resources.get_scalar("cpus"), resources.get_scalar("mem")
     if cpus is None or cpus < _MIN_CPUS:
-        return f"Executor '{executor_id}' uses less CPUs ({_amount(cpus)}) than the minimum required ({_MIN_CPUS})"
-    if mem is None or mem < _MIN_MEM:
-        text = "None" if mem is None else f"{mem:g}MB"
+        text = "None" if cpus is None else f"{cpus:g}"
+        return f"Executor '{executor_id}' uses less CPUs ({text}) than the minimum required ({_MIN_CPUS})"
+    if mem is None or to_bytes(mem) < to_bytes(_MIN_MEM):
+        text = "None" if mem is None else _print_bytes(to_bytes(mem))
         return f"Executor '{executor_id}' uses less memory ({text}) than the minimum required (32MB)"
     if resources.get_scalar("disk") is None:
         return f"Executor '{executor_id}' uses no disk"
     return None
 
 
-def _amount(amount: float | None) -> str:
-    return "None" if amount is None else f"{amount:g}"
+def to_bytes(megabytes: float) -> int:
+    """What an amount of memory comes to in bytes."""
+    return int(megabytes * 2**20)
+
+
+def _print_bytes(amount: int) -> str:
+    """In the largest unit that loses nothing."""
+    unit, text = 0, ("B", "KB", "MB", "GB", "TB")
+    while amount and amount % 1024 == 0 and unit < len(text) - 1:
+        amount //= 1024
+        unit += 1
+    return f"{amount}{text[unit]}"
 
 
 def _prefixed(prefix: str, error: str | None) -> str | None:

@@ -22,7 +22,7 @@ from pymesoskit.resources import (
 )
 from pymesoskit.resources.values import to_units
 from pymesoskit.testing.master.state import Agent, Capability, Framework
-from pymesoskit.testing.master.validation.common import first
+from pymesoskit.testing.master.validation.common import as_json, first
 from pymesoskit.wire.v1 import mesos
 
 Operation = mesos.Offer.Operation
@@ -121,7 +121,7 @@ def _source_errors(reserve: mesos.Offer.Operation.Reserve) -> Iterator[str | Non
         if not each:
             yield f"Invalid {name}: Resource cannot be empty"
         if len({resource.reservations for resource in each}) > 1:
-            yield f"Invalid {name}: Mixed reservations are not supported{Resources(each)}"
+            yield f"Invalid {name}: Mixed reservations are not supported{as_json(messages)}"
     source, target = (
         Resources.from_messages(messages).to_unreserved() for messages in (reserve.source, reserve.resources)
     )
@@ -233,14 +233,8 @@ def _destroy(
     operation: mesos.Offer.Operation, agent: Agent, _framework: Framework | None, _principal: str | None
 ) -> Iterator[str | None]:
     # Volumes and what is in use are compared without regard to whom they are allocated.
-    messages: list[mesos.Resource] = []
-    for allocated in operation.destroy.volumes:
-        message = mesos.Resource()
-        message.CopyFrom(allocated)
-        message.ClearField("allocation_info")
-        messages.append(message)
-    yield from _listed(messages)
-    volumes = _each(messages)
+    volumes = Resources.from_messages(operation.destroy.volumes).unallocated()
+    yield from _listed(volumes.to_messages())
     yield _prefixed("Not a persistent volume: ", persistent_volumes_error(volumes))
     for volume in volumes:
         if volume.provider_id is None and not agent.checkpointed_resources.contains(volume):
@@ -258,7 +252,7 @@ def _grow_volume(
     yield _prefixed("Invalid resource in the 'GrowVolume.volume' field: ", validation_error(grow.volume))
     yield _prefixed("Invalid resource in the 'GrowVolume.addition' field: ", validation_error(grow.addition))
     volume, addition = _each((grow.volume, grow.addition))
-    if addition.is_empty:
+    if to_units(grow.addition.scalar.value) <= 0:
         yield "The size of 'GrowVolume.addition' field must be greater than zero"
     if volume.provider_id is not None:
         yield "Growing a volume from a resource provider is not supported"
@@ -330,6 +324,12 @@ def _destroy_disk(
         yield "'source' is neither a MOUNT, BLOCK or RAW disk resource"
     if not source.disk.source.HasField("id"):
         yield "'source' is not backed by a CSI volume"
+    (disk,) = _each((source,))
+    if disk.is_persistent_volume:
+        yield (
+            f"A disk resource containing a persistent volume {disk.print_one()} cannot be destroyed directly. Please "
+            "destroy the persistent volume first then destroy the disk resource"
+        )
 
 
 def _prefixed(prefix: str, error: str | None) -> str | None:

@@ -18,6 +18,7 @@ from pymesoskit.resources import (
     used_resources_error,
 )
 from pymesoskit.testing.master.validation.common import (
+    as_json,
     check_error,
     command_error,
     container_error,
@@ -25,7 +26,13 @@ from pymesoskit.testing.master.validation.common import (
     health_check_error,
     id_error,
 )
-from pymesoskit.testing.master.validation.executor import executor_error, launched_executor_error, minimum_error
+from pymesoskit.testing.master.validation.equality import same_executor
+from pymesoskit.testing.master.validation.executor import (
+    executor_error,
+    launched_executor_error,
+    minimum_error,
+    to_bytes,
+)
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -109,14 +116,18 @@ def _limit_errors(task: mesos.TaskInfo, resources: Resources, agent: Agent) -> I
         yield "Agent is not capable of handling task resource limits"
     if not set(task.limits) <= {"cpus", "mem"}:
         yield "Only cpus and mem may be included in a task's resource limits"
-    for name, title, short in (("cpus", "CPU", "cpu"), ("mem", "memory", "memory")):
-        if name not in task.limits:
-            continue
-        request = resources.get_scalar(name)
-        if request is None:
-            yield f"When a {title} limit is specified, a {title} request must also be specified"
-        elif not math.isinf(task.limits[name].value) and task.limits[name].value < request:
-            yield f"The {short} limit must be greater than or equal to the {short} request"
+    if "cpus" in task.limits:
+        cpus = resources.get_scalar("cpus")
+        if cpus is None:
+            yield "When a CPU limit is specified, a CPU request must also be specified"
+        elif task.limits["cpus"].value < cpus:
+            yield "The cpu limit must be greater than or equal to the cpu request"
+    if "mem" in task.limits:
+        mem, limit = resources.get_scalar("mem"), task.limits["mem"].value
+        if mem is None:
+            yield "When a memory limit is specified, a memory request must also be specified"
+        elif math.isfinite(limit) and to_bytes(int(limit)) < to_bytes(mem):  # limits are whole MB to this check
+            yield "The memory limit must be greater than or equal to the memory request"
 
 
 def _with_executor_error(task: mesos.TaskInfo, own: Resources) -> str | None:
@@ -125,7 +136,10 @@ def _with_executor_error(task: mesos.TaskInfo, own: Resources) -> str | None:
     total = own + executors
     error = _prefixed("Task and its executor use invalid resources: ", used_resources_error(total.to_messages()))
     if error is None and _overlap((own, executors)):
-        error = f"There are overlapping resources in the task resources {own} and executor resources {executors}"
+        error = (
+            f"There are overlapping resources in the task resources {as_json(task.resources)} and executor resources "
+            f"{as_json(task.executor.resources)}"
+        )
     return (
         error
         or _prefixed("Task and its executor use duplicate persistence ID: ", unique_persistence_error(total))
@@ -179,7 +193,7 @@ def _group_errors(
     if executor.container.type == mesos.ContainerInfo.DOCKER and executor.HasField("container"):
         yield "Docker ContainerInfo is not supported on the executor"
     for task in group:
-        if task.HasField("executor") and task.executor != executor:
+        if task.HasField("executor") and not same_executor(task.executor, executor):
             yield (
                 f"The `ExecutorInfo` of task '{task.task_id.value}' is different from "
                 f"executor '{executor.executor_id.value}'"
@@ -223,8 +237,8 @@ def _group_resources_errors(
     if _overlap((*of_tasks, of_executor)):
         texts = ", ".join(map(str, of_tasks))
         yield (
-            f"There are overlapping resources in the task group's task resources {{ {texts} }} "
-            f"and/or executor resources {of_executor}"
+            f"There are overlapping resources in the task group's task resources [ {texts} ] "
+            f"and/or executor resources {as_json(executor.resources)}"
         )
     if agent.executor(framework.id, executor.executor_id.value) is None:
         needed += of_executor
