@@ -344,6 +344,7 @@ def test_calls_without_their_payload_are_refused(world: CustomWorld, body: dict[
             f"Received TASK_STAGING from executor custom of framework {FRAMEWORK_ID} which is not allowed",
         ),
         ({"check_status": {}}, "CheckStatusInfo must specify 'type'"),
+        ({"check_status": {"type": "UNKNOWN"}}, "'UNKNOWN' is not a valid check's status type"),
         ({"check_status": {"type": "COMMAND"}}, "Expecting 'command' to be set for COMMAND check's status"),
         ({"check_status": {"type": "TCP"}}, "Expecting 'tcp' to be set for TCP check's status"),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from pymesoskit.testing.agent import Exit, Outcome
 from pymesoskit.testing.agent.state import Phase
+from pymesoskit.testing.flags import AgentFlags
 from pymesoskit.testing.messages import (
     AgentReregistered,
     DrainAgent,
@@ -176,6 +177,48 @@ def test_a_framework_that_comes_back_brings_its_old_executors_along() -> None:
         world.advance(1)
     (known,) = world.agent.core.completed_frameworks
     assert [done.info.executor_id.value for done in known.completed] == ["t1", "t2"]
+
+
+# An agent that only cleans up
+
+
+def cleaning(world: World) -> World:
+    """The next life of the agent only cleans up."""
+    world.flags = AgentFlags.from_texts({"recover": "cleanup"})
+    world.restart()
+    return world
+
+
+def test_an_agent_that_cleans_up_shuts_executors_down_and_ends() -> None:
+    world = World(RUNS).start()
+    world.run(task(), info=framework(checkpoint=True))
+    world.until_state("t1", "TASK_RUNNING")
+    ended = len(world.ended) + 1
+    cleaning(world)
+    world.advance(6)
+    assert world.host.containers() == []
+    assert world.ended[ended:] == ["has cleaned up (--recover=cleanup)"]
+    assert world.master.got(ReregisterAgent) == []
+
+
+def test_an_executor_that_does_not_heed_an_agent_that_cleans_up_is_killed(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1")
+    world.subscribe()
+    cleaning(world)
+    stream = world.subscribe()
+    assert kinds(stream) == ["SHUTDOWN"]
+    world.advance(4.9)
+    assert world.process().signals == []
+    world.advance(0.2)
+    assert world.process().signals == [9]
+    world.process().on_exit(Exit.of_signal(9))
+    world.advance(0.1)
+    assert world.ended[-1] == "has cleaned up (--recover=cleanup)"
+
+
+def test_an_agent_that_has_nothing_to_clean_up_ends_at_once() -> None:
+    assert cleaning(World().start()).ended[-1] == "has cleaned up (--recover=cleanup)"
 
 
 # What it heeds

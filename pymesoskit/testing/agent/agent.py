@@ -209,10 +209,18 @@ class Agent:
             self._end(str(error))
             return
         waits = bool(core.frameworks)  # for their executors, even if none of them lives
+        cleans_up = core.flags.recover == "cleanup"
+        if cleans_up:
+            core.phase = Phase.TERMINATING
+            self._farewell = "has cleaned up (--recover=cleanup)"
         for framework, executor in found.ended:
             self._executors.ended(framework, executor, None)
-        if waits:
-            self._recovery.reconnect(found)
+        self._recovery.reconnect(found)
+        if cleans_up:
+            for framework, executor in found.waiting:
+                self._executors.shutdown(framework, executor)
+            self._idle()
+        elif waits:
             timeout = core.flags.executor_reregistration_timeout
             self.lifeline.call_later(timeout, self._finish_recovery, found)
         else:

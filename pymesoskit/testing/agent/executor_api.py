@@ -187,7 +187,7 @@ def _check_status_error(status: mesos.CheckStatusInfo) -> str | None:
         return "CheckStatusInfo must specify 'type'"
     expected = CHECKS.get(status.type)
     if expected is None:
-        return "UNKNOWN check status type is invalid"
+        return "'UNKNOWN' is not a valid check's status type"
     field_name, kind = expected
     if not status.HasField(field_name):
         return f"Expecting '{field_name}' to be set for {kind} check's status"
