@@ -259,7 +259,7 @@ DOMAIN: Kind[mesos.DomainInfo] = Kind(
 SORTER = _one_of("drf", "random")
 REGISTRY = _one_of("in_memory", "replicated_log")
 RECOVER = _one_of("reconnect", "cleanup")
-RECONFIGURATION = _one_of("equal", "additive", "any")
+RECONFIGURATION = _one_of("equal", "additive")
 LOGGING_LEVEL = _one_of("INFO", "WARNING", "ERROR")
 
 #: A kind whatever the type of its values, as tables of flags hold it.

@@ -377,6 +377,10 @@ class ClusterAgent(Member):
         """Starts it with an empty work directory: a new agent at the old address. As ``start``."""
         self.runner.call(self._reset)
 
+    def reboot(self) -> None:
+        """Reboots its machine: nothing that ran there is left, all that it has on disk is. As ``start``."""
+        self.runner.call(self._reboot)
+
     def pause(self) -> None:
         """Freezes it as by SIGSTOP; its executors go on. Raises ``ClusterError`` if it is not running."""
         self.runner.call(self._pause)
@@ -503,6 +507,12 @@ class ClusterAgent(Member):
         if self._process is not None:
             raise ClusterError(f"{self.name} is running")
         self.machine().wipe()
+        self.begin(None)
+
+    def _reboot(self) -> None:
+        if self._process is not None:
+            raise ClusterError(f"{self.name} is running")
+        self.machine().reboot()
         self.begin(None)
 
     def _pause(self) -> None:

@@ -311,7 +311,9 @@ class Estimator:
     def __init__(self) -> None:
         self.text = "cpus:2"
 
-    def oversubscribable(self, total: Resources, usages: dict[tuple[str, str], Usage]) -> Resources:
+    def oversubscribable(
+        self, total: Resources, allocated: Resources, usages: dict[tuple[str, str], Usage]
+    ) -> Resources:
         return Resources.parse(self.text)
 
 

@@ -44,12 +44,26 @@ def test_a_token_that_is_none_is_refused(token: str) -> None:
         verify(SECRET, token)
 
 
-def test_claims_must_be_those_of_the_executor() -> None:
-    check_claims({"fid": "f", "eid": "e"}, fid="f", eid="e")
-    check_claims(None, fid="f")
+@pytest.mark.parametrize(
+    ("claims", "missing"),
+    [
+        ({}, "an 'fid' claim with the framework ID f, which is set in the call"),
+        ({"fid": "x", "eid": "e"}, "an 'fid' claim with the framework ID f, which is set in the call"),
+        ({"fid": "f", "eid": "x"}, "an 'eid' claim with the executor ID e, which is set in the call"),
+        ({"fid": "f", "eid": "e", "cid": "x"}, "a 'cid' claim with the correct active ContainerID"),
+    ],
+)
+def test_claims_must_be_those_of_the_executor(claims: dict[str, str], missing: str) -> None:
+    whose = json.dumps({"claims": claims} if claims else {}, sort_keys=True, separators=(",", ":"))
     with pytest.raises(Refused) as refused:
-        check_claims({"fid": "f"}, fid="other")
+        check_claims(claims, fid="f", eid="e", cid="c")
     assert refused.value.response.status == 403
+    assert refused.value.response.body.decode() == f"Authenticated principal '{whose}' does not contain {missing}"
+
+
+def test_the_right_claims_and_none_where_none_are_needed_are_taken() -> None:
+    check_claims({"fid": "f", "eid": "e", "cid": "c", "more": "x"}, fid="f", eid="e", cid="c")
+    check_claims(None, fid="f", eid="e", cid="c")
 
 
 @pytest.fixture

@@ -9,7 +9,13 @@ import pytest
 from attrs import evolve
 
 from pymesoskit.testing.agent import Command, Exit, Outcome
-from pymesoskit.testing.messages import ExitedExecutor, FrameworkToExecutor, RunTask, ShutdownExecutor
+from pymesoskit.testing.messages import (
+    ExitedExecutor,
+    FrameworkToExecutor,
+    RunTask,
+    ShutdownExecutor,
+    ShutdownFramework,
+)
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
 
@@ -198,7 +204,7 @@ def test_shutdown_gives_the_executor_its_grace_period(world: CustomWorld) -> Non
     assert world.process().signals == [9]
 
 
-def test_a_task_that_is_killed_before_its_executor_registered_takes_the_idle_executor_along(
+def test_an_executor_whose_tasks_were_killed_before_it_subscribed_is_shut_down_when_it_does(
     world: CustomWorld,
 ) -> None:
     world.launch("t1")
@@ -207,7 +213,70 @@ def test_a_task_that_is_killed_before_its_executor_registered_takes_the_idle_exe
     assert status.state == mesos.TASK_KILLED
     assert status.reason == mesos.TaskStatus.REASON_TASK_KILLED_DURING_LAUNCH
     assert status.message == "Killed before delivery to the executor"
+    assert status.executor_id.value == "custom"
     assert not status.HasField("container_status")
+    world.advance(30)
+    assert world.process().signals == []
+    stream = world.subscribe()
+    assert kinds(stream) == ["SHUTDOWN"]
+    assert stream.opened is not None
+    assert not stream.opened.closed
+    world.advance(5.1)
+    assert world.process().signals == [9]
+
+
+def test_an_executor_that_is_still_to_get_another_task_outlives_the_one_that_was_killed(world: CustomWorld) -> None:
+    world.launch("t1", "t2")
+    world.kill("t1")
+    assert kinds(world.subscribe()) == ["SUBSCRIBED", "LAUNCH"]
+
+
+def test_an_executor_that_is_shut_down_before_it_subscribed_has_its_grace_period_too(world: CustomWorld) -> None:
+    world.launch("t1")
+    world.send(ShutdownExecutor(FRAMEWORK_ID, "custom"))
+    world.advance(4.9)
+    assert world.process().signals == []
+    stream = world.subscribe()
+    assert kinds(stream) == ["SHUTDOWN"]
+    assert stream.opened is not None
+    assert stream.opened.ended
+    world.process().on_exit(Exit.of_code(0))
+    status = world.until_state("t1", "TASK_FAILED")
+    assert status.message == "Executor terminated"
+    assert world.master.got(ExitedExecutor)[0].status == 0
+
+
+def test_an_executor_that_is_shut_down_and_never_subscribes_is_killed_after_the_grace_period(
+    world: CustomWorld,
+) -> None:
+    world.launch("t1")
+    world.send(ShutdownExecutor(FRAMEWORK_ID, "custom"))
+    world.advance(5.1)
+    assert world.process().signals == [9]
+
+
+def test_a_second_shutdown_changes_nothing(world: CustomWorld) -> None:
+    world.launch("t1")
+    stream = world.subscribe()
+    world.send(ShutdownExecutor(FRAMEWORK_ID, "custom"))
+    world.advance(3)
+    world.send(ShutdownExecutor(FRAMEWORK_ID, "custom"))
+    assert kinds(stream).count("SHUTDOWN") == 1
+    world.advance(2.1)
+    assert world.process().signals == [9]
+
+
+def test_an_executor_may_have_a_grace_period_of_its_own(world: CustomWorld) -> None:
+    info = executor()
+    info.shutdown_grace_period.nanoseconds = 60 * 10**9
+    each = task("t1", None)
+    each.executor.CopyFrom(info)
+    world.send(RunTask(framework(), each, launch_executor=True))
+    world.subscribe()
+    world.send(ShutdownFramework(FRAMEWORK_ID))
+    world.advance(59.9)
+    assert world.process().signals == []
+    world.advance(0.2)
     assert world.process().signals == [9]
 
 
@@ -230,27 +299,6 @@ def test_messages_pass_in_both_directions(world: CustomWorld) -> None:
     assert world.master.received[-1].data == b"\x00\xff"  # type: ignore[union-attr]
     world.send(FrameworkToExecutor("M-S0", FRAMEWORK_ID, "custom", b"\xff"))
     assert events(stream)[-1]["message"] == {"data": "/w=="}
-
-
-@pytest.mark.parametrize(
-    ("launch_executor", "tasks_before", "message"),
-    [
-        (True, True, "Master wants to launch executor, but one already exists"),
-        (False, False, "No executor is expected to launch and there is none running"),
-    ],
-)
-def test_master_and_agent_must_agree_on_whether_there_is_an_executor(
-    world: CustomWorld, launch_executor: bool, tasks_before: bool, message: str
-) -> None:
-    if tasks_before:
-        world.launch("t1")
-    info = task("t2", None)
-    info.executor.CopyFrom(executor())
-    world.send(RunTask(framework(), info, launch_executor))
-    (status,) = world.master.statuses("t2")
-    assert status.state == mesos.TASK_DROPPED
-    assert status.reason == mesos.TaskStatus.REASON_EXECUTOR_TERMINATED
-    assert status.message == message
 
 
 def test_a_subscription_replaces_the_one_before(world: CustomWorld) -> None:
@@ -296,6 +344,7 @@ def test_calls_without_their_payload_are_refused(world: CustomWorld, body: dict[
             f"Received TASK_STAGING from executor custom of framework {FRAMEWORK_ID} which is not allowed",
         ),
         ({"check_status": {}}, "CheckStatusInfo must specify 'type'"),
+        ({"check_status": {"type": "UNKNOWN"}}, "'UNKNOWN' is not a valid check's status type"),
         ({"check_status": {"type": "COMMAND"}}, "Expecting 'command' to be set for COMMAND check's status"),
         ({"check_status": {"type": "TCP"}}, "Expecting 'tcp' to be set for TCP check's status"),
     ],
@@ -340,20 +389,85 @@ def test_heartbeats_come_every_30_minutes(world: CustomWorld) -> None:
     assert kinds(stream).count("HEARTBEAT") == 2
 
 
-def test_a_recovered_executor_lists_what_is_unacknowledged(tmp_path: Path) -> None:
-    world = CustomWorld(tmp_path, executor_reregistration_timeout="1secs")
-    world.start()
-    info = task("t1", None)
-    info.executor.CopyFrom(executor())
-    world.send(RunTask(framework(checkpoint=True), info, launch_executor=True))
+class CheckpointedWorld(CustomWorld):
+    """The framework checkpoints; executors have a second to come back."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path, executor_reregistration_timeout="1secs")
+        self.start()
+
+    def launch(self, *tasks: str, **fields: Any) -> None:
+        for i, each in enumerate(tasks):
+            info = task(each, None)
+            info.executor.CopyFrom(executor(**fields))
+            self.send(RunTask(framework(checkpoint=True), info, launch_executor=i == 0))
+
+
+def update(task_id: str, state: str, uuid: str = UUID) -> dict[str, Any]:
+    status = {"task_id": {"value": task_id}, "state": state, "uuid": uuid, "source": "SOURCE_EXECUTOR"}
+    return {"status": status}
+
+
+def test_a_task_that_did_not_reach_its_executor_before_the_agent_died_is_dropped(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1", "t2")
     world.subscribe()
+    world.update("t1", "TASK_RUNNING")
     world.restart()
     assert status_of(world.call("MESSAGE", message={"data": "eA=="})) == (503, "Agent has not finished recovery")
     stream = world.subscribe(unacknowledged_tasks=[], unacknowledged_updates=[])
     assert kinds(stream) == ["SUBSCRIBED"]
-    status = world.until_state("t1", "TASK_DROPPED")
+    status = world.until_state("t2", "TASK_DROPPED")
     assert status.reason == mesos.TaskStatus.REASON_AGENT_RESTARTED
     assert status.message == "Task launched during agent restart"
+    assert status.executor_id.value == "custom"
+    assert not status.HasField("container_status")
+
+
+def test_a_task_that_the_executor_lists_is_not_dropped(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1")
+    world.subscribe()
+    world.restart()
+    listed = {"name": "t1", "task_id": {"value": "t1"}, "agent_id": {"value": "M-S0"}}
+    assert kinds(world.subscribe(unacknowledged_tasks=[listed])) == ["SUBSCRIBED"]
+    world.advance(5)
+    assert world.master.statuses("t1") == []
+
+
+def test_an_executor_that_got_none_of_its_tasks_before_the_agent_died_is_shut_down(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1")
+    world.subscribe()
+    world.restart()
+    assert kinds(world.subscribe()) == ["SHUTDOWN"]
+    world.until_state("t1", "TASK_DROPPED")
+
+
+def test_updates_listed_at_a_subscription_are_taken_after_the_tasks(tmp_path: Path) -> None:
+    """A task that is not listed is dropped even if an update of it is; the update only gets its acknowledgement."""
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1", "t2")
+    world.subscribe()
+    world.update("t2", "TASK_RUNNING", "BBBBBBBBQACAAAAAAAAAAA==")
+    world.restart()
+    stream = world.subscribe(unacknowledged_updates=[update("t1", "TASK_RUNNING")])
+    assert kinds(stream) == ["SUBSCRIBED", "ACKNOWLEDGED"]
+    world.until_state("t1", "TASK_DROPPED")
+    assert "TASK_RUNNING" not in world.master.states("t1")
+
+
+def test_updates_that_the_executor_sends_again_are_known_by_their_uuids(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1")
+    world.subscribe()
+    world.update("t1", "TASK_RUNNING")
+    world.restart()
+    again = [update("t1", "TASK_RUNNING"), update("t1", "TASK_FINISHED", "BBBBBBBBQACAAAAAAAAAAA==")]
+    stream = world.subscribe(unacknowledged_updates=again)
+    assert kinds(stream) == ["SUBSCRIBED", "ACKNOWLEDGED", "ACKNOWLEDGED"]
+    world.until_state("t1", "TASK_FINISHED")
+    assert world.master.states("t1") == ["TASK_FINISHED"]
 
 
 def test_an_executor_that_does_not_come_back_after_a_restart_is_killed(tmp_path: Path) -> None:

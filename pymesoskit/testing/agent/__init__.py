@@ -29,7 +29,7 @@ from pymesoskit.testing.agent.agent import Agent
 from pymesoskit.testing.agent.detector import Detector, Endpoint, StandaloneDetector
 from pymesoskit.testing.agent.host import Host
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
-from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
+from pymesoskit.testing.agent.oversubscription import FixedEstimator, QosController, ResourceEstimator
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcome, Outcomes, SimulatedLauncher
 
@@ -39,6 +39,7 @@ __all__ = [
     "Detector",
     "Endpoint",
     "Exit",
+    "FixedEstimator",
     "Host",
     "Launcher",
     "Outcome",

@@ -70,6 +70,19 @@ if TYPE_CHECKING:
 PROCESS = "slave(1)"
 
 
+#: Messages that are dropped in other phases than these.
+HEEDED_IN: dict[type[Any], frozenset[Phase]] = {
+    RunTask: frozenset({Phase.RUNNING, Phase.DISCONNECTED}),
+    RunTaskGroup: frozenset({Phase.RUNNING, Phase.DISCONNECTED}),
+    KillTask: frozenset({Phase.RUNNING, Phase.DISCONNECTED}),
+    StatusUpdateAcknowledgement: frozenset({Phase.RUNNING}),
+    FrameworkToExecutor: frozenset({Phase.RUNNING}),
+    UpdateFramework: frozenset({Phase.RUNNING}),
+    ShutdownFramework: frozenset({Phase.RUNNING, Phase.TERMINATING}),
+    ShutdownExecutor: frozenset({Phase.RUNNING, Phase.TERMINATING}),
+}
+
+
 class Agent:
     """See the module's text, and ``pymesoskit.testing.agent`` for how it is used."""
 
@@ -197,10 +210,19 @@ class Agent:
         except (IncompatibleAgent, ResourcesError) as error:
             self._end(str(error))
             return
+        waits = bool(core.frameworks)  # for their executors, even if none of them lives
+        cleans_up = core.flags.recover == "cleanup"
+        if cleans_up:
+            core.phase = Phase.TERMINATING
+            self._farewell = "has cleaned up (--recover=cleanup)"
         for framework, executor in found.ended:
             self._executors.ended(framework, executor, None)
-        if found.waiting:
-            self._recovery.reconnect(found)
+        self._recovery.reconnect(found)
+        if cleans_up:
+            for framework, executor in found.waiting:
+                self._executors.shutdown(framework, executor)
+            self._idle()
+        elif waits:
             timeout = core.flags.executor_reregistration_timeout
             self.lifeline.call_later(timeout, self._finish_recovery, found)
         else:
@@ -208,9 +230,7 @@ class Agent:
 
     def _finish_recovery(self, found: Found) -> None:
         self.core.phase = Phase.DISCONNECTED
-        for framework in list(self.core.frameworks.values()):
-            if framework.idle:
-                self._executors.remove_framework(framework)
+        self._draining.go_on()
         self._registration.start()
         self._oversubscription.start()
         self._limits.start()
@@ -309,7 +329,8 @@ class Agent:
             self._reregistered(sender, message)
         else:
             handler = self._handlers.get(type(message))
-            if handler is not None and (sender == self.core.master or isinstance(message, ShutdownAgent)):
+            phases = HEEDED_IN.get(type(message))
+            if handler is not None and sender == self.core.master and (phases is None or self.core.phase in phases):
                 handler(message)
 
     def exited(self, peer: Address) -> None:
@@ -334,9 +355,9 @@ class Agent:
     def _connected(self, new: bool) -> None:
         if new:
             self._recovery.checkpoint_agent()
+        self._oversubscription.connected()
         self._reports.streams.resume()
         self._operations.streams.resume()
-        self._oversubscription.connected()
 
     def _disconnected(self) -> None:
         self._reports.streams.pause()
@@ -352,13 +373,7 @@ class Agent:
                 continue
             info = framework.info if framework is not None else infos.get(framework_id)
             aware = info is not None and is_partition_aware(info)
-            self._reports.from_agent(
-                framework_id,
-                task_id,
-                mesos.TASK_DROPPED if aware else mesos.TASK_LOST,
-                mesos.TaskStatus.REASON_RECONCILIATION,
-                "Reconciliation: task unknown to the agent",
-            )
+            self._reports.unknown_task(framework_id, task_id, mesos.TASK_DROPPED if aware else mesos.TASK_LOST)
 
     def _operation_acknowledged(self, message: OperationStatusAcknowledgement) -> None:
         self._operations.acknowledge(message)
@@ -374,7 +389,7 @@ class Agent:
     def _shutdown_executor(self, message: ShutdownExecutor) -> None:
         framework = self.core.frameworks.get(message.framework_id)
         executor = None if framework is None else framework.executors.get(message.executor_id)
-        if framework is not None and executor is not None:
+        if framework is not None and executor is not None and not framework.terminating:
             self._executors.shutdown(framework, executor)
 
     def _message_to_executor(self, message: FrameworkToExecutor) -> None:
@@ -393,6 +408,7 @@ class Agent:
         if framework is None or framework.terminating:
             return
         framework.update(message.framework)
+        self._executors.checkpoint_framework(framework)
         self._reports.streams.resume()
 
 

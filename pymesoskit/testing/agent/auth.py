@@ -6,6 +6,7 @@ agent-executor.md 6.1.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,15 @@ class ExecutorAuthenticator:
         raise Refused(Response.text(401, "401 Unauthorized.", (("WWW-Authenticate", challenge),)))
 
 
-def check_claims(claims: Mapping[str, str] | None, **expected: str) -> None:
-    """Raises ``Refused`` (403) unless the claims, if there are any, are these."""
-    for name, value in expected.items():
-        if claims is not None and claims.get(name) != value:
-            raise refuse(403, f"The executor's token does not claim '{name}' to be '{value}'")
+def check_claims(claims: Mapping[str, str] | None, *, fid: str, eid: str, cid: str) -> None:
+    """Raises ``Refused`` (403) unless the claims, if there are any, are of this framework, executor and container."""
+    if claims is None:
+        return
+    whose = json.dumps({"claims": dict(sorted(claims.items()))} if claims else {}, separators=(",", ":"))
+    for name, value, missing in (
+        ("fid", fid, f"an 'fid' claim with the framework ID {fid}, which is set in the call"),
+        ("eid", eid, f"an 'eid' claim with the executor ID {eid}, which is set in the call"),
+        ("cid", cid, "a 'cid' claim with the correct active ContainerID"),
+    ):
+        if claims.get(name) != value:
+            raise refuse(403, f"Authenticated principal '{whose}' does not contain {missing}")

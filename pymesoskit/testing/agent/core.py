@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
+from pymesoskit.resources import Resources
 from pymesoskit.testing.agent.state import COMPLETED_FRAMEWORKS, Executor, Framework, Phase, Task
 from pymesoskit.wire.v1 import mesos
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pymesoskit.resources import Resources
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.agent.host import Host
     from pymesoskit.testing.agent.lifeline import Lifeline
@@ -64,6 +64,7 @@ class Core:
     frameworks: dict[str, Framework] = field(factory=dict)
     completed_frameworks: deque[Framework] = field(factory=lambda: deque(maxlen=COMPLETED_FRAMEWORKS))
     operations: dict[bytes, mesos.Operation] = field(factory=dict)
+    oversubscribed: Resources = field(factory=Resources)  # revocable ones, what of them is in use included
     drain: mesos.DrainConfig | None = None
     drain_start: float = 0.0
     counters: dict[str, int] = field(factory=dict)

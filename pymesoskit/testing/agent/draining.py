@@ -26,16 +26,26 @@ class Draining:
         self._launching = launching
 
     def drain(self, message: DrainAgent) -> None:
-        """Kills all tasks and takes no more."""
+        """Kills all tasks and takes no more, until all are gone; with nothing to drain the agent stays as it is."""
         core = self._core
+        if not core.frameworks and not core.operations:
+            return
         core.drain = message.config
         core.drain_start = core.lifeline.time()
         core.host.store.write(layout.drain_config(core.agent_id), message.config.SerializeToString())
         core.note("drains")
-        for framework, executor in list(core.executors()):
+        self._kill_all()
+
+    def go_on(self) -> None:
+        """The agent drained before it was restarted: kills again what is still there."""
+        if self._core.drain is not None:
+            self._core.drain_start = self._core.lifeline.time()
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for framework, executor in list(self._core.executors()):
             for task in list(executor.live()):
                 self._launching.kill_task(framework, executor, task.id, self._kill_policy(task))
-        self.check_done()
 
     def _kill_policy(self, task: Task) -> mesos.KillPolicy | None:
         """The policy that replaces the task's own: only if that would leave it longer than the drain allows."""

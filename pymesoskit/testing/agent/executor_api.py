@@ -134,8 +134,11 @@ class ExecutorApi:
         """Acts on a valid call of an executor that has subscribed."""
         core = self._core
         if call.type == executor_v1.Call.UPDATE:
-            self._executors.reports.from_executor(framework, executor, call.update.status)
+            self._executors.reports.from_executor(framework, call.update.status)
         elif call.type == executor_v1.Call.MESSAGE:
+            if core.phase is not Phase.RUNNING or framework.terminating:
+                core.count("invalid_framework_messages")
+                return
             core.count("valid_framework_messages")
             core.send(ExecutorToFramework(core.agent_id, framework.id, executor.id, call.message.data))
 
@@ -184,7 +187,7 @@ def _check_status_error(status: mesos.CheckStatusInfo) -> str | None:
         return "CheckStatusInfo must specify 'type'"
     expected = CHECKS.get(status.type)
     if expected is None:
-        return "UNKNOWN check status type is invalid"
+        return "'UNKNOWN' is not a valid check's status type"
     field_name, kind = expected
     if not status.HasField(field_name):
         return f"Expecting '{field_name}' to be set for {kind} check's status"

@@ -72,8 +72,8 @@ class ContainerWatch:
     def launched(self) -> None:
         self.executors.deliver(self.executors.launched, self.executor)
 
-    def failed(self, why: str) -> None:
-        self.executors.deliver(self.executors.launch_failed, self.framework, self.executor, why)
+    def failed(self, why: str, how: Exit | None = None) -> None:
+        self.executors.deliver(self.executors.launch_failed, self.framework, self.executor, why, how)
 
     def ended(self, how: Exit) -> None:
         self.executors.deliver(self.executors.ended, self.framework, self.executor, how)
@@ -115,6 +115,18 @@ class Executors:
         framework.executors[executor.id] = executor
         return executor
 
+    def add(
+        self, framework: Framework, info: mesos.ExecutorInfo, kind: Kind, tasks: Sequence[mesos.TaskInfo]
+    ) -> Executor:
+        """A new executor with its sandbox, for those tasks. Raises ``SandboxError``, and there is none."""
+        executor = self.create(framework, info, kind)
+        try:
+            self._provisioning.open_sandbox(framework, executor, tasks)
+        except SandboxError:
+            del framework.executors[executor.id]
+            raise
+        return executor
+
     def launch(self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> None:
         """Launches the executor's container; ``tasks`` are its first ones."""
         core = self._core
@@ -125,29 +137,28 @@ class Executors:
             return
         callbacks = ContainerWatch(self, framework, executor)
         executor.container = core.host.launch(executor.kind, spec, command, callbacks)
+        if executor.container.builtin is None:  # else it subscribes as soon as it is there
+            timeout = core.flags.executor_registration_timeout
+            executor.timer = core.lifeline.call_later(timeout, self._never_registered, executor)
 
     def launched(self, executor: Executor) -> None:
         """The executor's container runs."""
         assert executor.container is not None
         if executor.checkpoint:
             self._core.host.store.write(executor.run.pid("forked.pid"), str(executor.container.pid).encode())
-        if executor.state is ExecutorState.REGISTERING and executor.container.builtin is None:
-            timeout = self._core.flags.executor_registration_timeout
-            executor.cancel_timer()
-            executor.timer = self._core.lifeline.call_later(timeout, self._never_registered, executor)
         if executor.state is ExecutorState.TERMINATING:
             self._core.host.destroy(executor.container_id)
 
-    def launch_failed(self, framework: Framework, executor: Executor, why: str) -> None:
-        """The executor's container could not be launched."""
+    def launch_failed(self, framework: Framework, executor: Executor, why: str, how: Exit | None = None) -> None:
+        """The executor's container could not be launched: that says more than whatever ended it."""
         self._core.count("container_launch_errors")
-        executor.ending = executor.ending or Ending(
+        executor.ending = Ending(
             mesos.TASK_FAILED,
             mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED,
             f"Failed to launch container: {why}",
         )
         executor.container = None
-        self.ended(framework, executor, None)
+        self.ended(framework, executor, how)
 
     def _never_registered(self, executor: Executor) -> None:
         executor.timer = None
@@ -196,27 +207,25 @@ class Executors:
         executor.connection = connection
         if executor.checkpoint and executor.kind is not Kind.COMMAND:
             core.host.store.write(executor.run.pid("http.marker"), b"")
-        if not executor.ever_sent_task and not executor.queued and not executor.busy:
-            self.shutdown(framework, executor)
-            return
         known = {task.task_id.value for task in subscribe.unacknowledged_tasks}
-        told = {update.status.task_id.value for update in subscribe.unacknowledged_updates}
-        connection.send(self._subscribed(framework, executor))
-        for update in subscribe.unacknowledged_updates:
-            status = mesos.TaskStatus()
-            status.CopyFrom(update.status)
-            self.reports.from_executor(framework, executor, status)
         for task in list(executor.launched.values()):
-            if task.state == mesos.TASK_STAGING and task.id not in known and task.id not in told:
+            if task.state == mesos.TASK_STAGING and task.id not in known:
                 self.reports.from_agent(
                     framework.id,
                     task.id,
                     core.lost_state(framework, mesos.TASK_DROPPED),
                     mesos.TaskStatus.REASON_AGENT_RESTARTED,
                     "Task launched during agent restart",
-                    executor=executor,
-                    with_container=False,
+                    executor_id=executor.id,
                 )
+        if executor.ever_sent_task or executor.queued:
+            connection.send(self._subscribed(framework, executor))
+        else:
+            self.shutdown(framework, executor)
+        for update in subscribe.unacknowledged_updates:
+            status = mesos.TaskStatus()
+            status.CopyFrom(update.status)
+            self.reports.from_executor(framework, status)
         self.deliver_queued(executor)
 
     def _subscribed(self, framework: Framework, executor: Executor) -> executor_v1.Event:
@@ -233,12 +242,11 @@ class Executors:
         """Sends a running executor what is queued for it: single tasks first, then groups."""
         if executor.state is not ExecutorState.RUNNING or executor.connection is None or not executor.queued:
             return
-        if executor.ever_sent_task:  # the volumes of its first tasks are there since its launch
-            try:
-                self._provisioning.add_volumes(executor, [task.info for task in executor.queued.values()])
-            except SandboxError as error:
-                self._update_failed(executor, str(error))
-                return
+        try:
+            self._provisioning.add_volumes(executor, [task.info for task in executor.queued.values()])
+        except SandboxError as error:
+            self._update_failed(executor, str(error))
+            return
         singles = [task for task in executor.queued.values() if not task.group]
         groups = dict.fromkeys(task.group for task in executor.queued.values() if task.group)
         for task in singles:
@@ -267,23 +275,21 @@ class Executors:
     def _to_launched(self, executor: Executor, task: Task) -> None:
         del executor.queued[task.id]
         executor.launched[task.id] = task
-        executor.ever_sent_task = True
 
     # Ending
 
     def shutdown(self, framework: Framework, executor: Executor) -> None:
-        """Tells the executor to end, and destroys its container when it has not after the grace period."""
+        """Tells the executor to end, and destroys its container when it has not after the grace period.
+
+        One that has not subscribed hears of it when it does.
+        """
         if not executor.enter(ExecutorInput.SHUTDOWN):
             return
         if executor.connection is not None:
             executor.connection.send(executor_v1.Event(type=executor_v1.Event.SHUTDOWN))
         executor.cancel_timer()
-        if executor.container is None or executor.connection is None:
-            self._destroy(framework, executor)
-        else:
-            executor.timer = self._core.lifeline.call_later(
-                self._provisioning.grace(executor), self._core.host.destroy, executor.container_id
-            )
+        grace = self._provisioning.grace(executor)
+        executor.timer = self._core.lifeline.call_later(grace, self._destroy, framework, executor)
 
     def kill(self, executor: Executor, ending: Ending) -> None:
         """Destroys the executor's container; its tasks end as ``ending`` says."""
@@ -309,15 +315,19 @@ class Executors:
         if executor.connection is not None:
             executor.connection.end()
             executor.connection = None
-        if not framework.terminating and core.phase is not Phase.TERMINATING:
-            if not executor.is_command:
-                status = -1 if executor.exit_status is None else executor.exit_status
-                core.send(ExitedExecutor(core.agent_id, framework.id, executor.id, status))
+        if not executor.is_command:
+            self.tell_exited(framework.id, executor.id, executor.exit_status)
+        if not framework.terminating:
             self._end_tasks(framework, executor, None if how is None else how.exceeded)
         executor.container = None
         if core.master is not None or executor.exit_status != 0:
             core.note(f"executor {executor.id!r} of framework {framework.id} has ended")
         self.settle(framework, executor)
+
+    def tell_exited(self, framework_id: str, executor_id: str, status: int | None = None) -> None:
+        """Tells the master that an executor has ended (None: nobody knows how), or never came to be."""
+        core = self._core
+        core.send(ExitedExecutor(core.agent_id, framework_id, executor_id, -1 if status is None else status))
 
     def _end_tasks(self, framework: Framework, executor: Executor, exceeded: str | None) -> None:
         ending = executor.ending or Ending()
@@ -331,7 +341,7 @@ class Executors:
                 mesos.TASK_FAILED if ending.state is None else ending.state,
                 mesos.TaskStatus.REASON_EXECUTOR_TERMINATED if ending.reason is None else ending.reason,
                 ending.message or "Executor terminated",
-                executor=executor,
+                executor_id=executor.id,
                 limited=ending.limited,
             )
 
@@ -374,11 +384,18 @@ class Executors:
         if framework is None:
             limit = core.flags.max_completed_executors_per_framework
             framework = core.frameworks[info.id.value] = Framework(info, deque(maxlen=limit))
-            if info.checkpoint:
-                path = layout.framework_path(core.agent_id, framework.id)
-                core.host.store.write(f"{path}/framework.info", info.SerializeToString())
-                core.host.store.write(f"{path}/framework.pid", b"")
+            self.checkpoint_framework(framework)
+            for before in [known for known in core.completed_frameworks if known.id == framework.id]:
+                framework.completed.extend(before.completed)
+                core.completed_frameworks.remove(before)
         return framework
+
+    def checkpoint_framework(self, framework: Framework) -> None:
+        """Remembers the framework as it is now, if it wants to be remembered."""
+        if framework.info.checkpoint:
+            store, path = self._core.host.store, layout.framework_path(self._core.agent_id, framework.id)
+            store.write(f"{path}/framework.info", framework.info.SerializeToString())
+            store.write(f"{path}/framework.pid", b"")
 
     def remove_framework(self, framework: Framework) -> None:
         """Nothing of the framework is left here."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Union
 
 from attrs import define
 
+from pymesoskit.testing.agent import layout
 from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.containers import ContainerTree
 from pymesoskit.testing.agent.default_executor import DefaultExecutor
@@ -67,7 +68,8 @@ class Container:
     builtin: Builtin | None = None
     process: Process | None = None
     launched: bool = False
-    doomed: bool = False  # destroyed before it was launched
+    doomed: bool = False  # destroyed, but not gone yet
+    abandon: Callable[[], None] | None = None  # gives up its launch while something is fetched for it
 
     @property
     def id(self) -> str:
@@ -87,8 +89,8 @@ class Callbacks(Protocol):
     def launched(self) -> None:
         """It runs."""
 
-    def failed(self, why: str) -> None:
-        """Instead of the others: it could not be launched."""
+    def failed(self, why: str, how: Exit | None = None) -> None:
+        """Instead of the others: it could not be launched; ``how`` its process ended, if it had one already."""
 
     def ended(self, how: Exit) -> None:
         """It has ended."""
@@ -147,6 +149,15 @@ class Host:
         self._containers: dict[str, Container] = {}
         self._agent: AgentPort | None = None
         self.store: Store = self._new_store()
+        self._boot_id: str | None = None
+
+    @property
+    def boot_id(self) -> str:
+        """Names the time since the machine was last booted; a new ``Host`` with an old disk has been."""
+        if self._boot_id is None:
+            self._boot_id = str(int(self.store.read(layout.BOOTS) or b"0") + 1)
+            self.store.write(layout.BOOTS, self._boot_id.encode())
+        return self._boot_id
 
     def _new_store(self) -> Store:
         return MemoryStore() if self.work_dir is None else DiskStore(self.work_dir / "meta")
@@ -190,15 +201,21 @@ class Host:
         container = Container(kind, spec, callbacks.ended)
         self._containers[container.id] = container
         if spec.info.command.uris and not self.simulates and spec.directory is not None:
+            killed = Exit.of_signal(signal.SIGKILL)  # what becomes of the process that waits for the fetcher
 
             def fetched(error: str | None) -> None:
+                container.abandon = None
                 if error is None:
                     self._start(container, command, callbacks)
-                else:
+                elif container.id in self._containers:
                     self._note(container, error)
                     what = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
-                    self.give_up(container, callbacks, what)
+                    self.give_up(container, callbacks, what, killed)
 
+            def abandon() -> None:
+                self.give_up(container, callbacks, "Container is being destroyed during fetching", killed)
+
+            container.abandon = abandon
             self.machine.fetcher.fetch(spec.info.command, spec.directory, spec.user, fetched)
         else:
             self._start(container, command, callbacks)
@@ -220,6 +237,8 @@ class Host:
         elif container.builtin is not None:
             container.builtin.destroy()
             self.machine.actor.post(self._end, container, Exit.of_signal(signal.SIGKILL))
+        elif container.abandon is not None:
+            self.machine.actor.post(container.abandon)
 
     def usage(self, container: Container) -> Usage | None:
         """What the container and those nested in it use now; None if that is not known."""
@@ -232,7 +251,6 @@ class Host:
 
     def _start(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
         if container.doomed:
-            self.machine.actor.post(self._end, container, Exit.of_signal(signal.SIGKILL))
             return
         if container.kind is Kind.CUSTOM and not self.simulates:
             assert command is not None
@@ -284,12 +302,12 @@ class Host:
         if self._agent is agent:  # else it died with the call on its way
             agent.executor_call(container, call)
 
-    def give_up(self, container: Container, callbacks: Callbacks, why: str) -> None:
-        """The container could not be launched."""
+    def give_up(self, container: Container, callbacks: Callbacks, why: str, how: Exit | None = None) -> None:
+        """The container could not be launched; ``how`` its process ended, if it had one already."""
         if self._containers.pop(container.id, None) is not None:
             if container.builtin is not None:
                 container.builtin.destroy()
-            callbacks.failed(why)
+            callbacks.failed(why, how)
 
     def _end(self, container: Container, how: Exit) -> None:
         if self._containers.pop(container.id, None) is None:
@@ -318,6 +336,12 @@ class Host:
                 else:
                     Path(entry.path).unlink(missing_ok=True)
         self.store = self._new_store()
+        self._boot_id = None
+
+    def reboot(self) -> None:
+        """Ends all that runs on the machine; what is on its disk stays. The agent must have ended."""
+        self._end_all()
+        self._boot_id = None
 
     def close(self) -> None:
         """Ends all that is on the machine, without a word to any agent."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.agent.commands import describe_command
+from pymesoskit.testing.agent.commands import SandboxError, describe_command
 from pymesoskit.testing.agent.executors import COMMAND_EXTRA_GRACE, Executors
 from pymesoskit.testing.agent.host import Kind
-from pymesoskit.testing.agent.state import Executor, ExecutorState, Framework, Phase, Task
+from pymesoskit.testing.agent.state import Executor, ExecutorState, Framework, Task
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
@@ -40,6 +40,8 @@ class Refusal:
 
     reason: mesos.TaskStatus.Reason
     message: str
+    names_executor: bool = True  # whether the statuses name the executor
+    tells_exit: bool = True  # whether the master is told that the executor that it expected is not there
 
 
 def command_executor_info(
@@ -116,21 +118,37 @@ class Launching:
         grouped: bool,
     ) -> None:
         core = self._core
-        known = core.frameworks.get(framework_info.id.value)
-        if core.phase is not Phase.RUNNING or (known is not None and known.terminating):
+        if any(task.agent_id.value != core.agent_id for task in tasks):
+            core.note(f"ignores tasks for {tasks[0].agent_id.value}, which it is not any more")
             return
         framework = self._executors.framework_of(framework_info)
-        executor = framework.executors.get(info.executor_id.value)
-        refusal = self._refusal(info, tasks, executor, launch_executor)
+        refusal = self._limits_refusal(tasks)
         if refusal is not None:
-            self._refuse(framework, tasks, refusal)
-            if launch_executor and executor is not None and refusal.reason == Reason.REASON_EXECUTOR_TERMINATED:
-                self._executors.shutdown(framework, executor)
-            if framework.idle:
-                self._executors.remove_framework(framework)
+            self._refuse(framework, info, tasks, refusal, launch_executor)
             return
+        if framework.terminating:
+            if launch_executor:
+                self._executors.tell_exited(framework.id, info.executor_id.value)
+            return
+        refusal = self._draining_refusal() or self._resources_refusal(info, tasks)
+        if refusal is not None:
+            self._refuse(framework, info, tasks, refusal, launch_executor)
+            return
+        executor = framework.executors.get(info.executor_id.value)
+        refusal = self._executor_refusal(executor, kind, launch_executor)
+        if refusal is not None:
+            self._drop(framework, info, tasks, refusal)
+            if launch_executor and kind is not Kind.COMMAND and executor is not None:
+                self._clear_away(framework, executor)
+            return
+        first = executor is None
         if executor is None:
-            executor = self._executors.create(framework, info, kind)
+            try:
+                executor = self._executors.add(framework, info, kind, tasks)
+            except SandboxError as error:
+                refusal = Refusal(Reason.REASON_EXECUTOR_TERMINATED, str(error))
+                self._refuse(framework, info, tasks, refusal, launch_executor)
+                return
         group = tuple(task.task_id.value for task in tasks) if grouped else ()
         for task in tasks:
             record = Task(task, framework.id, "" if kind is Kind.COMMAND else executor.id, group=group)
@@ -139,37 +157,37 @@ class Launching:
             if executor.checkpoint:
                 core.host.store.write(executor.run.task(record.id, "task.info"), task.SerializeToString())
         core.note(f"launches {', '.join(task.task_id.value for task in tasks)} of {framework.id}")
-        if executor.container is None and executor.state is ExecutorState.REGISTERING:
+        if first:
             self._executors.launch(framework, executor, tasks)
         else:
             self._executors.deliver_queued(executor)
 
-    def _refusal(
-        self,
-        info: mesos.ExecutorInfo,
-        tasks: Sequence[mesos.TaskInfo],
-        executor: Executor | None,
-        launch_executor: bool,
-    ) -> Refusal | None:
-        if self._core.drain is not None:
-            what = "Task was received while agent was already draining"
-            return Refusal(Reason.REASON_AGENT_DRAINING, what)
-        return (
-            self._limits_refusal(tasks)
-            or self._resources_refusal(info, tasks)
-            or self._executor_refusal(executor, launch_executor)
-        )
+    def _clear_away(self, framework: Framework, executor: Executor) -> None:
+        """The master does not know that executor, or thinks that it has ended: it has to."""
+        if executor.state is ExecutorState.TERMINATED:
+            self._executors.tell_exited(framework.id, executor.id)
+        else:
+            self._executors.shutdown(framework, executor)
+
+    def _draining_refusal(self) -> Refusal | None:
+        if self._core.drain is None:
+            return None
+        return Refusal(Reason.REASON_AGENT_DRAINING, "Task was received while agent was already draining")
 
     def _limits_refusal(self, tasks: Iterable[mesos.TaskInfo]) -> Refusal | None:
-        isolators = self._core.flags.isolation.split(",")
+        isolators = {name.strip() for name in self._core.flags.isolation.split(",")}
+        if self._core.host.simulates or "cgroups/all" in isolators:
+            return None
         for task in tasks:
+            if task.HasField("container") and task.container.type == mesos.ContainerInfo.DOCKER:
+                continue
             for name, (isolator, what) in LIMIT_ISOLATORS.items():
-                if name in task.limits and isolator not in isolators and not self._core.host.simulates:
+                if name in task.limits and isolator not in isolators:
                     text = (
                         f"{what} limits can only be set on tasks launched in Mesos containers"
                         f" when the agent has loaded the '{isolator}' isolator"
                     )
-                    return Refusal(Reason.REASON_GC_ERROR, text)
+                    return Refusal(Reason.REASON_GC_ERROR, text, names_executor=False, tells_exit=False)
         return None
 
     def _resources_refusal(self, info: mesos.ExecutorInfo, tasks: Sequence[mesos.TaskInfo]) -> Refusal | None:
@@ -181,24 +199,46 @@ class Launching:
                 return Refusal(Reason.REASON_RESOURCES_UNKNOWN, text)
         return None
 
-    def _executor_refusal(self, executor: Executor | None, launch_executor: bool) -> Refusal | None:
-        state = None if executor is None else executor.state
-        text = None
-        if state is ExecutorState.TERMINATING:
-            text = "Executor terminating"
-        elif state is ExecutorState.TERMINATED:
-            text = "Executor terminated"
-        elif launch_executor and executor is not None:
-            text = "Master wants to launch executor, but one already exists"
-        elif not launch_executor and executor is None:
+    def _executor_refusal(self, executor: Executor | None, kind: Kind, launch_executor: bool) -> Refusal | None:
+        if executor is None:
+            if launch_executor:
+                return None
             text = "No executor is expected to launch and there is none running"
-        return None if text is None else Refusal(Reason.REASON_EXECUTOR_TERMINATED, text)
+            return Refusal(Reason.REASON_EXECUTOR_TERMINATED, text)
+        if kind is Kind.COMMAND:
+            text = "Cannot reuse an already existing executor for a command task"
+            return Refusal(Reason.REASON_TASK_INVALID, text)
+        if launch_executor:
+            text = "Master wants to launch executor, but one already exists"
+            return Refusal(Reason.REASON_EXECUTOR_TERMINATED, text)
+        if executor.state in {ExecutorState.TERMINATING, ExecutorState.TERMINATED}:
+            text = f"Executor {executor.state.value.lower()}"
+            return Refusal(Reason.REASON_EXECUTOR_TERMINATED, text, names_executor=False)
+        return None
 
-    def _refuse(self, framework: Framework, tasks: Iterable[mesos.TaskInfo], refusal: Refusal) -> None:
+    def _refuse(
+        self,
+        framework: Framework,
+        info: mesos.ExecutorInfo,
+        tasks: Iterable[mesos.TaskInfo],
+        refusal: Refusal,
+        launch_executor: bool,
+    ) -> None:
+        """The tasks are not launched, nor is an executor; the framework is forgotten if it has nothing else here."""
+        if launch_executor and refusal.tells_exit:
+            self._executors.tell_exited(framework.id, info.executor_id.value)
+        self._drop(framework, info, tasks, refusal)
+        if framework.idle:
+            self._executors.remove_framework(framework)
+
+    def _drop(
+        self, framework: Framework, info: mesos.ExecutorInfo, tasks: Iterable[mesos.TaskInfo], refusal: Refusal
+    ) -> None:
         state = self._core.lost_state(framework, mesos.TASK_DROPPED)
+        executor_id = info.executor_id.value if refusal.names_executor else ""
         for task in tasks:
             self._reports.from_agent(
-                framework.id, task.task_id.value, state, refusal.reason, refusal.message, with_container=False
+                framework.id, task.task_id.value, state, refusal.reason, refusal.message, executor_id=executor_id
             )
 
     # Killing
@@ -207,7 +247,7 @@ class Launching:
         """A task is to be killed."""
         core = self._core
         framework = core.frameworks.get(message.framework_id)
-        if framework is None or framework.terminating or core.phase is not Phase.RUNNING:
+        if framework is None or framework.terminating:
             return
         executor = framework.by_task.get(message.task_id)
         if executor is None:
@@ -229,7 +269,7 @@ class Launching:
             return
         queued = executor.queued.get(task_id)
         if queued is not None:
-            self._kill_queued(framework, executor, queued)
+            self._kill_queued(framework, executor, queued)  # the executor itself goes when it subscribes for nothing
         elif task_id in executor.launched and executor.connection is not None:
             event = executor_v1.Event(type=executor_v1.Event.KILL)
             event.kill.task_id.value = task_id
@@ -248,10 +288,8 @@ class Launching:
                 mesos.TASK_KILLED,
                 Reason.REASON_TASK_KILLED_DURING_LAUNCH,
                 text,
-                executor=executor,
+                executor_id=executor.id,
             )
-        if not executor.ever_sent_task and not executor.queued:
-            self._executors.shutdown(framework, executor)
 
 
 def needs_checkpoint(resource: mesos.Resource) -> bool:

@@ -43,6 +43,13 @@ class RunLayout:
         return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/executor.info"
 
     @property
+    def generated(self) -> str:
+        """Whether the agent made the executor up for a command task: ``1`` or ``0``."""
+        return (
+            f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/executor.generated_for_command_task"
+        )
+
+    @property
     def latest(self) -> str:
         return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/runs/latest"
 
@@ -61,6 +68,7 @@ class RunLayout:
 
 LATEST_AGENT = "slaves/latest"
 BOOT_ID = "boot_id"
+BOOTS = "boots"  # how often the machine was booted
 RESOURCES = "resources/resources.info"
 
 

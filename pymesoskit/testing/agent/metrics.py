@@ -74,7 +74,7 @@ def snapshot(core: Core) -> dict[str, float]:
     for name in SCALARS:
         for suffix, total, taken in (
             ("", core.total.non_revocable(), used.non_revocable()),
-            ("_revocable", core.total.revocable(), used.revocable()),
+            ("_revocable", core.oversubscribed, used.revocable()),
         ):
             all_of, part = amount(total, name), amount(taken, name)
             slave[f"{name}{suffix}_total"] = all_of

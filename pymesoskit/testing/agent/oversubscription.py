@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pymesoskit.testing.agent.state import Ending, Phase
+from attrs import frozen
+
+from pymesoskit.resources import Resources
+from pymesoskit.testing.agent.state import Ending, ExecutorState, Phase
 from pymesoskit.testing.messages import UpdateAgent
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pymesoskit.resources import Resources
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.executors import Executors
     from pymesoskit.testing.agent.launcher import Usage
@@ -28,8 +30,30 @@ QOS_INTERVAL = 1.0
 class ResourceEstimator(Protocol):
     """Says what can be oversubscribed."""
 
-    def oversubscribable(self, total: Resources, usages: dict[tuple[str, str], Usage]) -> Resources:
-        """Revocable resources; ``usages`` is what the containers use, by (framework id, executor id)."""
+    def oversubscribable(
+        self, total: Resources, allocated: Resources, usages: dict[tuple[str, str], Usage]
+    ) -> Resources:
+        """What more can be offered as revocable, on top of the revocable resources that are in use.
+
+        ``total`` is what the agent has, ``allocated`` what its executors and tasks hold (nobody's allocation, as it
+        was offered), ``usages`` what the containers really use, by (framework id, executor id).
+        """
+
+
+@frozen
+class FixedEstimator:
+    """Always offers the same amount, less what of it is in use: Mesos's ``FixedResourceEstimator``."""
+
+    resources: Resources
+
+    def oversubscribable(
+        self,
+        total: Resources,  # noqa: ARG002
+        allocated: Resources,
+        usages: dict[tuple[str, str], Usage],  # noqa: ARG002
+    ) -> Resources:
+        """See ``ResourceEstimator``."""
+        return as_revocable(self.resources) - allocated.revocable()
 
 
 class QosController(Protocol):
@@ -53,19 +77,20 @@ class Oversubscription:
         self._executors = executors
         self._estimator = estimator
         self._controller = controller
-        self._told: tuple[mesos.Resource, ...] = ()
 
     def start(self) -> None:
         """Begins to ask."""
         if self._estimator is not None:
-            self._estimate_later()
+            self._estimate(self._estimator)
         if self._controller is not None:
             self._correct_later()
 
     def connected(self) -> None:
-        """A master has taken the agent in: it does not know what was told to another."""
-        if self._told:
-            self._core.send(UpdateAgent(self._core.agent_id, self._told))
+        """A master has taken the agent in: it hears what is oversubscribed, be it nothing."""
+        self._tell()
+
+    def _tell(self) -> None:
+        self._core.send(UpdateAgent(self._core.agent_id, tuple(self._core.oversubscribed.to_messages())))
 
     def _usages(self) -> dict[tuple[str, str], Usage]:
         found = {}
@@ -75,18 +100,18 @@ class Oversubscription:
                 found[framework.id, executor.id] = usage
         return found
 
-    def _estimate_later(self) -> None:
-        self._core.lifeline.call_later(self._core.flags.oversubscribed_resources_interval, self._estimate)
-
-    def _estimate(self) -> None:
-        assert self._estimator is not None
-        resources = self._estimator.oversubscribable(self._core.total, self._usages())
-        estimate = tuple(as_revocable(message) for message in resources.to_messages())
-        if estimate != self._told:
-            self._told = estimate
-            if self._core.phase is Phase.RUNNING:
-                self._core.send(UpdateAgent(self._core.agent_id, estimate))
-        self._estimate_later()
+    def _estimate(self, estimator: ResourceEstimator) -> None:
+        """Asks now and from now on. What is in use of the oversubscribed resources goes on being offered."""
+        core = self._core
+        held = (resource for _, executor in core.executors() for resource in executor.resources())
+        allocated = Resources.from_messages(held).unallocated()
+        more = estimator.oversubscribable(core.total, allocated, self._usages())
+        oversubscribed = as_revocable(more) + allocated.revocable()
+        if oversubscribed != core.oversubscribed:
+            core.oversubscribed = oversubscribed
+            if core.phase is Phase.RUNNING:
+                self._tell()
+        core.lifeline.call_later(core.flags.oversubscribed_resources_interval, self._estimate, estimator)
 
     def _correct_later(self) -> None:
         interval = max(QOS_INTERVAL, self._core.flags.qos_correction_interval_min)
@@ -94,10 +119,15 @@ class Oversubscription:
 
     def _correct(self) -> None:
         assert self._controller is not None
+        self._correct_later()
+        if self._core.phase not in {Phase.RUNNING, Phase.DISCONNECTED}:
+            return
         for framework_id, executor_id in list(self._controller.corrections(self._usages())):
             framework = self._core.frameworks.get(framework_id)
-            executor = None if framework is None else framework.executors.get(executor_id)
-            if framework is not None and executor is not None:
+            executor = None if framework is None or framework.terminating else framework.executors.get(executor_id)
+            if framework is None or executor is None:
+                continue
+            if executor.state in {ExecutorState.REGISTERING, ExecutorState.RUNNING}:
                 self._core.count("executors_preempted")
                 self._executors.kill(
                     executor,
@@ -107,10 +137,11 @@ class Oversubscription:
                         "Container preempted by QoS correction",
                     ),
                 )
-        self._correct_later()
 
 
-def as_revocable(message: mesos.Resource) -> mesos.Resource:
-    """The resource, marked as one that can be taken away."""
-    message.revocable.SetInParent()
-    return message
+def as_revocable(resources: Resources) -> Resources:
+    """The resources, marked as ones that can be taken away."""
+    messages = resources.to_messages()
+    for message in messages:
+        message.revocable.SetInParent()
+    return Resources.from_messages(messages)

@@ -41,6 +41,21 @@ class Provisioning:
         self._sandboxes = sandboxes
         self._authenticator = authenticator
 
+    def open_sandbox(self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> None:
+        """Makes the executor's sandbox, and remembers it if it is to be. Raises ``SandboxError``."""
+        if executor.directory and not self._core.host.simulates:
+            sandbox = Path(executor.directory)
+            make_sandbox(sandbox, self._user(framework, executor, tasks))
+            latest = sandbox.parent / "latest"
+            latest.unlink(missing_ok=True)
+            latest.symlink_to(sandbox.name)
+            self._sandboxes.opened(executor.run, sandbox)
+        if executor.checkpoint:
+            store, run = self._core.host.store, executor.run
+            store.write(run.executor_info, executor.info.SerializeToString())
+            store.write(run.generated, b"1" if executor.is_command else b"0")
+            store.write(run.latest, executor.container_id.encode())
+
     def provide(
         self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]
     ) -> tuple[Spec, Command | None]:
@@ -114,23 +129,13 @@ class Provisioning:
         return self._core.flags.executor_shutdown_grace_period
 
     def _prepare(self, executor: Executor, tasks: Sequence[mesos.TaskInfo], user: str | None) -> None:
-        if executor.checkpoint:
-            store = self._core.host.store
-            store.write(executor.run.executor_info, executor.info.SerializeToString())
-            store.write(executor.run.latest, executor.container_id.encode())
         if self._core.host.simulates or not executor.directory:
             return
         check_supported(executor.info.container, self._core.flags.containerizers)
-        sandbox = Path(executor.directory)
-        make_sandbox(sandbox, user)
-        latest = sandbox.parent / "latest"
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(sandbox.name)
-        link_container_volumes(sandbox, executor.info.container, None)
+        link_container_volumes(Path(executor.directory), executor.info.container, None)
         self._link_volumes(executor, executor.info.resources, user)
         for task in tasks:
             self._link_volumes(executor, task.resources, user)
-        self._sandboxes.opened(executor.run, sandbox)
 
     def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
         assert self._core.host.work_dir is not None

@@ -13,6 +13,7 @@ from attrs import frozen
 from google.protobuf.message import DecodeError
 
 from pymesoskit.testing.agent import layout
+from pymesoskit.testing.agent.compatibility import POLICIES
 from pymesoskit.testing.agent.host import Kind
 from pymesoskit.testing.agent.launch import kind_of
 from pymesoskit.testing.agent.reports import ACKNOWLEDGEMENT, UPDATE
@@ -63,13 +64,19 @@ class Recovery:
         core = self._core
         latest = core.host.store.read(layout.LATEST_AGENT)
         data = None if latest is None else core.host.store.read(layout.agent_info(latest.decode()))
+        rebooted = self._rebooted()
         if data is None:
-            self._operations.recover()
-            self._end_orphans(())
-            return Found(known=False)
+            return self._new_agent()
         before = mesos.AgentInfo.FromString(data)
-        self._check_compatible(before)
         core.info.id.CopyFrom(before.id)
+        error = POLICIES[core.flags.reconfiguration_policy](before, core.info)
+        if error is not None:
+            if not rebooted:
+                raise IncompatibleAgent(error)
+            core.note("is a new agent: the machine was rebooted, and its flags are not those of the old one any more")
+            core.info.ClearField("id")
+            core.host.store.remove(layout.LATEST_AGENT)
+            return self._new_agent()
         self._operations.recover()
         drain = core.host.store.read(layout.drain_config(core.agent_id))
         if drain is not None:
@@ -80,23 +87,17 @@ class Recovery:
         self._end_orphans({executor.container_id for _, executor in alive})
         return Found(known=True, waiting=tuple(alive), ended=tuple(ended))
 
-    def _check_compatible(self, before: mesos.AgentInfo) -> None:
-        now = mesos.AgentInfo()
-        now.CopyFrom(self._core.info)
-        now.id.CopyFrom(before.id)
-        if now == before:
-            return
-        names = [field.name for field in mesos.AgentInfo.DESCRIPTOR.fields]
-        different = [name for name in names if getattr(now, name) != getattr(before, name)]
-        additive = {"resources", "attributes", "domain"}
-        if self._core.flags.reconfiguration_policy == "additive" and set(different) <= additive:
-            different = [name for name in different if not _extends(before, now, name)]
-        if not different:
-            return
-        raise IncompatibleAgent(
-            "Incompatible agent info detected. The agent was started with different values than it had before for: "
-            + ", ".join(different)
-        )
+    def _new_agent(self) -> Found:
+        self._operations.recover()
+        self._end_orphans(())
+        return Found(known=False)
+
+    def _rebooted(self) -> bool:
+        """Whether the machine has been rebooted since an agent was last here."""
+        store, boot_id = self._core.host.store, self._core.host.boot_id.encode()
+        before = store.read(layout.BOOT_ID)
+        store.write(layout.BOOT_ID, boot_id)
+        return before is not None and before != boot_id
 
     def _end_orphans(self, known: Collection[str]) -> None:
         for container in self._core.host.containers():
@@ -136,7 +137,6 @@ class Recovery:
         kind = container.kind if container is not None else self._kind(info, run)
         executor = self._executors.create(framework, info, kind, container_id=container_id)
         executor.container = container
-        executor.ever_sent_task = True
         if executor.directory and Path(executor.directory).exists():
             self._sandboxes.opened(run, Path(executor.directory))
         if container is not None:
@@ -149,10 +149,7 @@ class Recovery:
         return [(framework, executor)]
 
     def _kind(self, info: mesos.ExecutorInfo, run: layout.RunLayout) -> Kind:
-        names = self._core.host.store.names(f"{run.meta}/tasks")
-        if info.type == mesos.ExecutorInfo.UNKNOWN and names == [info.executor_id.value]:
-            return Kind.COMMAND
-        return kind_of(info)
+        return Kind.COMMAND if self._core.host.store.read(run.generated) == b"1" else kind_of(info)
 
     def _task(self, framework: Framework, executor: Executor, task_id: str) -> None:
         store = self._core.host.store
@@ -172,6 +169,7 @@ class Recovery:
             if record[:1] == UPDATE:
                 status = mesos.TaskStatus.FromString(record[1:])
                 task.record(status)
+                executor.heard |= status.source == mesos.TaskStatus.SOURCE_EXECUTOR
                 streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
             elif record[:1] == ACKNOWLEDGEMENT:
                 streams.restore(key, record[1:], None, terminal=False)
@@ -190,16 +188,3 @@ class Recovery:
             executor.state = ExecutorState.REGISTERING
             if executor.container is not None:
                 core.host.reconnect(executor.container)
-
-
-def _extends(before: mesos.AgentInfo, now: mesos.AgentInfo, name: str) -> bool:
-    """Whether nothing of that field is missing or smaller now."""
-    if name == "domain":
-        return not before.HasField("domain")
-    left = list(getattr(now, name))
-    for item in getattr(before, name):
-        match = next((other for other in left if other.name == item.name), None)
-        if match is None or (item.type == mesos.Value.SCALAR and match.scalar.value < item.scalar.value):
-            return False
-        left.remove(match)
-    return True

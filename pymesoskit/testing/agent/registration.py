@@ -151,12 +151,13 @@ class Registration:
     # Pings
 
     def ping(self, sender: Address, message: PingAgent) -> None:
-        """The master asks whether the agent is alive, and says whether it holds it for connected."""
+        """A master asks whether the agent is alive, and says whether it holds it for connected.
+
+        It is alive from the moment it starts, before it has found out who its master is.
+        """
         core = self._core
-        if sender != core.master:
-            return
-        core.send(PongAgent())
-        if core.phase is Phase.RUNNING:
+        core.network.send(core.address, sender, PongAgent())
+        if sender == core.master and core.phase is Phase.RUNNING:
             if message.connected:
                 self._expect_ping()
             else:

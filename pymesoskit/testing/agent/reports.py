@@ -39,7 +39,7 @@ class Reports:
 
     # Updates
 
-    def from_executor(self, framework: Framework | None, executor: Executor, status: mesos.TaskStatus) -> None:
+    def from_executor(self, framework: Framework | None, status: mesos.TaskStatus) -> None:
         """An update that an executor has sent."""
         core = self._core
         if not is_uuid(status.uuid):
@@ -53,7 +53,7 @@ class Reports:
         status.source = mesos.TaskStatus.SOURCE_EXECUTOR
         if not status.HasField("timestamp"):
             status.timestamp = core.lifeline.time()
-        self._take(framework, status, acknowledge=executor)
+        self._take(framework, status)
 
     def from_agent(
         self,
@@ -63,13 +63,28 @@ class Reports:
         reason: mesos.TaskStatus.Reason,
         message: str,
         *,
-        executor: Executor | None = None,
-        with_container: bool = True,
+        executor_id: str = "",
         limited: Iterable[mesos.Resource] = (),
     ) -> None:
-        """An update that the agent itself makes; ``executor`` is the one whose end or state it tells of, ``limited``
-        the resources of which it used too much.
+        """An update that the agent itself makes of a task of a framework that it knows; ``executor_id`` is the
+        executor whose end or state it tells of, ``limited`` the resources of which it used too much.
         """
+        status = self._status(task_id, state, reason, message)
+        if limited:
+            status.limitation.resources.extend(limited)
+        if executor_id:
+            status.executor_id.value = executor_id
+        self._take(self._core.frameworks.get(framework_id), status)
+
+    def unknown_task(self, framework_id: str, task_id: str, state: mesos.TaskState) -> None:
+        """The master has a task that the agent does not: it is lost, whether its framework is known here or not."""
+        reason = mesos.TaskStatus.REASON_RECONCILIATION
+        status = self._status(task_id, state, reason, "Reconciliation: task unknown to the agent")
+        self._enter((framework_id, task_id), status, None)
+
+    def _status(
+        self, task_id: str, state: mesos.TaskState, reason: mesos.TaskStatus.Reason, message: str
+    ) -> mesos.TaskStatus:
         core = self._core
         status = mesos.TaskStatus(
             state=state,
@@ -81,24 +96,9 @@ class Reports:
         )
         status.task_id.value = task_id
         status.agent_id.CopyFrom(core.info.id)
-        if limited:
-            status.limitation.resources.extend(limited)
-        framework = core.frameworks.get(framework_id)
-        if executor is not None:
-            status.executor_id.CopyFrom(executor.info.executor_id)
-        if framework is None:
-            self._enter((framework_id, task_id), status, None)
-        else:
-            self._take(framework, status, acknowledge=None, with_container=with_container)
+        return status
 
-    def _take(
-        self,
-        framework: Framework | None,
-        status: mesos.TaskStatus,
-        *,
-        acknowledge: Executor | None,
-        with_container: bool = True,
-    ) -> None:
+    def _take(self, framework: Framework | None, status: mesos.TaskStatus) -> None:
         core = self._core
         if framework is None or framework.terminating:
             core.count("invalid_status_updates")
@@ -112,20 +112,22 @@ class Reports:
         if owner is None:
             self._enter(key, status, None)
             return
-        if task_id in owner.terminated and status.state in TERMINAL_STATES:
-            self._acknowledge_to(acknowledge, status)
-            return
-        task = owner.find(task_id)
-        assert task is not None
-        if with_container and task_id not in owner.queued:
-            self._add_container_status(owner, status)
-        if not (key in self.streams and self.streams.knows(key, status.uuid)):
-            self._record(owner, task, status)
+        told_by_executor = status.source == mesos.TaskStatus.SOURCE_EXECUTOR
+        if task_id in owner.launched:
+            if told_by_executor:  # of an update that the agent makes the container has ended, or never got the task
+                self._add_container_status(owner, status)
+            self._record(owner, owner.launched[task_id], status)
             self._enter(key, status, owner)
-        self._acknowledge_to(acknowledge, status)
+        elif task_id in owner.queued and status.state in TERMINAL_STATES:
+            self._record(owner, owner.queued[task_id], status)
+            self._enter(key, status, owner)
+        # else the task has ended (or not begun) as far as the agent knows: nothing changes that
+        if told_by_executor:
+            self._acknowledge_to(owner, status)
 
     def _record(self, executor: Executor, task: Task, status: mesos.TaskStatus) -> None:
         task.record(status)
+        executor.heard |= status.source == mesos.TaskStatus.SOURCE_EXECUTOR
         if task.terminal:
             executor.queued.pop(task.id, None)
             executor.launched.pop(task.id, None)
@@ -133,6 +135,9 @@ class Reports:
             self._core.count(f"tasks_{mesos.TaskState.Name(status.state).removeprefix('TASK_').lower()}")
 
     def _enter(self, key: StreamKey, status: mesos.TaskStatus, executor: Executor | None) -> None:
+        """Takes it into its task's stream, unless it is there already (or was, and is acknowledged)."""
+        if self.streams.knows(key, status.uuid):
+            return
         if executor is not None and executor.checkpoint:
             self._log(executor.run, key[1], UPDATE + status.SerializeToString())
         self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
@@ -147,49 +152,42 @@ class Reports:
             if self._core.drain.mark_gone and framework.partition_aware:
                 status.state = mesos.TASK_GONE_BY_OPERATOR
 
-    def _acknowledge_to(self, executor: Executor | None, status: mesos.TaskStatus) -> None:
-        if executor is not None and executor.connection is not None:
+    def _acknowledge_to(self, executor: Executor, status: mesos.TaskStatus) -> None:
+        """Tells the executor that has the task, whichever sent the update."""
+        if executor.connection is not None:
             event = executor_v1.Event(type=executor_v1.Event.ACKNOWLEDGED)
             event.acknowledged.task_id.CopyFrom(status.task_id)
             event.acknowledged.uuid = status.uuid
             executor.connection.send(event)
 
     def _add_container_status(self, executor: Executor, status: mesos.TaskStatus) -> None:
-        """Adds what the agent knows of the container: of the one that the status names, else of the executor's."""
-        if not status.HasField("container_status"):
-            status.container_status.CopyFrom(self.container_status(executor))
-            return
-        own = status.container_status
-        if own.HasField("container_id"):
-            nested = self._core.host.nested.find(path_of(own.container_id))
-            if nested is not None and nested.pid and not own.HasField("executor_pid"):
-                own.executor_pid = nested.pid
-        else:
-            own.MergeFrom(self.container_status(executor))
-        if not own.network_infos:
-            own.network_infos.add().ip_addresses.add(ip_address=self._core.endpoint.ip, protocol=mesos.NetworkInfo.IPv4)
-
-    def container_status(self, executor: Executor) -> mesos.ContainerStatus:
-        """What the agent knows of an executor's container."""
-        known = executor.container_status
-        pid = executor.container.pid if executor.container is not None else 0
-        if known is None or (pid and known.executor_pid != pid):
-            known = mesos.ContainerStatus()
-            known.container_id.value = executor.container_id
-            if pid or executor.pid:
-                executor.pid = known.executor_pid = pid or executor.pid
-            known.network_infos.add().ip_addresses.add(
+        """Adds what the agent knows of the container that the status names, else of the executor's; of one that has
+        ended, or that nobody knows, that is nothing.
+        """
+        known = self.bare_container_status(executor)
+        if status.container_status.HasField("container_id"):
+            path = path_of(status.container_status.container_id)
+            if path != (executor.container_id,):
+                nested = self._core.host.nested.find(path)
+                if nested is None or nested.ended is not None:
+                    return
+                known = mesos.ContainerStatus()
+                if nested.pid:
+                    known.executor_pid = nested.pid
+        status.container_status.MergeFrom(known)
+        if not status.container_status.network_infos:
+            status.container_status.network_infos.add().ip_addresses.add(
                 ip_address=self._core.endpoint.ip, protocol=mesos.NetworkInfo.IPv4
             )
-            executor.container_status = known
-        return known
 
     def bare_container_status(self, executor: Executor) -> mesos.ContainerStatus:
-        """The same, as the containerizer has it: without the agent's address."""
-        status = mesos.ContainerStatus()
-        status.CopyFrom(self.container_status(executor))
-        status.ClearField("network_infos")
-        return status
+        """What the containerizer knows of an executor's container."""
+        known = mesos.ContainerStatus()
+        known.container_id.value = executor.container_id
+        executor.pid = (0 if executor.container is None else executor.container.pid) or executor.pid
+        if executor.pid:
+            known.executor_pid = executor.pid
+        return known
 
     def _forward(self, key: StreamKey, status: mesos.TaskStatus) -> None:
         core = self._core
@@ -197,7 +195,10 @@ class Reports:
             return
         framework = core.frameworks.get(key[0])
         task = None if framework is None else framework.task(key[1])
-        latest = status.state if task is None else task.state
+        latest = status.state
+        if task is not None:
+            task.tell(status)
+            latest = task.state
         core.send(StatusUpdate(framework_id=key[0], status=status, latest_state=latest))
 
     # Acknowledgements

@@ -74,7 +74,6 @@ EXECUTOR_TRANSITIONS: Mapping[tuple[ExecutorState, ExecutorInput], ExecutorState
     (ExecutorState.RUNNING, ExecutorInput.SUBSCRIBE): ExecutorState.RUNNING,
     (ExecutorState.REGISTERING, ExecutorInput.SHUTDOWN): ExecutorState.TERMINATING,
     (ExecutorState.RUNNING, ExecutorInput.SHUTDOWN): ExecutorState.TERMINATING,
-    (ExecutorState.TERMINATING, ExecutorInput.SHUTDOWN): ExecutorState.TERMINATING,
     (ExecutorState.REGISTERING, ExecutorInput.END): ExecutorState.TERMINATED,
     (ExecutorState.RUNNING, ExecutorInput.END): ExecutorState.TERMINATED,
     (ExecutorState.TERMINATING, ExecutorInput.END): ExecutorState.TERMINATED,
@@ -103,7 +102,8 @@ class Task:
     executor_id: str  # "" for command tasks
     state: mesos.TaskState = mesos.TASK_STAGING
     statuses: tuple[bytes, ...] = ()  # the last one of each state in a row, encoded: there are very many tasks
-    last_uuid: bytes = b""  # of the last of them
+    told: bytes = b""  # the uuid of the status that was last sent to the master, and its state
+    told_state: mesos.TaskState = mesos.TASK_STAGING
     group: tuple[str, ...] = ()  # ids of all tasks of its group, if it came in one
 
     @property
@@ -119,7 +119,10 @@ class Task:
         kept = self.statuses[:-1] if self.state == status.state else self.statuses
         self.statuses = (*kept, status.SerializeToString())
         self.state = status.state
-        self.last_uuid = status.uuid
+
+    def tell(self, status: mesos.TaskStatus) -> None:
+        """That status goes to the master now."""
+        self.told, self.told_state = status.uuid, status.state
 
     def message(self) -> mesos.Task:
         """The task as masters and operators see it."""
@@ -132,9 +135,9 @@ class Task:
         task.resources.extend(self.info.resources)
         for status in self.statuses:
             task.statuses.add().MergeFromString(status)
-        if self.statuses:
-            task.status_update_state = self.state
-            task.status_update_uuid = self.last_uuid
+        if self.told:
+            task.status_update_state = self.told_state
+            task.status_update_uuid = self.told
         for name in ("labels", "discovery", "container", "health_check", "kill_policy"):
             if self.info.HasField(name):
                 getattr(task, name).CopyFrom(getattr(self.info, name))
@@ -172,12 +175,11 @@ class Executor:
     launched: dict[str, Task] = field(factory=dict)
     terminated: dict[str, Task] = field(factory=dict)  # ended, but not acknowledged
     completed: deque[bytes] | None = None  # the newest, as mesos.Task
-    ever_sent_task: bool = False
+    heard: bool = False  # whether it has ever said a word of a task of its own
     ending: Ending | None = None  # decided before its container ended
     timer: Timer | None = None  # of registration or of shutdown
     exit_status: int | None = None
     pid: int = 0
-    container_status: mesos.ContainerStatus | None = None  # what the agent adds to statuses, once known
     disk_used: int | None = None  # bytes that its sandbox took when it was last measured, if it ever was
 
     @property
@@ -201,9 +203,9 @@ class Executor:
         return True
 
     def live(self) -> Iterator[Task]:
-        """The tasks that have not ended."""
-        yield from self.queued.values()
+        """The tasks that have not ended: those that it has, then those that it is to get."""
         yield from self.launched.values()
+        yield from self.queued.values()
 
     def find(self, task_id: str) -> Task | None:
         """A task that is not completed."""
@@ -218,6 +220,11 @@ class Executor:
     def completed_tasks(self) -> Iterator[mesos.Task]:
         """The tasks of which all is said."""
         return (mesos.Task.FromString(data) for data in self.completed or ())
+
+    @property
+    def ever_sent_task(self) -> bool:
+        """Whether it has been given a task: it has one now, or has spoken of one."""
+        return bool(self.launched) or self.heard
 
     @property
     def busy(self) -> bool:

@@ -13,7 +13,12 @@ from pymesoskit.testing.master.entities import Operation, Task
 from pymesoskit.testing.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.master.registry import AgentRecord
 from pymesoskit.testing.master.state import Agent
-from pymesoskit.testing.master.transitions import TERMINAL_OPERATION_STATES, AgentCause, AgentState
+from pymesoskit.testing.master.transitions import (
+    TERMINAL_OPERATION_STATES,
+    TERMINAL_TASK_STATES,
+    AgentCause,
+    AgentState,
+)
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -166,12 +171,15 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     added = [_restore_task(core, agent, task) for task in kept]
     _restore_operations(core, agent, message)
     _admit(core, agent, AgentCause.REREGISTER)
-    _recover_frameworks(core, message)
+    new = _recover_frameworks(core, message)
     for restored in added:
         for listener in core.listeners:
             listener.task_added(restored.message)
+    _drain_again(core, agent)
     core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
-    _after_reregistration(core, agent, message)
+    _shut_completed_down(core, agent, {info.id.value for info in message.frameworks})
+    _update_frameworks(core, agent, message, new)
+    draining.check(core, agent)
     agents.start_pings(core, agent)
 
 
@@ -208,11 +216,14 @@ def _reappear(core: Core, agent_id: str, reported: list[mesos.Task]) -> None:
             framework.completed_tasks.extend(completed)
 
 
-def _recover_frameworks(core: Core, message: ReregisterAgent) -> None:
-    """Frameworks that are only known from the agent are known from now on."""
+def _recover_frameworks(core: Core, message: ReregisterAgent) -> set[str]:
+    """Frameworks that are only known from the agent are known from now on; returns their ids."""
+    new = set()
     for info in message.frameworks:
         if info.id.value not in core.state.frameworks and info.id.value not in core.state.completed_frameworks:
             frameworks.recover(core, info)
+            new.add(info.id.value)
+    return new
 
 
 def _restore_task(core: Core, agent: Agent, reported: mesos.Task) -> Task:
@@ -255,35 +266,39 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     core.note(f"agent {agent.id} at {sender} has registered again")
     _set_resources(agent, message.checkpointed_resources)
     core.allocator.update_agent(agent.id, options=agent_options(agent), total=agent.total_resources)
-    unknown = _reconcile(core, agent, message)
+    _reconcile(core, agent, message)
     if not was_connected and not agent.deactivated:
         core.allocator.activate_agent(agent.id)
-    infos = {key: framework.info for key, _ in unknown if (framework := core.state.frameworks.get(key)) is not None}
-    core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown, tuple(infos.values())))
-    _recover_frameworks(core, message)
-    _after_reregistration(core, agent, message)
+    _drain_again(core, agent)
+    new = _recover_frameworks(core, message)
+    _update_frameworks(core, agent, message, new)
+    draining.check(core, agent)
 
 
-def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> tuple[tuple[str, str], ...]:
-    """Compares what the agent has with what the master has of it; returns the tasks that the agent does not know.
+def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> None:
+    """Compares what the agent has with what the master has of it, and answers.
 
-    The agent itself then reports those as lost. Executors that it does not know have ended without a word. What only
-    the agent knows stays unknown: the master has told its framework that it is lost.
+    Of tasks that the agent does not know it is told: it reports them as lost itself. Executors that it does not know
+    have ended without a word. It hears again what it may have missed: kills, and the end of frameworks whose tasks it
+    still has. What only the agent knows stays unknown: the master has told its framework that it is lost.
     """
     reported = dict.fromkeys((task.framework_id.value, task.task_id.value) for task in message.tasks)
-    for framework_id, task_id in reported:
-        if task_id in agent.killed_tasks.get(framework_id, ()):
-            core.send(agent, KillTask(framework_id, task_id))
     unknown = tuple(
         (task.framework_id, task.id) for task in agent.all_tasks() if (task.framework_id, task.id) not in reported
     )
+    infos = {key: framework.info for key, _ in unknown if (framework := core.state.frameworks.get(key)) is not None}
+    core.send(agent, AgentReregistered(agent.id, total_ping_timeout(core), unknown, tuple(infos.values())))
     executors = {(framework_id, info.executor_id.value) for framework_id, info in message.executors}
     for framework_id, known_executors in list(agent.executors.items()):
         for executor in list(known_executors.values()):
             if (framework_id, executor.id) not in executors:
                 tasks.remove_executor(core, executor)
+    for task in message.tasks:
+        framework_id, task_id = task.framework_id.value, task.task_id.value
+        if task.state not in TERMINAL_TASK_STATES and task_id in agent.killed_tasks.get(framework_id, ()):
+            core.send(agent, KillTask(framework_id, task_id))
+    _shut_completed_down(core, agent, {framework_id for framework_id, _ in reported})
     _reconcile_operations(core, agent, {operation.uuid.value for operation in message.operations})
-    return unknown
 
 
 def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> None:
@@ -297,14 +312,25 @@ def _reconcile_operations(core: Core, agent: Agent, reported: set[bytes]) -> Non
         core.send(agent, ReconcileOperations(unknown))
 
 
-def _after_reregistration(core: Core, agent: Agent, message: ReregisterAgent) -> None:
-    """What an agent has to hear again: that it drains, and its frameworks as they are now, or that they are no more."""
+# What an agent has to hear again
+
+
+def _drain_again(core: Core, agent: Agent) -> None:
+    """It drains, if that is so."""
     if agent.record.drain_config is not None:
         core.send(agent, DrainAgent(agent.record.drain_config))
+
+
+def _shut_completed_down(core: Core, agent: Agent, framework_ids: set[str]) -> None:
+    """Those of the frameworks that are completed are no more."""
+    for framework_id in sorted(framework_ids):
+        if framework_id in core.state.completed_frameworks:
+            core.send(agent, ShutdownFramework(framework_id))
+
+
+def _update_frameworks(core: Core, agent: Agent, message: ReregisterAgent, new: set[str]) -> None:
+    """Its frameworks as they are now, but for those that are known only from itself."""
     for info in message.frameworks:
         framework = core.state.frameworks.get(info.id.value)
-        if framework is not None and not framework.recovered:
+        if framework is not None and info.id.value not in new:
             core.send(agent, UpdateFramework(framework.info))
-        elif framework is None:
-            core.send(agent, ShutdownFramework(info.id.value))
-    draining.check(core, agent)
