@@ -1,4 +1,4 @@
-"""The processes of a cluster as its façade holds them: one master, and each agent with its machine.
+"""The processes of a cluster as its façade holds them: each master, and each agent with its machine.
 
 A member outlives the process: it keeps its address, flags, work directory and registry, and starts another life of it.
 The commands are those of an operator with a shell: kill, term, shutdown, start, reset, pause, resume.
@@ -23,7 +23,7 @@ from pymesoskit.testing.agent.pace import INSTANT
 from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
-from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.election import FROZEN
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
 from pymesoskit.testing.network import Network
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor, ThreadActor
     from pymesoskit.testing.agent.detector import Detector
     from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
-    from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener
-    from pymesoskit.testing.clock import Clock
-    from pymesoskit.testing.election import Election
+    from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.election import Election, Session
     from pymesoskit.testing.history import History
     from pymesoskit.testing.http import Handler
     from pymesoskit.testing.master.registry import Registry
@@ -188,6 +187,7 @@ class Quorum:
 
     registry: Registry
     election: Election | None  # None: there is one master, which leads
+    allocator: AllocatorFactory  # makes each life's allocation policy
 
 
 class ClusterMaster(Member):
@@ -198,12 +198,19 @@ class ClusterMaster(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None
+        self.reason = ""  # why the last life ended, if it did so by itself
+        self._session: Session | None = None  # with the election, if there is one
         self._lives = 0
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process is there, be it frozen."""
         return self.process is not None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its process stands still."""
+        return self.process is not None and self.process.core.lifeline.frozen
 
     @property
     def id(self) -> str:
@@ -217,9 +224,12 @@ class ClusterMaster(Member):
 
     @property
     def leads(self) -> bool:
-        """Whether it runs and is the leading master."""
+        """Whether it runs and is the leading master; one that is frozen or cut off leads until another is elected."""
         election = self.quorum.election
-        return self.running and (election is None or election.leader() == self.process_address)
+        if self.process is None or election is None:
+            return self.running
+        leader = election.elected()
+        return leader is not None and leader.id == self.process.id
 
     def alive(self) -> Master:
         """The process. Raises ``ClusterError`` while it is not running."""
@@ -235,6 +245,16 @@ class ClusterMaster(Member):
         """Starts it with its flags, address and registry. Raises ``ClusterError`` if it is running."""
         self.runner.call(self.begin)
 
+    def pause(self) -> None:
+        """Freezes it as by SIGSTOP. Raises ``ClusterError`` if it is not running."""
+        self.runner.call(self._pause)
+
+    def resume(self) -> None:
+        """Lets it go on as by SIGCONT: if another leads by now and this one did, it ends. Raises ``ClusterError`` if it
+        is not running.
+        """
+        self.runner.call(self._resume)
+
     # In the turn
 
     def begin(self) -> None:
@@ -243,6 +263,7 @@ class ClusterMaster(Member):
             raise ClusterError(f"the {self.name} is running")
         stage = self.stage
         self._lives += 1
+        self.reason = ""
         flags = attrs.evolve(
             self.flags,
             ip=self.flags.ip or stage.host,
@@ -251,34 +272,65 @@ class ClusterMaster(Member):
             advertise_ip=self.flags.advertise_ip or stage.host,
             work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
         )
-        master = Master(
+        self._session = self.quorum.election.connect() if self.quorum.election is not None else None
+        self.process = master = Master(
             self.process_address,
             flags,
             actor=stage.actor,
             network=stage.network,
             rng=stage.chance(f"{self.name}/{self._lives}"),
             registry=self.quorum.registry,
-            allocator=_allocator,
+            allocator=self.quorum.allocator,
             history=stage.history,
             hostname=str(flags.hostname),
             ip=stage.host,
             port=self.port,
-            leader=self.quorum.election,
+            leader=self._session,
+            name=self.name,
+            on_end=self._ended,
         )
         master.start()
-        self.process = master
         self.answer(master.http)
-        if self.quorum.election is not None:
-            self.quorum.election.join(self.process_address)
+        if self._session is not None:
+            self._session.stand(master.core.info)
 
     def end(self) -> None:
         """Ends the life."""
-        master, self.process = self.process, None
-        if master is not None:
-            master.terminate()
-            self.hang_up()
-            if self.quorum.election is not None:
-                self.quorum.election.leave(self.process_address)
+        if self.process is not None:
+            self.process.terminate()
+
+    def cut_off(self, reason: str) -> None:
+        """The election hears nothing of it any more, nor it of the election, for a reason that ``rejoin`` ends."""
+        if self._session is not None:
+            self._session.silence(reason)
+
+    def rejoin(self, reason: str) -> None:
+        """The reason is over."""
+        if self._session is not None:
+            self._session.speak(reason)
+
+    def _pause(self) -> None:
+        self.alive().freeze()
+        if self.server is not None:
+            self.server.freeze()
+        self.cut_off(FROZEN)
+
+    def _resume(self) -> None:
+        self.alive()
+        self.rejoin(FROZEN)  # at first: a master that does not lead any more does nothing of what it has missed
+        if self.process is None:
+            return
+        self.process.thaw()
+        if self.server is not None:
+            self.server.thaw()
+
+    def _ended(self, reason: str) -> None:
+        self.process = None
+        self.reason = reason
+        self.hang_up()
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
 
 class OnlyMaster:
@@ -536,10 +588,6 @@ class ClusterAgent(Member):
         self._process = None
         self._reason = reason
         self.hang_up()
-
-
-def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:
-    return HierarchicalAllocator(clock, rng, listener, options)
 
 
 def _nobody(_request: object, _responder: object) -> None:

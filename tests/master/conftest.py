@@ -67,6 +67,7 @@ class FakeStream:
 class FakeResponder:
     def __init__(self) -> None:
         self.response: Response | None = None
+        self.aborted = False
         self.opened: FakeStream | None = None
         self.headers: dict[str, str] = {}
 
@@ -86,11 +87,14 @@ class FakeResponder:
     def on_close(self, callback) -> None:
         pass
 
+    def abort(self) -> None:
+        self.aborted = True
+
 
 class RecordingAllocator:
     """Writes down what it is told, and offers nothing by itself."""
 
-    def __init__(self, options, listener, clock, rng) -> None:
+    def __init__(self, clock, rng, listener, options) -> None:
         self.options = options
         self.listener = listener
         self.calls: list[tuple[str, tuple, dict]] = []
@@ -261,10 +265,6 @@ class FakeFramework:
         self.accept(offer, operations=[{"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}], **fields)
 
 
-def make_hierarchical(options, listener, clock, rng) -> HierarchicalAllocator:
-    return HierarchicalAllocator(clock, rng, listener, options)
-
-
 class World:
     """One cluster in virtual time."""
 
@@ -392,7 +392,7 @@ def make_any_world():
     yield make
     for world in worlds:
         world.master.terminate()
-        assert not world.master.core.timers
+        assert not world.master.core.lifeline.pending
 
 
 @pytest.fixture
@@ -403,7 +403,7 @@ def make_world(make_any_world):
 @pytest.fixture
 def make_real_world(make_any_world):
     """Worlds with Mesos's own allocation policy."""
-    return lambda **flags: make_any_world(flags, make_hierarchical)
+    return lambda **flags: make_any_world(flags, HierarchicalAllocator)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from pymesoskit.testing.agent.executor_api import ExecutorApi
 from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.launch import Launching
 from pymesoskit.testing.agent.legacy import Legacy
-from pymesoskit.testing.agent.lifeline import Lifeline
 from pymesoskit.testing.agent.limits import Limits
 from pymesoskit.testing.agent.operations import Operations
 from pymesoskit.testing.agent.operator_api import OperatorApi
@@ -30,6 +29,7 @@ from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
+from pymesoskit.testing.lifeline import Lifeline
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,

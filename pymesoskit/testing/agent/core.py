@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.agent.host import Host
-    from pymesoskit.testing.agent.lifeline import Lifeline
     from pymesoskit.testing.flags import AgentFlags
+    from pymesoskit.testing.lifeline import Lifeline
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
 

@@ -9,13 +9,15 @@ are in seconds. Resources that cross this interface carry no allocation info: th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from random import Random
 from typing import Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from pymesoskit.resources import Attributes, Conversion, Resources
+from pymesoskit.testing.clock import Clock
 
 #: Amounts by name of resource, as in a quota: ``{"cpus": 4, "mem": 1024}``.
 Amounts: TypeAlias = Mapping[str, float]
@@ -290,3 +292,8 @@ class Allocator(Protocol):
 
     def constraints_debug(self) -> dict[str, Any]:
         """The JSON of ``/allocator/offer_constraints_debug``."""
+
+
+#: Makes a policy: out of the clock that it may ask and set timers of, a seeded generator for all its choices of chance,
+#: who receives the offers, and the flags.
+AllocatorFactory: TypeAlias = Callable[[Clock, Random, Listener, AllocatorOptions], Allocator]

@@ -43,7 +43,7 @@ class SchedulerApi:
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves a request; raises ``Refused`` for those that are not even calls."""
         principal = self._authenticator.authenticate(request, SCHEDULER)
-        leadership.require(self._core, request)
+        leadership.require_recovered(self._core, request)
         check_method(request, "POST")
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)

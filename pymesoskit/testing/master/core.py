@@ -9,6 +9,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pymesoskit.testing.lifeline import Lifeline
+from pymesoskit.testing.master.leadership import Alone
 from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import Allocator
     from pymesoskit.testing.api import Event
+    from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
     from pymesoskit.testing.master.leadership import Leadership
@@ -35,27 +38,6 @@ class History(Protocol):
     """Where the cluster writes down what happens, for people who look for the reason of something."""
 
     def note(self, source: str, text: str) -> None: ...
-
-
-class CancelableTimer:
-    """A timer of a master: it does not run once the master has ended."""
-
-    __slots__ = ("_args", "_callback", "_core", "_timer")
-
-    def __init__(self, core: Core, delay: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self._core = core
-        self._callback = callback
-        self._args = args
-        core.timers.add(self)
-        self._timer = core.actor.clock.call_later(delay, self._run)
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._core.timers.discard(self)
-
-    def _run(self) -> None:
-        self._core.timers.discard(self)
-        self._callback(*self._args)
 
 
 class Core:
@@ -74,12 +56,14 @@ class Core:
         hostname: str,
         ip: str,
         port: int,
-        leadership: Leadership,
+        leadership: Leadership | None,
+        name: str,
     ) -> None:
         self.address = address
-        self.leadership = leadership
+        self.name = name  # in the cluster's history
         self.flags = flags
-        self.actor = actor
+        self.lifeline = Lifeline(actor.clock)
+        self._actor = actor
         self.network = network
         self.rng = rng
         self.registry = registry
@@ -90,8 +74,8 @@ class Core:
             [str], None
         ]  # what becomes of a drained agent (id) that was to be marked gone
         self.removals = RemovalLimiter(self, flags.agent_removal_rate_limit)
-        self.timers: set[CancelableTimer] = set()
-        self.state = MasterState(str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks)
+        self.recovered = False  # whether it leads and knows what is in the registry
+        self.state = MasterState(str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
             id=self.state.master_id,
             ip=int.from_bytes(bytes(map(int, ip.split("."))), "little"),
@@ -109,16 +93,21 @@ class Core:
 
         if flags.domain is not None:
             self.info.domain.CopyFrom(flags.domain)
+        self.leadership: Leadership = leadership if leadership is not None else Alone(self.info)
 
     # Time and chance
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self.actor.clock.time()
+        return self.lifeline.time()
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> CancelableTimer:
-        """A timer that ends with the master; ``delay`` in seconds."""
-        return CancelableTimer(self, delay, callback, args)
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """A timer that ends with the master and stands still with it; ``delay`` in seconds."""
+        return self.lifeline.call_later(delay, callback, *args)
+
+    def post(self, callback: Callable[..., object], *args: Any) -> None:
+        """Calls ``callback(*args)`` in a later turn, unless the master has ended by then."""
+        self._actor.post(self.lifeline.deliver, callback, *args)
 
     def new_uuid(self) -> uuid.UUID:
         """A random UUID, out of the cluster's chance."""
@@ -128,7 +117,7 @@ class Core:
 
     def note(self, text: str) -> None:
         """Writes a line of the cluster's history."""
-        self.history.note("master", text)
+        self.history.note(self.name, text)
 
     def count(self, name: str, by: int = 1) -> None:
         """Counts in the metric ``master/<name>``."""

@@ -65,7 +65,7 @@ class OperatorEndpoints:
         self._core = core
         self._authenticator = authenticator
         self.files = files.FileRoots()
-        self.events = OperatorEvents(core.state, core.actor.clock, core.flags.max_operator_event_stream_subscribers)
+        self.events = OperatorEvents(core.state, core.lifeline, core.flags.max_operator_event_stream_subscribers)
         core.listeners.append(self.events)
         self._logging = LoggingLevel(core)
         self._api = OperatorApi(core, self.events, self.files, self._logging)
@@ -105,7 +105,7 @@ class OperatorEndpoints:
 
     def _serve_api(self, request: Request, responder: Responder) -> None:
         principal = self._authenticator.authenticate(request, READWRITE)
-        leadership.require(self._core, request)
+        leadership.require_recovered(self._core, request)
         self._api.handle(request, responder, principal)
 
     def _checked(self, realm: str, answer: Answer) -> RequestHandler:

@@ -27,7 +27,7 @@ class RemovalLimiter:
         self._next += 1
         self._waiting[number] = removal
         if not self._pausing:
-            self._core.actor.post(self._run)
+            self._core.post(self._run)
         return lambda: self._withdraw(number)
 
     def _withdraw(self, number: int) -> None:
