@@ -16,6 +16,7 @@ from pymesoskit.resources import Resources, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.cluster import SimulatedCluster
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.history import History
 from pymesoskit.testing.http import Request, Response
@@ -360,6 +361,52 @@ class World:
         (event,) = [event for event in framework.take() if event["type"] == "OFFERS"]
         (offer,) = event["offers"]["offers"]
         return offer
+
+
+class ClusterWorld(World):
+    """The leading master of a simulated cluster with real agents, and what it takes for another one to lead."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self.cluster = cluster
+
+    @property
+    def master(self) -> Master:
+        return self.cluster.master.alive()
+
+    def settle(self) -> None:
+        self.cluster.settle()
+
+    def advance(self, seconds: float) -> None:
+        self.cluster.advance(seconds)
+
+    def fail_over(self) -> None:
+        """The leading master is killed; returns when another life leads and no agent has registered with it yet."""
+        master = self.cluster.master
+        master.kill()
+        if len(self.cluster.masters) == 1:
+            master.start()
+        else:
+            self.cluster.wait_for(lambda: self.cluster.master.leads, "an election")
+
+    def agents_back(self, registered: int | None = None) -> None:
+        self.cluster.wait_for_agents(registered, timeout=600)
+
+
+@pytest.fixture(params=["restarted", "elected"])
+def make_cluster_world(request):
+    """Clusters whose next master is the only one started again, or the other of two."""
+    clusters: list[SimulatedCluster] = []
+
+    def make(agents=1, **given) -> ClusterWorld:
+        masters = 1 if request.param == "restarted" else 2
+        clusters.append(SimulatedCluster(agents, masters=masters, **given))
+        clusters[-1].start()
+        return ClusterWorld(clusters[-1])
+
+    yield make
+    for cluster in clusters:
+        assert not cluster.history.failures
+        cluster.stop()
 
 
 def scalar(name: str, value: float, **fields) -> dict[str, Any]:
