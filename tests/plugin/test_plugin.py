@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pymesoskit.testing.allocator import HierarchicalAllocator
 from pymesoskit.testing.cluster import BaseCluster, Cluster, SimulatedCluster
 
 pytestmark = pytest.mark.timeout(120)
@@ -128,3 +129,16 @@ def test_it_is_cheap_until_a_test_uses_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "['pymesoskit.testing.pytest_plugin']"
+
+
+class Idle(HierarchicalAllocator):
+    """Offers nothing."""
+
+    def start(self) -> None:
+        self.pause()
+
+
+@pytest.mark.mesos(allocator=Idle, transport="virtual")
+def test_the_allocation_policy_can_be_another(mesos: BaseCluster) -> None:
+    mesos.advance(10)
+    assert isinstance(mesos.master.alive().core.allocator, Idle)
