@@ -5,6 +5,7 @@ For each test of the contract there is a policy here that it finds out.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from random import Random
@@ -159,10 +160,8 @@ class Unchecked(HierarchicalAllocator):
     """Lets operators change what others hold."""
 
     def update_available(self, agent_id: str, conversions: Any) -> None:
-        try:
+        with contextlib.suppress(ValueError):
             super().update_available(agent_id, conversions)
-        except ValueError:
-            pass
 
 
 class InTwain(HierarchicalAllocator):
