@@ -1,4 +1,5 @@
-"""The contract of all policies: the hierarchical one keeps it, with either kind of sorter, and wrong ones do not.
+"""The contract of all policies: the hierarchical one keeps it, with either kind of sorter, one of another kind does, too,
+and wrong ones do not.
 
 For each test of the contract there is a policy here that it finds out.
 """
@@ -26,6 +27,8 @@ from pymesoskit.testing.allocator import (
 )
 from pymesoskit.testing.allocator.contract import AllocatorContract
 
+from .first_come import FirstCome
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -44,6 +47,13 @@ class TestHierarchicalAtRandom(AllocatorContract):
         return HierarchicalAllocator(
             clock, rng, listener, evolve(options, role_sorter="random", framework_sorter="random")
         )
+
+
+class TestFirstCome(AllocatorContract):
+    """A policy that was written without a look at the hierarchical one."""
+
+    def make(self, clock: Clock, rng: Random, listener: Listener, options: AllocatorOptions) -> Allocator:
+        return FirstCome(clock, rng, listener, options)
 
 
 def failing(factory: AllocatorFactory) -> set[str]:
@@ -288,6 +298,8 @@ def test_each_test_of_the_contract_finds_a_policy_out() -> None:
 OUTSIDER = """
     from pymesoskit.testing.allocator import HierarchicalAllocator
     from pymesoskit.testing.allocator.contract import AllocatorContract
+
+from .first_come import FirstCome
 
     class Careless(HierarchicalAllocator):
         def update_quota(self, role, guarantees, limits):

@@ -147,7 +147,14 @@ def test_a_leader_that_is_back_in_time_goes_on(make, trouble):
     assert cluster.agents[0].registered
 
 
-@TROUBLE
+def restart(cluster):
+    """Its old session is what leads until it expires: meanwhile it sends clients to itself."""
+    cluster.masters[0].kill()
+    cluster.masters[0].start()
+    return lambda: None
+
+
+@pytest.mark.parametrize("trouble", [kill, pause, cut_off, restart])
 def test_agents_frameworks_and_tasks_follow_the_new_leader(make, trouble):
     cluster = make(agents=2)
     scheduler = drive(cluster)
@@ -265,6 +272,14 @@ def test_a_single_master_can_freeze_too_and_agents_look_for_it(make):
     assert not cluster.agents[0].registered
     cluster.master.resume()
     assert not cluster.master.frozen
+    cluster.wait_for_agents(timeout=120)
+
+
+def test_a_single_master_that_is_cut_off_has_nobody_to_lose_its_leadership_to(make):
+    cluster = make(masters=1, agent_ping_timeout="1secs", max_agent_ping_timeouts="2")
+    with cluster.faults.partition(cluster.master):
+        cluster.wait_for_agents(0, timeout=30)
+        assert leading(cluster) == [0]
     cluster.wait_for_agents(timeout=120)
 
 

@@ -9,6 +9,7 @@ from pymesoskit.scheduler import Scheduler, SchedulerDriver
 from pymesoskit.testing.allocator import HierarchicalAllocator
 from pymesoskit.testing.cluster import BaseCluster, Cluster, ClusterError, SimulatedCluster
 from pymesoskit.wire.v1 import mesos
+from tests.allocator.first_come import FirstCome
 
 
 class Halves(HierarchicalAllocator):
@@ -94,6 +95,21 @@ def test_any_callable_makes_one() -> None:
         watcher = watch(cluster)
         cluster.advance(10)
         assert watcher.cpus
+
+
+def test_a_policy_that_owes_nothing_to_the_hierarchical_one_serves_a_cluster() -> None:
+    """Whoever came first gets all: the second framework sees nothing until the first one refuses it."""
+    with SimulatedCluster(3, allocator=FirstCome) as cluster:
+        first, second = watch(cluster), Watcher()
+        cluster.advance(0.5)
+        info = mesos.FrameworkInfo(user="root", name="second")
+        SchedulerDriver(second, info, cluster.addresses, transport=cluster.transport).start()
+        cluster.advance(0.2)
+        assert (len(first.cpus), len(second.cpus)) == (3, 3)  # what was refused goes to the next
+        cluster.advance(60)
+        assert set(first.cpus) == set(second.cpus) == {4.0}
+        metrics = cluster.master.alive().core.allocator.metrics()
+        assert metrics["allocator/mesos/resources/cpus/total"] == 12
 
 
 def test_what_cannot_be_called_is_an_error() -> None:
