@@ -26,6 +26,7 @@ from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.election import FROZEN
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
+from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.network import Network
 from pymesoskit.testing.server import HttpServer
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.election import Election, Session
     from pymesoskit.testing.history import History
     from pymesoskit.testing.http import Handler
-    from pymesoskit.testing.master.registry import Registry
     from pymesoskit.testing.network import Address
 
 T = TypeVar("T")
@@ -279,7 +279,7 @@ class ClusterMaster(Member):
             actor=stage.actor,
             network=stage.network,
             rng=stage.chance(f"{self.name}/{self._lives}"),
-            registry=self.quorum.registry,
+            registry=self._registry(),
             allocator=self.quorum.allocator,
             history=stage.history,
             hostname=str(flags.hostname),
@@ -293,6 +293,11 @@ class ClusterMaster(Member):
         self.answer(master.http)
         if self._session is not None:
             self._session.stand(master.core.info)
+
+    def _registry(self) -> Registry:
+        """The one that all lives of all masters share; with --registry=in_memory one that ends with this life."""
+        shared = self.quorum.registry
+        return Registry(storage=shared.storage) if self.flags.registry == "in_memory" else shared
 
     def end(self) -> None:
         """Ends the life."""

@@ -308,6 +308,18 @@ def test_what_operators_decided_is_known_to_the_next_leader(make):
     assert not world.state.unreachable
 
 
+def test_a_registry_in_memory_ends_with_its_master(make):
+    world = make(2, master_flags={"registry": "in_memory"})
+    quota = {"role": "web", "guarantees": {"cpus": {"value": 1}}}
+    assert world.operator("UPDATE_QUOTA", {"quota_configs": [quota]}).status == 200
+    ids = {agent.id for agent in world.cluster.agents}
+    world.fail_over()
+    assert world.query("GET_QUOTA") == {"status": {}}
+    assert world.query("GET_AGENTS") == {"agents": [], "recovered_agents": []}
+    world.agents_back()
+    assert set(world.state.agents) == ids  # they keep the ids that the former master gave them
+
+
 def test_agents_that_do_not_return_to_the_next_leader_become_unreachable(make, make_framework):
     world = make(2, master_flags={"agent_reregister_timeout": "10mins"})
     framework = make_framework(world, failover_timeout=1000.0).subscribe()

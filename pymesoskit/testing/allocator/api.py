@@ -159,8 +159,8 @@ class Allocator(Protocol):
         """Ends all timers; nothing is offered any more."""
 
     def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None:
-        """After a master's failover, before anything else: sets the quotas; if there are any, offers pause until enough
-        of the agents are back or the recovery timeout is over.
+        """After a master's failover, before any agent comes: sets the quotas. If there are any, offers pause until
+        enough of the agents are back or the recovery timeout is over.
         """
 
     def pause(self) -> None:
