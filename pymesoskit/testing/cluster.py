@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
+from attrs import evolve
+
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
 from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.allocator import HierarchicalAllocator
@@ -476,7 +478,4 @@ def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:
     specs = [AgentSpec.parse(one) if isinstance(one, str) else one for one in given]
     if simulated is None:
         return specs
-    return [
-        spec if spec.simulated is not None else AgentSpec(spec.resources, spec.attributes, spec.flags, simulated)
-        for spec in specs
-    ]
+    return [spec if spec.simulated is not None else evolve(spec, simulated=simulated) for spec in specs]

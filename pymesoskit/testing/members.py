@@ -426,9 +426,13 @@ class ClusterAgent(Member):
         self.runner.call(self._shut_down)
         self.runner.wait_for(lambda: not self.running, f"{self.name} to end", timeout)
 
-    def start(self) -> None:
-        """Starts it again with its flags, address and work directory. Raises ``ClusterError`` if it is running."""
-        self.runner.call(self.begin, None)
+    def start(self, spec: AgentSpec | None = None) -> None:
+        """Starts it again with its address and work directory, and with its flags, or those of ``spec`` from now on.
+
+        What may have changed is up to ``--reconfiguration_policy``. Raises ``ClusterError`` if it is running, or if it
+        refuses to start; then it still is what it was. Whether its tasks are simulated cannot change.
+        """
+        self.runner.call(self._start, spec)
 
     def reset(self) -> None:
         """Starts it with an empty work directory: a new agent at the old address. As ``start``."""
@@ -555,6 +559,20 @@ class ClusterAgent(Member):
                 pace=stage.pace if simulated is None else INSTANT,
             )
         return self._host
+
+    def _start(self, spec: AgentSpec | None) -> None:
+        before = self.spec, self.flags
+        if spec is not None and self._process is None:
+            self._be(attrs.evolve(spec, simulated=self.spec.simulated), spec.flags or self.flags)
+        try:
+            self.begin(None)
+        except ClusterError:
+            self._be(*before)
+            raise
+
+    def _be(self, spec: AgentSpec, flags: AgentFlags) -> None:
+        self._resources, self._attributes = spec.total(flags), spec.labels()
+        self.spec, self.flags = spec, flags
 
     def _shut_down(self) -> None:
         if self._process is not None:
