@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
 from pymesoskit.testing.agent.pace import INSTANT, Pace
+from pymesoskit.testing.authorization import AuthorizerError, choose_authorizer
 from pymesoskit.testing.election import Election
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymesoskit.testing.agent.simulated import Outcomes
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.clock import VirtualClock
     from pymesoskit.testing.http import Handler
     from pymesoskit.testing.inprocess import Address, InProcessTransport
@@ -77,6 +79,7 @@ class BaseCluster(ABC):
         bind: str,
         work_dir: Path | None,
         masters: int,
+        authorizers: Mapping[str, Authorizer] | None,
     ) -> None:
         self._master_flags = _flags(MasterFlags, master_flags)
         self._agent_flags = _flags(AgentFlags, agent_flags)
@@ -85,9 +88,19 @@ class BaseCluster(ABC):
         for spec in self._specs:  # texts that are wrong show before anything has started
             spec.total(spec.flags or self._agent_flags)
             spec.labels()
+        authorizers = dict(authorizers or {})
+        _check_authorizers(authorizers, self._master_flags, [spec.flags or self._agent_flags for spec in self._specs])
         self.history = History(actor.clock.time)
         self._actor = actor
-        self._stage = Stage(actor, self.history, seed=self.seed, ip=bind, loop=loop, work_dir=work_dir)
+        self._stage = Stage(
+            actor,
+            self.history,
+            seed=self.seed,
+            ip=bind,
+            loop=loop,
+            work_dir=work_dir,
+            authorizers=authorizers,
+        )
         if masters < 1:
             raise ClusterError(f"a cluster has 1 or more masters, not {masters}")
         quorum = Quorum(Registry(), Election(actor) if masters > 1 else None)
@@ -276,8 +289,10 @@ class Cluster(BaseCluster):
     ``agents``: how many, or each one's ``RESOURCES[@ATTRIBUTES]``. ``http`` False: nobody listens, clients use
     ``transport``. ``simulated``: tasks only pretend to run, with the outcomes given (``{}``: all finish at once).
     ``work_dir``: where sandboxes and checkpoints go and stay; None is a temporary directory. ``seed``: of all chance in
-    the cluster. ``clock``: a virtual one stands still until ``advance``. ``pace``: how long executors and commands take
-    to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise.
+    the cluster. ``authorizers``: those that the flags ``authorizers`` (of masters) and ``authorizer`` (of agents) may
+    name, beside ``local`` (docs/authorization.md). ``clock``: a virtual one stands still until ``advance``. ``pace``:
+    how long executors and commands take to get going (``pace.MESOS``: as in a real Mesos); nothing unless told
+    otherwise.
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -295,6 +310,7 @@ class Cluster(BaseCluster):
         work_dir: str | Path | None = None,
         simulated: Outcomes | None = None,
         masters: int = 1,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
     ) -> None:
@@ -315,6 +331,7 @@ class Cluster(BaseCluster):
                 bind=bind,
                 work_dir=None,
                 masters=masters,
+                authorizers=authorizers,
             )
         except BaseException:
             self._thread.stop()
@@ -394,6 +411,7 @@ class SimulatedCluster(BaseCluster):
         seed: int = 0,
         simulated: Outcomes | None = None,
         masters: int = 1,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
         self.actor = SimulatedActor(clock)
@@ -409,6 +427,7 @@ class SimulatedCluster(BaseCluster):
             bind="127.0.0.1",
             work_dir=None,
             masters=masters,
+            authorizers=authorizers,
         )
 
     def start(self) -> None:
@@ -449,6 +468,18 @@ def _flags(kind: type[F], given: F | Mapping[str, str] | None) -> F:
     if given is None:
         return kind()
     return given if isinstance(given, kind) else kind.from_texts(cast("Mapping[str, str]", given))
+
+
+def _check_authorizers(
+    authorizers: Mapping[str, Authorizer], master: MasterFlags, agents: Sequence[AgentFlags]
+) -> None:
+    """Names of authorizers that are wrong show before anything has started. Raises ``ClusterError``."""
+    try:
+        choose_authorizer(master.authorizers, master.acls, authorizers)
+        for flags in agents:
+            choose_authorizer(flags.authorizer, flags.acls, authorizers)
+    except AuthorizerError as error:
+        raise ClusterError(str(error)) from None
 
 
 def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pymesoskit.testing.authorization import Permissions
 from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import Allocator
     from pymesoskit.testing.api import Event
+    from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
     from pymesoskit.testing.master.leadership import Leadership
@@ -75,9 +77,11 @@ class Core:
         ip: str,
         port: int,
         leadership: Leadership,
+        authorizer: Authorizer | None = None,
     ) -> None:
         self.address = address
         self.leadership = leadership
+        self.authorizer = authorizer  # None: all is allowed
         self.flags = flags
         self.actor = actor
         self.network = network
@@ -123,6 +127,12 @@ class Core:
     def new_uuid(self) -> uuid.UUID:
         """A random UUID, out of the cluster's chance."""
         return uuid.UUID(int=self.rng.getrandbits(128), version=4)
+
+    # Who may
+
+    def permissions(self, subject: Subject | None) -> Permissions:
+        """What somebody may do."""
+        return Permissions(self.authorizer, subject, self.note)
 
     # Telling
 

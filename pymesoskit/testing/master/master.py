@@ -6,14 +6,16 @@ for HTTP; all of its rules are in the modules beside this one. Source: docs/refe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener, Quota
 from pymesoskit.testing.api import Router
+from pymesoskit.testing.authorization import choose_authorizer
 from pymesoskit.testing.clock import Clock
 from pymesoskit.testing.master import agents, events, leadership, operations, registration, status
 from pymesoskit.testing.master.auth import master_authenticator
@@ -40,6 +42,7 @@ from pymesoskit.testing.messages import (
 
 if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
@@ -67,7 +70,11 @@ def allocator_options(flags: MasterFlags) -> AllocatorOptions:
 
 
 class Master:
-    """A master's process. ``start`` it once; when it has ended, another one may take its address and registry."""
+    """A master's process. ``start`` it once; when it has ended, another one may take its address and registry.
+
+    ``authorizers``: those that ``--authorizers`` may name, beside the local one. Raises ``CredentialsError`` and
+    ``AuthorizerError`` for flags that cannot be met.
+    """
 
     def __init__(
         self,
@@ -84,6 +91,7 @@ class Master:
         ip: str,
         port: int,
         leader: Leadership | None = None,
+        authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
         self.core = core = Core(
             address=address,
@@ -97,6 +105,7 @@ class Master:
             ip=ip,
             port=port,
             leadership=leader if leader is not None else Alone(address),
+            authorizer=choose_authorizer(flags.authorizers, flags.acls, authorizers),
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(allocator_options(flags), AllocationListener(core), actor.clock, rng)

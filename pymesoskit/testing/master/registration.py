@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.master.authorization import agent_error
 from pymesoskit.testing.master.entities import Operation, Task
 from pymesoskit.testing.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.master.registry import AgentRecord
@@ -89,6 +90,10 @@ def reregister(core: Core, sender: Address, message: ReregisterAgent) -> None:
 
 def _refused(core: Core, sender: Address, info: mesos.AgentInfo) -> bool:
     """Agents that must not come in: some are told to end, others are left to try again."""
+    error = agent_error(core.permissions(None), info)
+    if error is not None:
+        core.note(f"agent at {sender} is ignored: {error}")
+        return True
     machine = core.registry.machines.get((info.hostname.lower(), sender.partition("@")[2].rpartition(":")[0]))
     if machine is not None and machine.mode == mesos.MachineInfo.DOWN:
         _shut_down(core, sender, "Machine is `DOWN`")
