@@ -277,6 +277,7 @@ class World:
         self.flags = flags or MasterFlags()
         self.history = History(self.actor.clock.time)
         self.leadership = None
+        self.authorizers: dict[str, Any] = {}
         self.allocator: RecordingAllocator
         self.master: Master
         self.start_master()
@@ -299,6 +300,7 @@ class World:
             ip="127.0.0.1",
             port=5050,
             leader=self.leadership,
+            authorizers=self.authorizers,
         )
         self.master.start()
         self.settle()
