@@ -10,8 +10,9 @@ import pytest
 
 from pymesoskit.testing.agent import Outcome
 from pymesoskit.testing.agent.tokens import sign
+from pymesoskit.testing.authentication import Credential, CredentialsError
 from pymesoskit.testing.authorization import AuthorizerError
-from pymesoskit.testing.messages import ExitedExecutor
+from pymesoskit.testing.messages import ExitedExecutor, RegisterAgent, ReregisterAgent
 from pymesoskit.wire.v1 import mesos
 
 from .test_containers import RECORDIO, nested
@@ -98,6 +99,25 @@ def refusal(answer: Answer) -> tuple[int, bytes]:
 def test_an_authorizer_that_was_not_handed_in_is_an_error() -> None:
     with pytest.raises(AuthorizerError, match="Could not create 'mine' authorizer"):
         World(authorizer="mine")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_agent_tells_masters_who_it_is(tmp_path: Path, given: bool) -> None:
+    (tmp_path / "credential").write_text('{"principal": "agents", "secret": "s"}')
+    world = World(**({"credential": str(tmp_path / "credential")} if given else {})).start()
+    world.restart()
+    world.actor.run_until(lambda: world.agent.registered)
+    messages = [*world.master.got(RegisterAgent), *world.master.got(ReregisterAgent)]
+    assert messages
+    for message in messages:
+        assert message.credential == (Credential("agents", "s") if given else None)
+        assert "'s'" not in repr(message.credential)
+
+
+def test_a_credential_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "credential").write_text('{"principal": 1}')
+    with pytest.raises(CredentialsError, match="the file needs a 'principal' and a 'secret', both text"):
+        World(credential=str(tmp_path / "credential"))
 
 
 # Tasks

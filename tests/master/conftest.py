@@ -16,6 +16,7 @@ from pymesoskit.resources import Resources, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.authentication import Credential
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.history import History
 from pymesoskit.testing.http import Request, Response
@@ -119,8 +120,10 @@ class FakeAgent:
         resources: str = RESOURCES,
         capabilities=None,
         attributes: str = "",
+        credential: Credential | None = None,
         **info: Any,
     ) -> None:
+        self.credential = credential
         self.world = world
         self.address = f"slave(1)@127.0.0.1:{port}"
         self.info = mesos.AgentInfo(
@@ -154,7 +157,7 @@ class FakeAgent:
         self.world.network.send(self.address, ADDRESS, message)
 
     def register(self) -> FakeAgent:
-        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities))
+        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities, credential=self.credential))
         self.world.settle()
         return self
 
@@ -169,6 +172,7 @@ class FakeAgent:
                 tuple(executors),
                 tuple(frameworks),
                 tuple(operations),
+                self.credential,
             )
         )
         self.world.settle()

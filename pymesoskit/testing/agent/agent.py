@@ -30,6 +30,7 @@ from pymesoskit.testing.agent.registration import Registration
 from pymesoskit.testing.agent.sandboxes import Sandboxes
 from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
+from pymesoskit.testing.authentication import load_credential
 from pymesoskit.testing.authorization import choose_authorizer
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
@@ -132,6 +133,7 @@ class Agent:
             info=info,
             total=resources,
             start_time=actor.clock.time(),
+            credential=load_credential(flags.credential) if flags.credential is not None else None,
             authorizer=choose_authorizer(flags.authorizer, flags.acls, authorizers),
         )
         access = Access(core)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.agent.host import Host
     from pymesoskit.testing.agent.lifeline import Lifeline
+    from pymesoskit.testing.authentication import Credential
     from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.messages import Message
@@ -60,6 +61,7 @@ class Core:
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
+    credential: Credential | None = None  # who it is, to masters
     authorizer: Authorizer | None = None  # None: all is allowed
     executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
     phase: Phase = Phase.RECOVERING

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import Allocator
     from pymesoskit.testing.api import Event
+    from pymesoskit.testing.authentication import Authenticator
     from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
@@ -77,10 +78,12 @@ class Core:
         ip: str,
         port: int,
         leadership: Leadership,
-        authorizer: Authorizer | None = None,
+        authenticator: Authenticator,
+        authorizer: Authorizer | None,
     ) -> None:
         self.address = address
         self.leadership = leadership
+        self.authenticator = authenticator
         self.authorizer = authorizer  # None: all is allowed
         self.flags = flags
         self.actor = actor

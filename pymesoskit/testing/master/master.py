@@ -93,6 +93,12 @@ class Master:
         leader: Leadership | None = None,
         authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
+        authenticator = master_authenticator(
+            credentials=flags.credentials,
+            readonly=flags.authenticate_http_readonly,
+            readwrite=flags.authenticate_http_readwrite,
+            frameworks=flags.authenticate_http_frameworks,
+        )
         self.core = core = Core(
             address=address,
             flags=flags,
@@ -105,16 +111,11 @@ class Master:
             ip=ip,
             port=port,
             leadership=leader if leader is not None else Alone(address),
+            authenticator=authenticator,
             authorizer=choose_authorizer(flags.authorizers, flags.acls, authorizers),
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(allocator_options(flags), AllocationListener(core), actor.clock, rng)
-        authenticator = master_authenticator(
-            credentials=flags.credentials,
-            readonly=flags.authenticate_http_readonly,
-            readwrite=flags.authenticate_http_readwrite,
-            frameworks=flags.authenticate_http_frameworks,
-        )
         self._operators = OperatorEndpoints(core, authenticator)
         self._router = Router(
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}

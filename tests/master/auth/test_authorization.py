@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pymesoskit.testing.authentication import Credential
 from pymesoskit.testing.authorization import AuthorizerError
 from pymesoskit.testing.messages import ApplyOperation, RunTask, RunTaskGroup
 
@@ -342,6 +343,52 @@ def test_an_agent_that_comes_back_is_asked_again(make_world, make_agent):
     agent.reregister()
     assert agent.received == []
     assert not world.state.agents
+
+
+class TestAgentsThatSayWhoTheyAre:
+    @pytest.fixture
+    def admits(self, make_agent):
+        """Whether a world admits an agent with that credential."""
+        ports = iter(range(6000, 7000))
+
+        def admits(world, principal: str | None, secret: str = "s") -> bool:
+            credential = None if principal is None else Credential(principal, secret)
+            return bool(make_agent(world, port=next(ports), credential=credential).register().id)
+
+        return admits
+
+    def test_acls_are_about_their_principals(self, make_closed, admits):
+        world = make_closed(permissive=False, register_agents=[acl("agents", some("op"), agents=ANY)])
+        assert admits(world, "op")
+        assert not admits(world, "guest")
+        assert "with principal 'guest'" in world.history.story()
+        assert not admits(world, None)
+
+    def test_who_is_not_who_it_says_is_not_answered(self, make_closed, make_world, admits):
+        world = make_closed()
+        assert admits(world, "op")
+        assert not admits(world, "op", "wrong")
+        assert not admits(world, "nobody")
+        assert not admits(make_world(), "op")  # a master without credentials knows nobody
+        assert "is ignored: it is not known to be 'nobody'" in world.history.story()
+
+    def test_they_have_to_if_the_flags_say_so(self, make_closed, admits):
+        assert admits(make_closed(), None)
+        world = make_closed({"authenticate_agents": "true"})
+        assert not admits(world, None)
+        assert "is ignored: it is not authenticated" in world.history.story()
+        assert admits(world, "op")
+
+    def test_they_have_to_when_they_come_back(self, make_closed, make_agent):
+        world = make_closed()
+        agent = make_agent(world, credential=Credential("op", "s")).register()
+        agent.received.clear()
+        agent.credential = Credential("op", "wrong")
+        agent.reregister()
+        assert agent.received == []
+        agent.credential = Credential("op", "s")
+        agent.reregister()
+        assert agent.received
 
 
 # Operators: what they change
