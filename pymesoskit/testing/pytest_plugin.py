@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from pymesoskit.testing.agent.simulated import Outcome
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.cluster import BaseCluster
     from pymesoskit.wire.v1 import mesos as mesos_v1
 
@@ -40,6 +41,7 @@ class Settings:
     seed: int | None = None
     master_flags: Mapping[str, str] = field(factory=dict)
     agent_flags: Mapping[str, str] = field(factory=dict)
+    authorizers: Mapping[str, Authorizer] = field(factory=dict)  # those that the flags may name
     simulated: Union[bool, Mapping[str, Outcome], Callable[[mesos_v1.TaskInfo], Outcome]] = False
 
     @property
@@ -62,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, seed=None, master_flags={}, "
-        "agent_flags={}, simulated=False): the cluster that the fixture 'mesos' gives",
+        "agent_flags={}, authorizers={}, simulated=False): the cluster that the fixture 'mesos' gives",
     )
 
 
@@ -120,6 +122,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
             agent_flags=agent_flags,
             seed=0 if chosen is None else chosen,
             masters=settings.masters,
+            authorizers=settings.authorizers,
             simulated=outcomes,
         )
     return Cluster(
@@ -128,6 +131,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
         agent_flags=agent_flags,
         seed=chosen,
         masters=settings.masters,
+        authorizers=settings.authorizers,
         http=settings.transport == "http",
         simulated=outcomes,
     )

@@ -12,7 +12,7 @@ from pymesoskit.testing.agent import Outcome
 from pymesoskit.testing.agent.tokens import sign
 from pymesoskit.testing.authentication import Credential, CredentialsError
 from pymesoskit.testing.authorization import AuthorizerError
-from pymesoskit.testing.messages import ExitedExecutor, RegisterAgent, ReregisterAgent
+from pymesoskit.testing.messages import DrainAgent, ExitedExecutor, RegisterAgent, ReregisterAgent
 from pymesoskit.wire.v1 import mesos
 
 from .test_containers import RECORDIO, nested
@@ -179,8 +179,26 @@ def test_the_master_is_told_that_the_executor_that_it_expects_is_not_there() -> 
     world.run_group(task("bad"), info=of("p"))
     (exited,) = world.master.got(ExitedExecutor)
     assert (exited.framework_id, exited.executor_id, exited.status) == (FRAMEWORK_ID, "default", -1)
-    world.run(task("command"), info=of("p"))
+    world.run_group(task("bad"), info=of("p"), launch_executor=False)
     assert len(world.master.got(ExitedExecutor)) == 1
+
+
+def test_limits_are_looked_at_before_and_whether_the_agent_drains_after(tmp_path: Path) -> None:
+    world = RealWorld(tmp_path, acls=only_www())
+    try:
+        world.start()
+        limited = task("limited")
+        limited.limits["cpus"].value = 1
+        world.run(limited, info=of("p"))
+        world.send(DrainAgent(mesos.DrainConfig()))
+        world.run(task("bad"), info=of("p"))
+        reasons = {name: world.master.statuses(name)[0].reason for name in ("limited", "bad")}
+        assert reasons == {
+            "limited": mesos.TaskStatus.REASON_GC_ERROR,
+            "bad": mesos.TaskStatus.REASON_TASK_UNAUTHORIZED,
+        }
+    finally:
+        world.close()
 
 
 # Calls and endpoints that are closed as such
