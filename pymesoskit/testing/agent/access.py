@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.authorization import Action, Object
+from pymesoskit.testing.dump import dump
 from pymesoskit.wire.v1 import agent, mesos
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def launch_error(
 
 def _printed(task: mesos.TaskInfo) -> str:
     """A task as the agent prints it: a message of the older protocol, in which an agent is a slave."""
-    return re.sub(r"(?m)^( *)agent_id \{$", r"\1slave_id {", str(task))
+    return re.sub(r"(?m)^( *)agent_id \{$", r"\1slave_id {", dump(task))
 
 
 class Access:

@@ -346,6 +346,8 @@ def _convert_disk(pool: _Pool, operation: mesos.Offer.Operation) -> None:
         text = f"Not supported on agent {agent.description} because it does not have RESOURCE_PROVIDER capability"
     elif error is not None:
         text = f"{error}; on agent {agent.description}"
+    elif (refused := operation_refusal(pool.permissions, operation, framework.info)) is not None:
+        text = refused
     else:
         (source,) = resources_from_messages(validation.resources_of(operation))
         text = f"Invalid {name} Operation: {pool.left} does not contain {source.print_one()}"

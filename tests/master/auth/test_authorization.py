@@ -300,6 +300,29 @@ def test_volumes_are_resized_by_those_who_may(operating, amount):
     del offer
 
 
+@pytest.mark.parametrize(
+    ("kind", "source", "fields", "action"),
+    [
+        ("CREATE_DISK", {"type": "RAW", "profile": "fast"}, {"target_type": "MOUNT"}, "CREATE_MOUNT_DISK"),
+        ("CREATE_DISK", {"type": "RAW", "profile": "fast"}, {"target_type": "BLOCK"}, "CREATE_BLOCK_DISK"),
+        ("DESTROY_DISK", {"type": "MOUNT", "id": "v1"}, {}, "DESTROY_MOUNT_DISK"),
+        ("DESTROY_DISK", {"type": "BLOCK", "id": "v1"}, {}, "DESTROY_BLOCK_DISK"),
+        ("DESTROY_DISK", {"type": "RAW", "id": "v1"}, {}, "DESTROY_RAW_DISK"),
+    ],
+)
+@pytest.mark.parametrize("allowed", [False, True])
+def test_disks_are_made_and_destroyed_by_those_who_may(operating, amount, kind, source, fields, action, allowed):
+    """Where nothing is refused the pool lacks the disk, as ever."""
+    framework, _, offer = operating(
+        **{f"{action.lower()}s": [acl("roles", some("p"), roles=ANY if allowed else NONE)]}, permissive=True
+    )
+    disk = amount("disk", 100, disk={"source": source}) | {"provider_id": {"value": "p"}}
+    operation = {"type": kind, "id": {"value": "o"}, kind.lower(): {"source": disk, **fields}}
+    framework.accept(offer, operations=[operation])
+    said = f"Invalid {kind} Operation" if allowed else f"Principal 'p' no authorized to perform action {action} on"
+    assert drop_of(framework).startswith(said)
+
+
 def test_a_framework_without_a_principal_is_anybody(operating, amount):
     framework, _, offer = operating(principal=None, permissive=False,
                                     register_frameworks=[acl("roles", roles=ANY)],
