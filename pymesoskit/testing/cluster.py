@@ -18,6 +18,7 @@ from attrs import evolve
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
 from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.allocator import HierarchicalAllocator
+from pymesoskit.testing.authorization import AuthorizerError, choose_authorizer
 from pymesoskit.testing.election import Election
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.simulated import Outcomes
     from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.clock import VirtualClock
     from pymesoskit.testing.http import Handler
     from pymesoskit.testing.inprocess import Address, InProcessTransport
@@ -82,6 +84,7 @@ class BaseCluster(ABC):
         work_dir: Path | None,
         masters: int,
         allocator: AllocatorFactory,
+        authorizers: Mapping[str, Authorizer] | None,
     ) -> None:
         self._master_flags = _flags(MasterFlags, master_flags)
         self._agent_flags = _flags(AgentFlags, agent_flags)
@@ -90,9 +93,19 @@ class BaseCluster(ABC):
         for spec in self._specs:  # texts that are wrong show before anything has started
             spec.total(spec.flags or self._agent_flags)
             spec.labels()
+        authorizers = dict(authorizers or {})
+        _check_authorizers(authorizers, self._master_flags, [spec.flags or self._agent_flags for spec in self._specs])
         self.history = History(actor.clock.time)
         self._actor = actor
-        self._stage = Stage(actor, self.history, seed=self.seed, ip=bind, loop=loop, work_dir=work_dir)
+        self._stage = Stage(
+            actor,
+            self.history,
+            seed=self.seed,
+            ip=bind,
+            loop=loop,
+            work_dir=work_dir,
+            authorizers=authorizers,
+        )
         if masters < 1:
             raise ClusterError(f"a cluster has 1 or more masters, not {masters}")
         if not callable(allocator):
@@ -292,7 +305,8 @@ class Cluster(BaseCluster):
     the cluster. ``clock``: a virtual one stands still until ``advance``. ``pace``: how long executors and commands take
     to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise. ``masters``: how many; the first
     leads at first. ``allocator``: makes the allocation policy of each master's life out of (clock, rng, listener,
-    options); Mesos's unless told otherwise.
+    options); Mesos's unless told otherwise. ``authorizers``: those that the flags ``authorizers`` (of masters) and
+    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md).
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -311,6 +325,7 @@ class Cluster(BaseCluster):
         simulated: Outcomes | None = None,
         masters: int = 1,
         allocator: AllocatorFactory = HierarchicalAllocator,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
     ) -> None:
@@ -332,6 +347,7 @@ class Cluster(BaseCluster):
                 work_dir=None,
                 masters=masters,
                 allocator=allocator,
+                authorizers=authorizers,
             )
         except BaseException:
             self._thread.stop()
@@ -413,6 +429,7 @@ class SimulatedCluster(BaseCluster):
         simulated: Outcomes | None = None,
         masters: int = 1,
         allocator: AllocatorFactory = HierarchicalAllocator,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
         self.actor = SimulatedActor(clock)
@@ -429,6 +446,7 @@ class SimulatedCluster(BaseCluster):
             work_dir=None,
             masters=masters,
             allocator=allocator,
+            authorizers=authorizers,
         )
 
     def start(self) -> None:
@@ -469,6 +487,18 @@ def _flags(kind: type[F], given: F | Mapping[str, str] | None) -> F:
     if given is None:
         return kind()
     return given if isinstance(given, kind) else kind.from_texts(cast("Mapping[str, str]", given))
+
+
+def _check_authorizers(
+    authorizers: Mapping[str, Authorizer], master: MasterFlags, agents: Sequence[AgentFlags]
+) -> None:
+    """Names of authorizers that are wrong show before anything has started. Raises ``ClusterError``."""
+    try:
+        choose_authorizer(master.authorizers, master.acls, authorizers)
+        for flags in agents:
+            choose_authorizer(flags.authorizer, flags.acls, authorizers)
+    except AuthorizerError as error:
+        raise ClusterError(str(error)) from None
 
 
 def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:

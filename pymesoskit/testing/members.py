@@ -31,13 +31,14 @@ from pymesoskit.testing.network import Network
 from pymesoskit.testing.server import HttpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pymesoskit.testing.actor import Actor, ThreadActor
     from pymesoskit.testing.agent.detector import Detector
     from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
     from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.election import Election, Session
     from pymesoskit.testing.history import History
     from pymesoskit.testing.http import Handler
@@ -99,7 +100,15 @@ class Stage:
     """What all members of a cluster share."""
 
     def __init__(
-        self, actor: Actor, history: History, *, seed: int, ip: str, loop: ThreadActor | None, work_dir: Path | None
+        self,
+        actor: Actor,
+        history: History,
+        *,
+        seed: int,
+        ip: str,
+        loop: ThreadActor | None,
+        work_dir: Path | None,
+        authorizers: Mapping[str, Authorizer],
     ) -> None:
         self.actor = actor
         self.history = history
@@ -108,6 +117,7 @@ class Stage:
         self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
+        self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
         self.network = Network(actor)
         self.processes = ProcessLauncher(actor)
@@ -288,6 +298,7 @@ class ClusterMaster(Member):
             leader=self._session,
             name=self.name,
             on_end=self._ended,
+            authorizers=stage.authorizers,
         )
         master.start()
         self.answer(master.http)
@@ -503,6 +514,7 @@ class ClusterAgent(Member):
             domain=flags.domain,
             estimator=self.spec.estimator,
             qos_controller=self.spec.qos_controller,
+            authorizers=stage.authorizers,
         )
         self._process = agent
         agent.start(backoff)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.simulated import Outcome
     from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.cluster import BaseCluster
     from pymesoskit.wire.v1 import mesos as mesos_v1
 
@@ -42,6 +43,7 @@ class Settings:
     seed: int | None = None
     master_flags: Mapping[str, str] = field(factory=dict)
     agent_flags: Mapping[str, str] = field(factory=dict)
+    authorizers: Mapping[str, Authorizer] = field(factory=dict)  # those that the flags may name
     simulated: Union[bool, Mapping[str, Outcome], Callable[[mesos_v1.TaskInfo], Outcome]] = False
 
     @property
@@ -64,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, allocator=None, seed=None, "
-        "master_flags={}, agent_flags={}, simulated=False): the cluster that the fixture 'mesos' gives",
+        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster that the fixture 'mesos' gives",
     )
 
 
@@ -125,6 +127,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
             seed=0 if chosen is None else chosen,
             masters=settings.masters,
             allocator=allocator,
+            authorizers=settings.authorizers,
             simulated=outcomes,
         )
     return Cluster(
@@ -134,6 +137,7 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
         seed=chosen,
         masters=settings.masters,
         allocator=allocator,
+        authorizers=settings.authorizers,
         http=settings.transport == "http",
         simulated=outcomes,
     )

@@ -299,8 +299,6 @@ OUTSIDER = """
     from pymesoskit.testing.allocator import HierarchicalAllocator
     from pymesoskit.testing.allocator.contract import AllocatorContract
 
-from .first_come import FirstCome
-
     class Careless(HierarchicalAllocator):
         def update_quota(self, role, guarantees, limits):
             pass

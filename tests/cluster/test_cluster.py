@@ -14,6 +14,7 @@ import pytest
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
 from pymesoskit.testing.agent.simulated import Outcome
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.cluster import AgentSpec, BaseCluster, Cluster, ClusterError, SimulatedCluster
 from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
 from pymesoskit.testing.server import ListenError
@@ -423,3 +424,33 @@ class TestEnd:
         assert list(tmp_path.iterdir()) == []
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", int(done.stdout)))
+
+
+class Nothing:
+    """An authorizer that allows nothing but that agents come in."""
+
+    def approver(self, subject, action):
+        return lambda thing: action is Action.REGISTER_AGENT
+
+
+def test_flags_may_name_authorizers_that_were_handed_in() -> None:
+    cluster = SimulatedCluster(
+        1, authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"}, agent_flags={"authorizer": "mine"}
+    )
+    with cluster:
+        for process in (cluster.master.process, cluster.agents[0].process):
+            assert process is not None
+            assert not process.core.permissions("p").allows(Action.VIEW_FLAGS)
+
+
+def test_masters_and_agents_have_none_unless_they_are_told() -> None:
+    with SimulatedCluster(1, authorizers={"mine": Nothing()}) as cluster:
+        for process in (cluster.master.process, cluster.agents[0].process):
+            assert process is not None
+            assert process.core.permissions(None).unrestricted
+
+
+@pytest.mark.parametrize("flags", [{"master_flags": {"authorizers": "x"}}, {"agent_flags": {"authorizer": "x"}}])
+def test_the_name_of_an_authorizer_that_there_is_not_is_an_error_before_anything_starts(flags) -> None:
+    with pytest.raises(ClusterError, match="Could not create 'x' authorizer: it was not handed in"):
+        SimulatedCluster(1, **flags)

@@ -16,6 +16,7 @@ from pymesoskit.resources import Resources, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.authentication import Credential
 from pymesoskit.testing.cluster import SimulatedCluster
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.history import History
@@ -124,8 +125,10 @@ class FakeAgent:
         resources: str = RESOURCES,
         capabilities=None,
         attributes: str = "",
+        credential: Credential | None = None,
         **info: Any,
     ) -> None:
+        self.credential = credential
         self.world = world
         self.address = f"slave(1)@127.0.0.1:{port}"
         self.info = mesos.AgentInfo(
@@ -159,7 +162,7 @@ class FakeAgent:
         self.world.network.send(self.address, ADDRESS, message)
 
     def register(self) -> FakeAgent:
-        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities))
+        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities, credential=self.credential))
         self.world.settle()
         return self
 
@@ -174,6 +177,7 @@ class FakeAgent:
                 tuple(executors),
                 tuple(frameworks),
                 tuple(operations),
+                self.credential,
             )
         )
         self.world.settle()
@@ -278,6 +282,7 @@ class World:
         self.flags = flags or MasterFlags()
         self.history = History(self.actor.clock.time)
         self.leadership = None
+        self.authorizers: dict[str, Any] = {}
         self.allocator: RecordingAllocator
         self.master: Master
         self.start_master()
@@ -300,6 +305,7 @@ class World:
             ip="127.0.0.1",
             port=5050,
             leader=self.leadership,
+            authorizers=self.authorizers,
         )
         self.master.start()
         self.settle()

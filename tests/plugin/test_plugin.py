@@ -48,6 +48,19 @@ def test_there_can_be_several_masters(mesos: BaseCluster) -> None:
     assert [master.leads for master in mesos.masters] == [True, False]
 
 
+class Nothing:
+    """An authorizer that allows nothing but that agents come in."""
+
+    def approver(self, subject, action):
+        return lambda thing: action.name == "REGISTER_AGENT"
+
+
+@pytest.mark.mesos(transport="virtual", authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"})
+def test_flags_may_name_authorizers_of_the_marker(mesos: BaseCluster) -> None:
+    assert mesos.master.process is not None
+    assert not mesos.master.process.core.permissions(None).unrestricted
+
+
 class TestClosestMarkerWins:
     pytestmark = pytest.mark.mesos(agents=2, transport="virtual")
 

@@ -6,10 +6,12 @@ docs/reference/agent-executor.md, docs/reference/failover.md.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Resources, ResourcesError
-from pymesoskit.testing.agent.auth import ExecutorAuthenticator, agent_authenticator, guarded
+from pymesoskit.testing.agent.access import Access
+from pymesoskit.testing.agent.auth import ExecutorAuthenticator, agent_gate, guarded
 from pymesoskit.testing.agent.container_api import ContainerApi
 from pymesoskit.testing.agent.core import Core, Journal
 from pymesoskit.testing.agent.draining import Draining
@@ -27,6 +29,8 @@ from pymesoskit.testing.agent.registration import Registration
 from pymesoskit.testing.agent.sandboxes import Sandboxes
 from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
+from pymesoskit.testing.authentication import load_credential
+from pymesoskit.testing.authorization import choose_authorizer
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.lifeline import Lifeline
@@ -56,12 +60,14 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
     from pymesoskit.testing.agent.host import Container, Host
+    from pymesoskit.testing.api import RequestHandler
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
@@ -103,6 +109,7 @@ class Agent:
         domain: mesos.DomainInfo | None = None,
         estimator: ResourceEstimator | None = None,
         qos_controller: QosController | None = None,
+        authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
         self.lifeline = Lifeline(actor.clock)
@@ -126,9 +133,14 @@ class Agent:
             info=info,
             total=resources,
             start_time=actor.clock.time(),
+            credential=load_credential(flags.credential) if flags.credential is not None else None,
+            authorizer=choose_authorizer(flags.authorizer, flags.acls, authorizers),
         )
+        access = Access(core)
         self._files = FileRoots()
-        self._sandboxes = Sandboxes(self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom)
+        self._sandboxes = Sandboxes(
+            self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
+        )
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
@@ -143,11 +155,14 @@ class Agent:
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
-        operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core))
-        api = {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
-        legacy = Legacy(core, self._reports).routes()
-        self._router = Router(PROCESS, guarded(agent_authenticator(flags), {**api, **legacy, **routes(self._files)}))
-        self._executor_socket_router = Router(PROCESS, api)
+        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), access)
+        self._gate = agent_gate(flags, authenticator, core)
+        of_executors: dict[str, RequestHandler] = {"/api/v1/executor": self._executor_api.handle}
+        answers = {**Legacy(core, self._reports, access).routes(), **routes(self._files)}
+        self._router = Router(
+            PROCESS, {"/api/v1": self._serve_operator, **of_executors, **guarded(self._gate, answers)}
+        )
+        self._executor_socket_router = Router(PROCESS, {"/api/v1": self._serve_unasked, **of_executors})
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RunTask: self._launching.run_task,
             RunTaskGroup: self._launching.run_group,
@@ -307,6 +322,13 @@ class Agent:
     def paths(self) -> list[str]:
         """The paths of its endpoints."""
         return self._router.paths()
+
+    def _serve_operator(self, request: Request, responder: Responder) -> None:
+        self._operator_api.handle(request, responder, self._gate.admit(request, "/api/v1"))
+
+    def _serve_unasked(self, request: Request, responder: Responder) -> None:
+        """On the executors' own socket nobody is asked who it is."""
+        self._operator_api.handle(request, responder, self.core.permissions(None))
 
     def handle_executor_socket(self, request: Request, responder: Responder) -> None:
         """Serves the unix domain socket of executors (``executor_socket``): the v1 API only."""

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.agent.state import COMPLETED_FRAMEWORKS, Executor, Framework, Phase, Task
+from pymesoskit.testing.authorization import Permissions
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.agent.host import Host
+    from pymesoskit.testing.authentication import Credential
+    from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.lifeline import Lifeline
     from pymesoskit.testing.messages import Message
@@ -58,6 +61,8 @@ class Core:
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
+    credential: Credential | None = None  # who it is, to masters
+    authorizer: Authorizer | None = None  # None: all is allowed
     executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
     phase: Phase = Phase.RECOVERING
     master: Address | None = None
@@ -80,6 +85,10 @@ class Core:
     def note(self, text: str) -> None:
         """Writes a line of the cluster's story."""
         self.journal.note(self.agent_id or self.address, text)
+
+    def permissions(self, subject: Subject | None) -> Permissions:
+        """What somebody may do here."""
+        return Permissions(self.authorizer, subject, self.note)
 
     def send(self, message: Message) -> None:
         """Sends a message to the master it has found, if any."""

@@ -105,10 +105,11 @@ class Registration:
                     ),
                     frameworks=tuple(framework.info for framework in core.frameworks.values()),
                     operations=tuple(core.operations.values()),
+                    credential=core.credential,
                 )
             )
         else:
-            core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources))
+            core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources, core.credential))
         wait = core.rng.uniform(0, min(backoff, RETRY_MAX))
         self._retry_timer = core.lifeline.call_later(wait, self._register, min(2 * backoff, RETRY_MAX))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pymesoskit.testing.authorization import Permissions
 from pymesoskit.testing.lifeline import Lifeline
 from pymesoskit.testing.master.leadership import Alone
 from pymesoskit.testing.master.removals import RemovalLimiter
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import Allocator
     from pymesoskit.testing.api import Event
+    from pymesoskit.testing.authentication import Authenticator
+    from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
@@ -58,9 +61,13 @@ class Core:
         port: int,
         leadership: Leadership | None,
         name: str,
+        authenticator: Authenticator,
+        authorizer: Authorizer | None,
     ) -> None:
         self.address = address
         self.name = name  # in the cluster's history
+        self.authenticator = authenticator
+        self.authorizer = authorizer  # None: all is allowed
         self.flags = flags
         self.lifeline = Lifeline(actor.clock)
         self._actor = actor
@@ -112,6 +119,12 @@ class Core:
     def new_uuid(self) -> uuid.UUID:
         """A random UUID, out of the cluster's chance."""
         return uuid.UUID(int=self.rng.getrandbits(128), version=4)
+
+    # Who may
+
+    def permissions(self, subject: Subject | None) -> Permissions:
+        """What somebody may do."""
+        return Permissions(self.authorizer, subject, self.note)
 
     # Telling
 

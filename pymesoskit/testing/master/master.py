@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.allocator import AllocatorOptions, Quota
 from pymesoskit.testing.api import Router
+from pymesoskit.testing.authorization import choose_authorizer
 from pymesoskit.testing.flag_syntax import print_duration
 from pymesoskit.testing.lifeline import Guarded
 from pymesoskit.testing.master import agents, events, leadership, operations, registration, status
@@ -37,11 +39,12 @@ from pymesoskit.testing.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.master.leadership import Leadership
@@ -67,7 +70,11 @@ def allocator_options(flags: MasterFlags) -> AllocatorOptions:
 
 
 class Master:
-    """A master's process. ``start`` it once; when it has ended, another one may take its address and registry."""
+    """A master's process. ``start`` it once; when it has ended, another one may take its address and registry.
+
+    ``authorizers``: those that ``--authorizers`` may name, beside the local one. Raises ``CredentialsError`` and
+    ``AuthorizerError`` for flags that cannot be met.
+    """
 
     def __init__(
         self,
@@ -86,7 +93,14 @@ class Master:
         leader: Leadership | None = None,
         name: str = "master",
         on_end: Callable[[str], None] = lambda _: None,
+        authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
+        authenticator = master_authenticator(
+            credentials=flags.credentials,
+            readonly=flags.authenticate_http_readonly,
+            readwrite=flags.authenticate_http_readwrite,
+            frameworks=flags.authenticate_http_frameworks,
+        )
         self.core = core = Core(
             address=address,
             flags=flags,
@@ -100,15 +114,11 @@ class Master:
             port=port,
             leadership=leader,
             name=name,
+            authenticator=authenticator,
+            authorizer=choose_authorizer(flags.authorizers, flags.acls, authorizers),
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(core.lifeline, rng, AllocationListener(core), allocator_options(flags))
-        authenticator = master_authenticator(
-            credentials=flags.credentials,
-            readonly=flags.authenticate_http_readonly,
-            readwrite=flags.authenticate_http_readwrite,
-            frameworks=flags.authenticate_http_frameworks,
-        )
         self._operators = OperatorEndpoints(core, authenticator)
         self._router = Router(
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}

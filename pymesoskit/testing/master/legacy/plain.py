@@ -18,6 +18,7 @@ from pymesoskit.testing.system import system_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.logging_level import LoggingLevel
@@ -38,7 +39,7 @@ def system_stats(request: Request) -> Response:
     return json_answer(system_model(), request)
 
 
-def flags(core: Core, request: Request) -> Response:
+def flags(core: Core, request: Request, _: Permissions) -> Response:
     """``/flags``."""
     return json_answer({"flags": core.flags.as_text()}, request)
 
