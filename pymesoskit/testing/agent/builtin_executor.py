@@ -16,6 +16,9 @@ from pymesoskit.testing.agent.launcher import Exit, Usage
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.agent.docker.container import DockerSettings
     from pymesoskit.testing.agent.machine import Machine
     from pymesoskit.testing.clock import Timer
 
@@ -39,6 +42,7 @@ class Spec:
     shutdown_grace: float  # seconds between SHUTDOWN and the end
     user: str | None
     ip: str
+    docker: DockerSettings | None = None  # how it runs in a container of the Docker engine, if it does
 
 
 class Line(Protocol):
@@ -110,6 +114,10 @@ class BuiltinExecutor(ABC):
             if timer is not None:
                 timer.cancel()
         self._destroy_tasks()
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Calls back, in a later turn, when what a destroyed executor ran has ended."""
+        self.machine.actor.post(callback)
 
     def _call(self, call_type: executor.Call.Type) -> executor.Call:
         call = executor.Call(type=call_type)
