@@ -53,8 +53,9 @@ HEADER = struct.Struct("!I")
 LAST_CALL = 4.0
 #: How long the removal of remains may take before that, in seconds.
 LAST_REMOVAL = 15.0
-#: How long what has been removed may take to end the command that waits for it, in seconds, before it is removed again.
-GRACE_OF_REMOVED = 0.5
+#: How long what has been removed may take to end the command that waits for it, in seconds, before it is removed again,
+#: and how often it is.
+GRACE_OF_REMOVED, REMOVALS = 0.5, 4
 #: Answers gather up to so many bytes before they are sent: about ten.
 ENOUGH_TO_SEND = 300
 #: Rounds of stopping a tree that grows while it is being stopped.
@@ -531,14 +532,17 @@ class Supervisor:
         for remains in self._remains.values():
             groups.setdefault(tuple(remains["argv"]), []).append(remains)
         deadline = time.monotonic() + LAST_REMOVAL
-        while time.monotonic() < deadline:
+        for _ in range(REMOVALS):
             removers = set()
             for argv, group in groups.items():
                 with contextlib.suppress(OSError):
                     removers.add(run_quietly([*argv, *(remains["name"] for remains in group)], group[0]["env"]))
             self._outlast(removers, deadline)
             waiting = {task.pid for task in self._by_pid.values() if task.remains in self._remains}
-            if self._outlast(waiting, min(deadline, time.monotonic() + GRACE_OF_REMOVED)):
+            if (
+                self._outlast(waiting, min(deadline, time.monotonic() + GRACE_OF_REMOVED))
+                or time.monotonic() > deadline
+            ):
                 return
 
     def _outlast(self, pids: set[int], deadline: float) -> bool:

@@ -281,8 +281,10 @@ class DockerContainer:
         if self._watch is not None:
             self._watch.cancel()
         self._remove_later()
-        if self.over:
-            self.machine.actor.post(done)  # it has ended, or somebody waits for that already
+        if self.over:  # it has ended, or somebody waits for that already
+            if not self._run_ended and self._destroyed is None and self._process is not None:
+                self._process.kill(signal.SIGKILL)  # the engine has missed its end
+            self.machine.actor.post(done)
             return
         self.over = True
         self._destroyed = done
