@@ -42,7 +42,7 @@ def engine(tmp_path: Path) -> Iterator[FakeEngine]:
     engine.close()
 
 
-def world_with(engine: FakeEngine, tmp_path: Path, **flags: str) -> RealWorld:
+def docker_world(engine: FakeEngine, tmp_path: Path, **flags: str) -> RealWorld:
     given = {"containerizers": "docker,mesos", "docker": str(engine.program), "docker_socket": str(engine.socket)}
     world = RealWorld(tmp_path / "work", **{**given, "executor_reregistration_timeout": "100ms", **flags})
     world.start()
@@ -51,7 +51,7 @@ def world_with(engine: FakeEngine, tmp_path: Path, **flags: str) -> RealWorld:
 
 @pytest.fixture
 def world(engine: FakeEngine, tmp_path: Path) -> Iterator[RealWorld]:
-    world = world_with(engine, tmp_path)
+    world = docker_world(engine, tmp_path)
     yield world
     world.close()
     assert not engine.containers, "containers are left when the cluster has ended"
@@ -191,7 +191,7 @@ def test_the_executor_ends_once_the_last_update_is_acknowledged(world: RealWorld
 
 
 def test_a_container_is_removed_after_the_delay(engine: FakeEngine, tmp_path: Path) -> None:
-    world = world_with(engine, tmp_path, docker_remove_delay="50ms")
+    world = docker_world(engine, tmp_path, docker_remove_delay="50ms")
     world.run(docker_task(command="true"))
     world.until_state("t1", "TASK_FINISHED")
     world.actor.run_until(lambda: not world.launcher._remains)
@@ -201,11 +201,31 @@ def test_a_container_is_removed_after_the_delay(engine: FakeEngine, tmp_path: Pa
     assert removal[:2] == ["-f", "-v"]
 
 
+def test_the_sandbox_is_where_the_agent_says_it_is(engine: FakeEngine, tmp_path: Path) -> None:
+    world = docker_world(engine, tmp_path, sandbox_directory="/sandbox")
+    world.run(docker_task(command="echo $MESOS_SANDBOX"))
+    world.until_state("t1", "TASK_FINISHED")
+    assert (world.sandbox() / "stdout").read_text() == "/sandbox\n"
+    assert ("-v", f"{world.sandbox()}:/sandbox") in engine.container.options
+    world.close()
+
+
+@pytest.mark.parametrize(("flags", "limited"), [({}, False), ({"cgroups_enable_cfs": "true"}, True)])
+def test_cpus_are_a_limit_if_the_agent_says_so(
+    engine: FakeEngine, tmp_path: Path, flags: dict[str, str], limited: bool
+) -> None:
+    world = docker_world(engine, tmp_path, **flags)
+    world.run(docker_task(command="true"))
+    world.until_state("t1", "TASK_FINISHED")
+    assert (("--cpu-quota", "10000") in engine.container.options) == limited
+    world.close()
+
+
 # The engine and its images
 
 
 def test_without_an_engine_the_launch_fails_and_says_so(engine: FakeEngine, tmp_path: Path) -> None:
-    world = world_with(engine, tmp_path, docker_socket=str(tmp_path / "none.sock"))
+    world = docker_world(engine, tmp_path, docker_socket=str(tmp_path / "none.sock"))
     message = launch_failure(world)
     host = f"unix://{tmp_path}/none.sock"
     assert message.startswith(f"No Docker engine answers at {host}: start one, or say where it is (--docker_socket)")
@@ -214,7 +234,7 @@ def test_without_an_engine_the_launch_fails_and_says_so(engine: FakeEngine, tmp_
 
 
 def test_without_dockers_program_the_launch_fails_and_names_it(engine: FakeEngine, tmp_path: Path) -> None:
-    world = world_with(engine, tmp_path, docker="no-such-docker")
+    world = docker_world(engine, tmp_path, docker="no-such-docker")
     message = launch_failure(world)
     assert message.startswith("No Docker engine answers at ")
     assert f"Failed to run 'no-such-docker -H unix://{engine.socket} version': exited with status 1" in message
@@ -233,7 +253,7 @@ def test_an_engine_that_hangs_does_not_answer(
 
 @pytest.mark.parametrize("custom", [False, True])
 def test_agents_that_are_not_told_to_use_docker_say_so(engine: FakeEngine, tmp_path: Path, custom: bool) -> None:
-    world = world_with(engine, tmp_path, containerizers="mesos")
+    world = docker_world(engine, tmp_path, containerizers="mesos")
     info = docker_task()
     if custom:
         info.executor.CopyFrom(executor())
@@ -372,7 +392,7 @@ def test_a_shutdown_stops_the_task_with_what_is_left_of_the_grace_period(world: 
 
 
 def test_the_older_stop_timeout_counts_if_it_is_longer(engine: FakeEngine, tmp_path: Path) -> None:
-    world = world_with(engine, tmp_path, docker_stop_timeout="9secs")
+    world = docker_world(engine, tmp_path, docker_stop_timeout="9secs")
     world.run(docker_task())
     world.until_state("t1", "TASK_RUNNING")
     world.kill("t1")
@@ -623,7 +643,7 @@ def test_an_executor_is_given_up_although_the_engine_hangs(
 def test_the_end_of_the_cluster_removes_running_and_ended_containers_at_one_stroke(
     engine: FakeEngine, tmp_path: Path
 ) -> None:
-    world = world_with(engine, tmp_path)
+    world = docker_world(engine, tmp_path)
     world.run(docker_task("t1"), docker_task("t2", "true"))
     world.until_state("t1", "TASK_RUNNING")
     world.until_state("t2", "TASK_FINISHED")
@@ -635,7 +655,7 @@ def test_the_end_of_the_cluster_removes_running_and_ended_containers_at_one_stro
 
 
 def test_a_container_that_starts_while_the_cluster_ends_is_removed_too(engine: FakeEngine, tmp_path: Path) -> None:
-    world = world_with(engine, tmp_path)
+    world = docker_world(engine, tmp_path)
     engine.holds()
     world.run(docker_task())
     world.actor.run_until(lambda: engine.containers)
