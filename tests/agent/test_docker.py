@@ -18,6 +18,8 @@ from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 from .docker_engine import FakeEngine
+from .test_containers import call, nested
+from .test_executors import status_of
 from .test_real_tasks import volume_of
 from .world import RealWorld, World, executor, framework, task
 
@@ -684,6 +686,18 @@ def test_a_task_fails_and_its_container_ends_when_the_supervisor_is_killed(
     status = world.until_state("t1", "TASK_FAILED")
     assert status.message == "Container terminated with signal Killed"
     world.actor.run_until(lambda: not engine.container.running)
+
+
+def test_containers_of_the_engine_have_none_nested_in_them(world: RealWorld) -> None:
+    world.run(docker_task())
+    status = world.until_state("t1", "TASK_RUNNING")
+    answer = call(
+        world,
+        "LAUNCH_NESTED_CONTAINER",
+        container_id=nested(status.container_status.container_id.value),
+        command={"value": "true"},
+    )
+    assert status_of(answer) == (500, "Nested containers are not supported")
 
 
 # Custom executors in containers
