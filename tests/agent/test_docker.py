@@ -302,17 +302,25 @@ def test_an_image_that_cannot_be_pulled_fails_the_launch(world: RealWorld, engin
     assert launch_failure(world, info) == f"Failed to run '{command}': exited with status 1; stderr='{error}'"
 
 
-def test_a_kill_while_the_image_is_pulled_ends_the_pull(world: RealWorld, engine: FakeEngine) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_pull_that_takes_too_long_is_given_up(engine: FakeEngine, tmp_path: Path, killed: bool) -> None:
+    world = docker_world(engine, tmp_path, executor_registration_timeout="700ms")
     engine.hangs.add("pull")
     info = docker_task()
     info.container.docker.image = "slow"
     world.run(info)
     world.actor.run_until(lambda: engine.called("pull"))
-    world.kill("t1")
-    status = world.until_state("t1", "TASK_KILLED")
-    assert status.reason == Reason.REASON_TASK_KILLED_DURING_LAUNCH
+    if killed:
+        world.kill("t1")
+        status = world.until_state("t1", "TASK_KILLED")
+        assert status.reason == Reason.REASON_TASK_KILLED_DURING_LAUNCH
+    else:
+        status = world.until_state("t1", "TASK_FAILED")
+        assert status.reason == Reason.REASON_CONTAINER_LAUNCH_FAILED
+        assert status.message == "Failed to launch container: discarded"
     world.actor.run_until(lambda: not world.host.containers())
     assert engine.called("run") == []
+    world.close()
 
 
 # Killing
