@@ -216,10 +216,7 @@ class DockerContainer:
         self._inspection = self.machine.clock.call_later(INSPECT_DELAY, self._inspect)
 
     def _inspected(self, said: Said) -> None:
-        if said.exit is None:  # the engine hangs
-            self._inspect()
-            return
-        if not said.succeeded:
+        if not said.succeeded:  # it is not there yet, or the engine hangs
             self._inspect_later()
             return
         try:
