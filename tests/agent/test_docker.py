@@ -304,7 +304,7 @@ def test_an_image_that_cannot_be_pulled_fails_the_launch(world: RealWorld, engin
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_pull_that_takes_too_long_is_given_up(engine: FakeEngine, tmp_path: Path, killed: bool) -> None:
-    world = docker_world(engine, tmp_path, executor_registration_timeout="700ms")
+    world = docker_world(engine, tmp_path, executor_registration_timeout="3secs")
     engine.hangs.add("pull")
     info = docker_task()
     info.container.docker.image = "slow"
@@ -447,6 +447,7 @@ def test_an_inspect_that_hangs_is_begun_again(
     world.actor.run_until(lambda: len(engine.called("inspect")) > before + 2)
     assert world.master.states() == ["TASK_STARTING"]
     engine.hangs.clear()
+    monkeypatch.setattr(container, "INSPECT_TIMEOUT", 20.0)
     world.until_state("t1", "TASK_RUNNING")
 
 
