@@ -129,6 +129,17 @@ def test_calls_are_validated_before_their_framework_is_looked_for(world, call, e
     assert refusal(world.post(call)) == (400, f"Failed to validate scheduler::Call: {error}")
 
 
+def test_calls_that_are_not_valid_are_counted_where_there_is_a_counter(world):
+    for kind in ("ACKNOWLEDGE", "ACKNOWLEDGE_OPERATION_STATUS", "MESSAGE", "KILL"):
+        world.post({"type": kind, "framework_id": {"value": "x"}})
+    invalid = {name: value for name, value in world.get("/metrics/snapshot").items() if value and "/invalid_" in name}
+    assert invalid == {
+        "master/invalid_status_update_acknowledgements": 1.0,
+        "master/invalid_operation_status_update_acknowledgements": 1.0,
+        "master/invalid_framework_to_executor_messages": 1.0,
+    }
+
+
 @pytest.mark.parametrize("version", range(16))
 def test_a_uuid_has_one_of_the_versions_there_are(world, version):
     uuid = base64.b64encode(bytes([0] * 6 + [version << 4] + [0] * 9)).decode()

@@ -33,6 +33,13 @@ Type = scheduler.Call.Type
 #: The framework's counter of each type of call.
 _COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
 
+#: What counts calls of these types that are not even valid.
+_INVALID = {
+    Type.ACKNOWLEDGE: "invalid_status_update_acknowledgements",
+    Type.ACKNOWLEDGE_OPERATION_STATUS: "invalid_operation_status_update_acknowledgements",
+    Type.MESSAGE: "invalid_framework_to_executor_messages",
+}
+
 
 class SchedulerApi:
     """The endpoint of one master."""
@@ -49,6 +56,9 @@ class SchedulerApi:
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)
         if error is not None:
+            invalid = _INVALID.get(call.type)
+            if invalid is not None:
+                self._core.count(invalid)
             raise refuse(400, f"Failed to validate scheduler::Call: {error}")
         stream_id = request.header("mesos-stream-id")
         if call.type == Type.SUBSCRIBE:
