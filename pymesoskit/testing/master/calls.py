@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 Type = scheduler.Call.Type
 
-#: The framework's counter of each type of call.
-_COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
-
 #: What counts calls of these types that are not even valid.
 _INVALID = {
     Type.ACKNOWLEDGE: "invalid_status_update_acknowledgements",
@@ -70,7 +67,6 @@ class SchedulerApi:
         if call.type == Type.RECONCILE_OPERATIONS:
             negotiate(request)
         framework = self._framework(call, principal, stream_id)
-        framework.counters[_COUNTERS[call.type]] += 1
         handler = _HANDLERS.get(call.type)
         if handler is None:
             raise refuse(501, "501 Not Implemented.")
@@ -81,6 +77,8 @@ class SchedulerApi:
         framework = self._core.state.frameworks.get(call.framework_id.value)
         if framework is None:
             raise refuse(400, "Framework cannot be found")
+        if call.type in _HANDLERS:
+            framework.counters[f"calls/{Type.Name(call.type).lower()}"] += 1
         if principal is not None and principal != framework.principal:
             raise refuse(400, principal_mismatch(principal, framework.info.principal))
         if not framework.connected:
@@ -100,7 +98,6 @@ class SchedulerApi:
 
 
 def _teardown(core: Core, framework: Framework, _: scheduler.Call) -> None:
-    core.count("messages_unregister_framework")
     frameworks.remove(core, framework)
 
 
