@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 Type = scheduler.Call.Type
 
-#: The framework's counter of each type of call.
-_COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
+#: What counts calls of these types that are not even valid.
+_INVALID = {
+    Type.ACKNOWLEDGE: "invalid_status_update_acknowledgements",
+    Type.ACKNOWLEDGE_OPERATION_STATUS: "invalid_operation_status_update_acknowledgements",
+    Type.MESSAGE: "invalid_framework_to_executor_messages",
+}
 
 
 class SchedulerApi:
@@ -49,6 +53,9 @@ class SchedulerApi:
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)
         if error is not None:
+            invalid = _INVALID.get(call.type)
+            if invalid is not None:
+                self._core.count(invalid)
             raise refuse(400, f"Failed to validate scheduler::Call: {error}")
         stream_id = request.header("mesos-stream-id")
         if call.type == Type.SUBSCRIBE:
@@ -60,7 +67,6 @@ class SchedulerApi:
         if call.type == Type.RECONCILE_OPERATIONS:
             negotiate(request)
         framework = self._framework(call, principal, stream_id)
-        framework.counters[_COUNTERS[call.type]] += 1
         handler = _HANDLERS.get(call.type)
         if handler is None:
             raise refuse(501, "501 Not Implemented.")
@@ -71,6 +77,8 @@ class SchedulerApi:
         framework = self._core.state.frameworks.get(call.framework_id.value)
         if framework is None:
             raise refuse(400, "Framework cannot be found")
+        if call.type in _HANDLERS:
+            framework.counters[f"calls/{Type.Name(call.type).lower()}"] += 1
         if principal is not None and principal != framework.principal:
             raise refuse(400, principal_mismatch(principal, framework.info.principal))
         if not framework.connected:
@@ -90,7 +98,6 @@ class SchedulerApi:
 
 
 def _teardown(core: Core, framework: Framework, _: scheduler.Call) -> None:
-    core.count("messages_unregister_framework")
     frameworks.remove(core, framework)
 
 
