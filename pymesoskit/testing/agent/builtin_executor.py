@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: How long an executor whose work is done waits for the last acknowledgement, in seconds.
 LAST_ACKNOWLEDGEMENT = 60.0
+#: How long a command executor that does not speak HTTP stays when its task has ended, acknowledged or not, in seconds.
+PARTING = 1.0
 #: What of the shutdown grace period is kept for the executor itself, in seconds.
 OWN_GRACE = 2.0
 
@@ -39,6 +41,7 @@ class Spec:
     shutdown_grace: float  # seconds between SHUTDOWN and the end
     user: str | None
     ip: str
+    http: bool = False  # whether the command executor speaks HTTP
 
 
 class Line(Protocol):

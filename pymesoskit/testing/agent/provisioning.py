@@ -79,6 +79,7 @@ class Provisioning:
             shutdown_grace=self.grace(executor),
             user=user,
             ip=core.endpoint.ip,
+            http=core.flags.http_command_executor,
         )
         if executor.kind is not Kind.CUSTOM:
             return spec, None
