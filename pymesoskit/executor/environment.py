@@ -80,11 +80,11 @@ class ExecutorEnvironment:
         agent = reader.agent()
         rest = {
             "agent_id": reader.optional("MESOS_SLAVE_ID", _identifier, None),
-            "process": reader.optional("MESOS_SLAVE_PID", _process, "slave(1)"),
             "directory": reader.optional("MESOS_DIRECTORY", str, None),
             "sandbox": reader.optional("MESOS_SANDBOX", str, None),
             "authentication_token": reader.optional("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", str, None),
         }
+        process = reader.optional("MESOS_SLAVE_PID", _process, "slave(1)")
         checkpoint = reader.optional("MESOS_CHECKPOINT", _flag, default=False)
         grace = reader.optional("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", parse_duration, 5.0)
         recovery = reader.optional("MESOS_RECOVERY_TIMEOUT", parse_duration, 900.0)
@@ -96,6 +96,7 @@ class ExecutorEnvironment:
             framework_id,
             executor_id,
             agent,
+            process=process,
             checkpoint=checkpoint,
             shutdown_grace_period=grace,
             recovery_timeout=recovery,
