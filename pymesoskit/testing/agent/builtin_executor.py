@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How long an executor whose work is done waits for the last acknowledgement, in seconds.
 LAST_ACKNOWLEDGEMENT = 60.0
+#: How long a command executor that does not speak HTTP stays when its task has ended, acknowledged or not, in seconds.
+PARTING = 1.0
 #: What of the shutdown grace period is kept for the executor itself, in seconds.
 OWN_GRACE = 2.0
 
@@ -43,6 +45,7 @@ class Spec:
     user: str | None
     ip: str
     docker: DockerSettings | None = None  # how it runs in a container of the Docker engine, if it does
+    http: bool = False  # whether the command executor speaks HTTP
 
 
 class Line(Protocol):

@@ -286,7 +286,7 @@ class Launching:
         queued = executor.queued.get(task_id)
         if queued is not None:
             self._kill_queued(framework, executor, queued)  # the executor itself goes when it subscribes for nothing
-        elif task_id in executor.launched and executor.connection is not None:
+        elif executor.connection is not None:  # be it that the task has ended, and is not acknowledged
             event = executor_v1.Event(type=executor_v1.Event.KILL)
             event.kill.task_id.value = task_id
             if kill_policy is not None and self._takes_kill_policies(executor):

@@ -84,6 +84,7 @@ class Provisioning:
             user=user,
             ip=core.endpoint.ip,
             docker=self._docker(executor, tasks),
+            http=core.flags.http_command_executor,
         )
         if executor.kind is not Kind.CUSTOM:
             return spec, None
