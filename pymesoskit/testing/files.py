@@ -11,6 +11,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from attrs import frozen
 
 from pymesoskit.testing.http import Request, Response
+from pymesoskit.testing.mime import MIME_TYPES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -46,6 +48,22 @@ class Piece:
 
     size: int  # of the whole file
     data: bytes
+
+
+class FileSource:
+    """A file as the body of an answer: as much of it as there is now."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, count: int) -> bytes:
+        """The next bytes."""
+        return self._file.read(count)
+
+    def close(self) -> None:
+        """It is closed."""
+        self._file.close()
 
 
 class FileRoots:
@@ -105,12 +123,16 @@ class FileRoots:
         raise FilesError(404)
 
     def _below(self, root: Path, parts: list[str]) -> Path:
+        wanted = "/".join((str(root), *parts))
         try:
-            real = root.joinpath(*parts).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):  # not there; links in a circle; a NUL
+            real = Path(os.path.realpath(wanted, strict=True))
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # not there; below a file; a NUL
             raise FilesError(404) from None
+        except OSError as error:
+            text = f"Failed to determine canonical path of '{wanted}': {error.strerror}"
+            raise FilesError(400, text) from None
         if not any(real == allowed or allowed in real.parents for allowed in (root, *self._shared)):
-            raise FilesError(400, "Resolved path is inaccessible")
+            raise FilesError(400, f"'{wanted}' is inaccessible")
         return real
 
     def browse(self, path: str, permissions: Permissions) -> list[mesos.FileInfo]:
@@ -141,19 +163,18 @@ class FileRoots:
                 file.seek(offset)
                 return Piece(size, file.read(READ_LIMIT if length is None else min(length, READ_LIMIT)))
         except OSError as error:
-            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+            raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
-    def whole(self, path: str, permissions: Permissions) -> bytes:
-        """A whole file."""
+    def open(self, path: str, permissions: Permissions) -> tuple[Path, FileSource]:
+        """Where a file really is, and what reads it."""
         self.check(path, permissions)
         real = self.resolve(path)
         if real.is_dir():
             raise FilesError(400, "Cannot download a directory")
         try:
-            with _open_regular(real) as file:
-                return file.read()
+            return real, FileSource(_open_regular(real))
         except OSError as error:
-            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+            raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
 
 def _open_regular(path: Path) -> BinaryIO:
@@ -256,21 +277,19 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
     if text is None:
         return None
-    try:
-        number = int(text)
-    except ValueError:
-        raise FilesError(400, f"Failed to parse {name}: Failed to convert '{text}' to number") from None
+    if re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) is None or not -(2**63) <= int(text) < 2**63:
+        raise FilesError(400, f"Failed to parse {name}: Failed to convert '{text}' to number")
+    number = int(text)
     if number < -1:
         raise FilesError(400, f"Negative {name} provided: {number}")
     return None if number == -1 else number
 
 
 def _download(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
-    path = _path(query)
-    data = roots.whole(path, permissions)
-    name = path.rstrip("/").rpartition("/")[2]
-    disposition = ("Content-Disposition", f"attachment; filename={name}")
-    return Response(200, data, (("Content-Type", "application/octet-stream"), disposition))
+    real, source = roots.open(_path(query), permissions)
+    kind = MIME_TYPES.get(real.suffix, "application/octet-stream")
+    disposition = ("Content-Disposition", f"attachment; filename={real.name}")
+    return Response(200, b"", (("Content-Type", kind), disposition), source)
 
 
 def _debug(roots: FileRoots, query: Mapping[str, str], _: Permissions) -> Response:

@@ -34,6 +34,7 @@ from pymesoskit.testing.authorization import choose_authorizer
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.lifeline import Lifeline
+from pymesoskit.testing.logging_level import LoggingLevel
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -141,6 +142,7 @@ class Agent:
         self._sandboxes = Sandboxes(
             self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
         )
+        core.removals = self._sandboxes.removals
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
@@ -155,10 +157,11 @@ class Agent:
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
-        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), access)
+        logging = LoggingLevel(self.lifeline)
+        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), logging, access)
         self._gate = agent_gate(flags, authenticator, core)
         of_executors: dict[str, RequestHandler] = {"/api/v1/executor": self._executor_api.handle}
-        answers = {**Legacy(core, self._reports, access).routes(), **routes(self._files)}
+        answers = {**Legacy(core, self._reports, logging, access).routes(), **routes(self._files)}
         self._router = Router(
             PROCESS, {"/api/v1": self._serve_operator, **of_executors, **guarded(self._gate, answers)}
         )

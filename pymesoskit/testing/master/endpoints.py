@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
 from pymesoskit.testing.authorization import Gate
+from pymesoskit.testing.logging_level import LoggingLevel, toggle_logging
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
 from pymesoskit.testing.master.legacy import changing, plain, reading
-from pymesoskit.testing.master.logging_level import LoggingLevel
 from pymesoskit.testing.master.operator.api import OperatorApi
 from pymesoskit.testing.master.operator.events import OperatorEvents
 
@@ -95,7 +95,7 @@ class OperatorEndpoints:
         of_every_master: dict[str, Answer] = {
             "/flags": plain.flags,
             "/metrics/snapshot": lambda _, request, __: plain.metrics(self.read_metrics, request),
-            "/logging/toggle": lambda _, request, __: plain.toggle_logging(self._logging, request),
+            "/logging/toggle": lambda _, request, __: toggle_logging(self._logging, request),
             "/allocator/offer_constraints_debug": reading.constraints_debug,
         }
         for path, answer in of_every_master.items():

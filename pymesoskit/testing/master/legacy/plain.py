@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import version
-from pymesoskit.testing.api import refuse
-from pymesoskit.testing.flag_syntax import DURATION
+from pymesoskit.testing.api import check_timeout
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.legacy.answers import json_answer
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.logging_level import LoggingLevel
 
 
 def health(_: Request) -> Response:
@@ -57,30 +55,5 @@ def redirect(core: Core, request: Request) -> Response:
 
 def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Response:
     """``/metrics/snapshot?timeout=``: everything is at hand at once, so the time allowed is only checked."""
-    timeout = request.query().get("timeout")
-    if timeout is not None:
-        try:
-            DURATION.parse(timeout)
-        except (ValueError, ArithmeticError) as error:
-            raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
+    check_timeout(request)
     return json_answer(read(), request)
-
-
-def toggle_logging(logging: LoggingLevel, request: Request) -> Response:
-    """``/logging/toggle?level=&duration=``: shows the level, or raises it for a while."""
-    query = request.query()
-    level, duration = query.get("level"), query.get("duration")
-    if level is None and duration is None:
-        return Response.text(200, f"{logging.level}\n")
-    if level is None:
-        raise refuse(400, "Expecting 'level=value' in query.\n")
-    if duration is None:
-        raise refuse(400, "Expecting 'duration=value' in query.\n")
-    if not (level.isascii() and level.isdigit()):
-        raise refuse(400, f"Failed to convert '{level}' to number.\n")
-    try:
-        seconds = DURATION.parse(duration)
-    except (ValueError, ArithmeticError) as error:
-        raise refuse(400, f"{error}.\n") from None
-    logging.raise_to(int(level), seconds)
-    return Response(200)

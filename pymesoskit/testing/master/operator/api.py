@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.files import FileRoots
     from pymesoskit.testing.http import Request, Responder
+    from pymesoskit.testing.logging_level import LoggingLevel
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.logging_level import LoggingLevel
     from pymesoskit.testing.master.operator.events import OperatorEvents
 
 Type = pb.Call.Type
