@@ -104,15 +104,24 @@ class Task:
 # Starting processes
 
 
-def find_program(name: str, working_directory: str, path: str) -> str:
-    """The file that is meant: the first executable one of that name in the working directory or on the path."""
+def find_program(name: str, directories: list[str]) -> str:
+    """The file that is meant: the first executable one of that name in the directories."""
     if name.startswith("/"):
         return name
-    for directory in (working_directory, *(() if "/" in name else path.split(":"))):
+    for directory in directories:
         candidate = os.path.join(directory or ".", name)
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     return name
+
+
+def program_of(order: dict[str, Any], directory: str) -> str:
+    """What an order is to execute. Only a program that the order names as such may be in the working directory."""
+    path = order["env"].get("PATH", os.defpath) if order["path"] is None else order["path"]
+    name = order["exe"] or order["argv"][0]
+    if "/" in name:
+        return find_program(name, [directory])
+    return find_program(name, [*([directory] if order["exe"] else []), *path.split(":")])
 
 
 def spawn(order: dict[str, Any], stdio: list[int]) -> int:
@@ -123,8 +132,7 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
     can be no child.
     """
     directory = order["cwd"] or "/"
-    path = order["env"].get("PATH", os.defpath) if order["path"] is None else order["path"]
-    program = find_program(order["exe"] or order["argv"][0], directory, path)
+    program = program_of(order, directory)
     if not (order["rlimits"] or order["ids"] or order["tty"] or order["delay"] or sys.platform == "darwin"):
         with contextlib.suppress(OSError):
             os.chdir(directory)
@@ -149,7 +157,7 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
 
 def run_quietly(argv: list[str], environment: dict[str, str]) -> int:
     """Starts a command that nobody hears or reads, and returns its id. Raises OSError."""
-    program = find_program(argv[0], "/", environment.get("PATH", os.defpath))
+    program = find_program(argv[0], environment.get("PATH", os.defpath).split(":"))
     actions = file_actions("/dev/null", "/dev/null")
     return os.posix_spawn(program, argv, environment, file_actions=actions, setsid=True, setsigdef=RESET_SIGNALS)
 
