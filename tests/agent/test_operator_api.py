@@ -261,6 +261,12 @@ def test_calls_that_are_refused(world: World, call: dict[str, Any], status: int,
     assert status_of(answer) == (status, text)
 
 
+def test_an_agent_with_a_directory_for_resource_providers_has_none_all_the_same() -> None:
+    world = World({}, resource_provider_config_dir="/nowhere").start()
+    call = {"type": "REMOVE_RESOURCE_PROVIDER_CONFIG", "remove_resource_provider_config": {"type": "t", "name": "n"}}
+    assert status_of(world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)) == (501, "")
+
+
 def test_a_recovering_agent_is_healthy_but_says_nothing_else() -> None:
     world = World({"*": Outcome.runs()}, executor_reregistration_timeout="1secs").start()
     world.run(task(), info=framework(checkpoint=True))
