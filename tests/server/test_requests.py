@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import gzip
 import re
 import threading
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.server import Limits
+from pymesoskit.testing.server.connection import ServerConnection, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.server.conftest import Served
 
@@ -375,3 +378,59 @@ def _shared_server():
     _served.append(Served())
     yield
     _served.pop().stop()
+
+
+class Socket(asyncio.Transport):
+    """A transport that writes down what it is told. Its client goes away while an answer waits to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.waiting += len(data)
+
+    def writelines(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        assert not self.waiting, "the rest of an answer would be lost"
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_client_that_is_gone_before_its_last_answer_has_left_is_no_error_of_ours() -> None:
+    loop = asyncio.new_event_loop()
+    failures: list[BaseException] = []
+    site = Site(
+        lambda _, responder: responder.respond(Response.text(200, "x")),
+        limits=Limits(),
+        date=lambda: "now",
+        note=lambda _: None,
+        report=failures.append,
+        happened=lambda: None,
+    )
+    connection, transport = ServerConnection(site, loop), Socket()
+    connection.connection_made(transport)
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert transport.waiting
+    transport.waiting = 0
+    connection.resume_writing()
+    assert transport.aborted
+    assert failures == []
+    loop.close()

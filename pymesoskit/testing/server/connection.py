@@ -164,6 +164,9 @@ class ServerConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        if self._ending:
+            self._half_close()
+            return
         self._pull()
         self._dispatch()
         self._update_reading()
@@ -410,10 +413,21 @@ class ServerConnection(asyncio.Protocol):
         self._ending = True
         self._flush()
         if transport.can_write_eof():
-            transport.write_eof()
+            transport.set_write_buffer_limits(high=0)  # resume_writing is called when all has left
+            self._half_close()
             self._loop.call_later(LINGER, transport.close)
         else:
             transport.close()
+
+    def _half_close(self) -> None:
+        """Tells the client that nothing more comes, once all has left. It may be gone by then."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            return
+        try:
+            transport.write_eof()
+        except OSError:
+            transport.abort()
 
     def _update_reading(self) -> None:
         transport = self._transport
