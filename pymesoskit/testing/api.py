@@ -179,7 +179,7 @@ class Router:
 
     ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``, and so is one with ``/..``.
+    ``404 Not Found.``, and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
@@ -206,6 +206,11 @@ class Router:
 
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves the request (this makes the router an ``http.Handler``)."""
+        try:
+            request.query()
+        except ValueError as error:
+            responder.respond(Response.text(400, f"Failed to decode the request: {error}."))
+            return
         handler = self.find(request.path)
         if handler is None:
             responder.respond(Response.text(404, "404 Not Found."))

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import frozen
 
+from pymesoskit.testing.forms import numify
 from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.mime import media_type
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -81,12 +83,13 @@ class FileRoots:
         raise FilesError(404)
 
     def _below(self, root: Path, parts: list[str]) -> Path:
+        wanted = root.joinpath(*parts)
         try:
-            real = root.joinpath(*parts).resolve(strict=True)
+            real = wanted.resolve(strict=True)
         except (OSError, RuntimeError, ValueError):  # not there; links in a circle; a NUL
             raise FilesError(404) from None
         if not any(real == allowed or allowed in real.parents for allowed in (root, *self._shared)):
-            raise FilesError(400, "Resolved path is inaccessible")
+            raise FilesError(400, f"'{wanted}' is inaccessible")
         return real
 
     def browse(self, path: str) -> list[mesos.FileInfo]:
@@ -115,18 +118,18 @@ class FileRoots:
                 file.seek(offset)
                 return Piece(size, file.read(READ_LIMIT if length is None else min(length, READ_LIMIT)))
         except OSError as error:
-            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+            raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
-    def whole(self, path: str) -> bytes:
-        """A whole file."""
+    def whole(self, path: str) -> tuple[str, bytes]:
+        """A whole file, and what it is really called."""
         real = self.resolve(path)
         if real.is_dir():
             raise FilesError(400, "Cannot download a directory")
         try:
             with _open_regular(real) as file:
-                return file.read()
+                return real.name, file.read()
         except OSError as error:
-            raise FilesError(400, f"Failed to open file at '{real}': {error.strerror}") from None
+            raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
 
 def _open_regular(path: Path) -> BinaryIO:
@@ -197,7 +200,7 @@ def _json(document: object, query: Mapping[str, str]) -> Response:
     """The document; bytes of a file that are not UTF-8 leave as they are (they came in as surrogates)."""
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
     if "jsonp" in query:
-        wrapped = query["jsonp"].encode() + b"(" + body + b");"
+        wrapped = query["jsonp"].encode("utf-8", "surrogateescape") + b"(" + body + b");"
         return Response(200, wrapped, (("Content-Type", "text/javascript"),))
     return Response.json(body)
 
@@ -236,9 +239,9 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     try:
-        number = int(text)
-    except ValueError:
-        raise FilesError(400, f"Failed to parse {name}: Failed to convert '{text}' to number") from None
+        number = numify(text, 64)
+    except ValueError as error:
+        raise FilesError(400, f"Failed to parse {name}: {error}") from None
     if number < -1:
         raise FilesError(400, f"Negative {name} provided: {number}")
     return None if number == -1 else number
@@ -246,11 +249,15 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 def _download(roots: FileRoots, query: Mapping[str, str]) -> Response:
     path = _path(query)
-    data = roots.whole(path)
-    name = path.rstrip("/").rpartition("/")[2]
+    try:
+        name, data = roots.whole(path)
+    except FilesError as error:
+        if error.status != 404:
+            raise
+        return Response.text(404, "404 Not Found.")  # where the other endpoints' answers are empty
     disposition = ("Content-Disposition", f"attachment; filename={name}")
-    return Response(200, data, (("Content-Type", "application/octet-stream"), disposition))
+    return Response(200, data, (("Content-Type", media_type(name)), disposition))
 
 
 def _debug(roots: FileRoots, query: Mapping[str, str]) -> Response:
-    return _json(roots.table(), query)
+    return _json(dict(sorted(roots.table().items())), query)

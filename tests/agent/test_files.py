@@ -111,7 +111,40 @@ def test_nothing_outside_a_root_is_served(served: Served, path: str) -> None:
     for kind in ("read", "download", "browse"):
         response = served.get(f"/files/{kind}?path=/virtual/dir/{path}&offset=0")
         assert response.status in {400, 404}
-        assert b"secret" not in response.body.replace(b"inaccessible", b"")
+        assert response.body != b"secret"
+
+
+def test_a_path_that_leads_out_of_its_root_is_named(served: Served) -> None:
+    response = served.get("/files/read?path=/virtual/dir/../secret&offset=0")
+    assert (response.status, response.body.decode()) == (400, f"'{served.root}/../secret' is inaccessible.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("stdout", "application/octet-stream"),
+        ("a.txt", "text/plain"),
+        ("a.tar.gz", "application/octet-stream"),
+        ("b.html", "text/html"),
+        ("c.json", "application/octet-stream"),
+    ],
+)
+def test_a_downloads_type_is_that_of_its_extension(served: Served, name: str, kind: str) -> None:
+    (served.root / name).write_text("x")
+    assert dict(served.get(f"/files/download?path=/virtual/dir/{name}").headers)["Content-Type"] == kind
+
+
+def test_a_download_is_named_as_the_file_that_a_link_leads_to(served: Served) -> None:
+    (served.root / "real.txt").write_text("x")
+    (served.root / "link").symlink_to("real.txt")
+    headers = dict(served.get("/files/download?path=/virtual/dir/link").headers)
+    assert headers["Content-Disposition"] == "attachment; filename=real.txt"
+    assert headers["Content-Type"] == "text/plain"
+
+
+def test_a_missing_download_says_so_where_the_others_are_silent(served: Served) -> None:
+    texts = [served.get(f"/files/{kind}?path=/virtual/dir/nope").body for kind in ("download", "read", "browse")]
+    assert texts == [b"404 Not Found.", b"", b""]
 
 
 def test_a_root_that_is_replaced_by_a_link_serves_nothing(served: Served) -> None:
@@ -134,7 +167,9 @@ def test_links_inside_a_root_and_into_shared_places_are_followed(served: Served,
 
 def test_a_pipe_does_not_block_a_reader(served: Served) -> None:
     os.mkfifo(served.root / "pipe")
-    assert served.get("/files/read?path=/virtual/dir/pipe&offset=0").status == 400
+    response = served.get("/files/read?path=/virtual/dir/pipe&offset=0")
+    text = f"Failed to open file at '{served.root / 'pipe'}': Not a regular file.\n"
+    assert (response.status, response.body.decode()) == (500, text)
 
 
 def test_download_is_the_whole_file_under_its_name(served: Served) -> None:

@@ -59,7 +59,7 @@ class Legacy:
             if jsonp is None:
                 responder.respond(Response.json(body))
             else:
-                wrapped = f"{jsonp}({body});".encode()
+                wrapped = f"{jsonp}({body});".encode("utf-8", "surrogateescape")
                 responder.respond(Response(200, wrapped, (("Content-Type", "text/javascript"),)))
 
         return handler

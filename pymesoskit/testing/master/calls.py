@@ -32,6 +32,13 @@ Type = scheduler.Call.Type
 #: The framework's counter of each type of call.
 _COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
 
+#: The master's counter of calls that are invalid in themselves; other types have none.
+_INVALID = {
+    Type.ACKNOWLEDGE: "invalid_status_update_acknowledgements",
+    Type.ACKNOWLEDGE_OPERATION_STATUS: "invalid_operation_status_update_acknowledgements",
+    Type.MESSAGE: "invalid_framework_to_executor_messages",
+}
+
 
 class SchedulerApi:
     """The endpoint of one master."""
@@ -48,6 +55,8 @@ class SchedulerApi:
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)
         if error is not None:
+            if call.type in _INVALID:
+                self._core.count(_INVALID[call.type])
             raise refuse(400, f"Failed to validate scheduler::Call: {error}")
         stream_id = request.header("mesos-stream-id")
         if call.type == Type.SUBSCRIBE:
@@ -59,7 +68,6 @@ class SchedulerApi:
         if call.type == Type.RECONCILE_OPERATIONS:
             negotiate(request)
         framework = self._framework(call, principal, stream_id)
-        framework.counters[_COUNTERS[call.type]] += 1
         handler = _HANDLERS.get(call.type)
         if handler is None:
             raise refuse(501, "501 Not Implemented.")
@@ -70,6 +78,7 @@ class SchedulerApi:
         framework = self._core.state.frameworks.get(call.framework_id.value)
         if framework is None:
             raise refuse(400, "Framework cannot be found")
+        framework.counters[_COUNTERS[call.type]] += 1  # whatever becomes of it
         if principal is not None and principal != framework.principal:
             raise refuse(400, principal_mismatch(principal, framework.info.principal))
         if not framework.connected:

@@ -47,6 +47,7 @@ def drain(core: Core, call: pb.Call.DrainAgent) -> None:
         config.max_grace_period.nanoseconds = max(-_LONGEST, min(nanoseconds, _LONGEST))
     record.deactivated = True
     record.drain_config, record.drain_state, record.drain_start_time = config, mesos.DRAINING, core.now()
+    core.store()
     core.note(f"agent {agent_id} is to drain")
     if agent is not None:
         _withdraw(core, agent)
@@ -60,6 +61,7 @@ def check(core: Core, agent: Agent) -> None:
         return
     core.note(f"agent {agent.id} is drained")
     agent.record.drain_state = mesos.DRAINED
+    core.store()
     if agent.record.drain_config is not None and agent.record.drain_config.mark_gone:
         core.drained_to_be_gone(agent.id)
 
@@ -67,6 +69,7 @@ def check(core: Core, agent: Agent) -> None:
 def deactivate(core: Core, agent_id: str) -> None:
     """DEACTIVATE_AGENT: offers an agent no longer; its tasks go on. Raises ``Refused`` (400)."""
     _record(core, agent_id).deactivated = True
+    core.store()
     core.note(f"agent {agent_id} is deactivated")
     agent = core.state.agents.get(agent_id)
     if agent is not None:
@@ -82,6 +85,7 @@ def reactivate(core: Core, agent_id: str) -> None:
         raise refuse(400, "Agent is still in the DRAINING state")
     record.deactivated = False
     record.drain_config = record.drain_state = record.drain_start_time = None
+    core.store()
     core.note(f"agent {agent_id} is reactivated")
     agent = core.state.agents.get(agent_id)
     if agent is None:

@@ -39,6 +39,9 @@ def read_metrics(core: Core, subscribers: int) -> dict[str, float]:
     metrics.update(_frameworks(state))
     metrics.update(_resources(state))
     metrics.update(_registrar(core.registry))
+    if leadership.leads(core):
+        metrics["registrar/state_fetch_ms"] = 0.0
+    metrics.update(state.stores.read())
     metrics["allocator/event_queue_dispatches"] = 0.0  # nothing ever queues there
     metrics.update(core.allocator.metrics())
     metrics.update(read_system())

@@ -150,10 +150,13 @@ class Master:
             for role, config in core.registry.quotas.items()
         }
         core.allocator.recover(len(core.registry.admitted), quotas)
-        weights = {**dict(core.flags.weights or ()), **core.registry.weights}
-        core.registry.weights.update(weights)
-        if weights:
-            core.allocator.update_weights(weights)
+        core.store()
+        if not core.registry.weights and core.flags.weights:
+            core.registry.weights.update(core.flags.weights)  # later on the registry alone counts
+            core.store()
+        if core.registry.weights:
+            core.allocator.update_weights(dict(core.registry.weights))
+        core.state.machines.update((key, machine.id) for key, machine in core.registry.machines.items())
         core.state.recovered_agents.update(core.registry.admitted)
         if core.registry.admitted:
             core.call_later(core.flags.agent_reregister_timeout, self._give_up_recovered)
@@ -236,7 +239,9 @@ class Master:
     def _collect(self) -> None:
         """Now and then forgets unreachable and gone agents of long ago."""
         flags = self.core.flags
-        self.core.registry.collect(self.core.now(), flags.registry_max_agent_age, flags.registry_max_agent_count)
+        registry, now = self.core.registry, self.core.now()
+        if registry.collect(now, flags.registry_max_agent_age, flags.registry_max_agent_count):
+            self.core.store()
         self.core.call_later(flags.registry_gc_interval, self._collect)
 
     def _read_whitelist(self) -> None:
@@ -269,4 +274,5 @@ class Master:
         core.count("recovery_slave_removals")
         core.registry.admitted.pop(agent_id, None)
         core.registry.unreachable[agent_id] = Unreachable(core.now(), record)
+        core.store()
         core.tell_all(events.agent_failure(agent_id))

@@ -89,9 +89,7 @@ def request_error(request: pb.QuotaRequest) -> str | None:
     error = validation_error(request.guarantee)
     if error is not None:
         return f"QuotaInfo with invalid resource: {error}"
-    if not request.HasField("role"):
-        return "QuotaInfo must specify a role"
-    error = role_error(request.role)
+    error = role_error(request.role)  # what a request does not name is the empty string
     if error is not None:
         return f"QuotaInfo with invalid role: {error}"
     if not request.guarantee:
@@ -178,6 +176,7 @@ def update(core: Core, configs: Sequence[pb.QuotaConfig], *, force: bool) -> Non
     if not force and not capacity.contains(guaranteed):
         text = f"total quota guarantees '{guaranteed}' exceed cluster capacity '{capacity}'"
         raise refuse(400, f"Invalid QuotaConfig: {text} {_FORCE}")
+    core.store()
     for config in configs:
         _store(core, config)
     for config in configs:
@@ -208,6 +207,7 @@ def set_quota(core: Core, request: pb.QuotaRequest) -> None:
     if not request.force and not capacity.contains(guaranteed):
         text = f"Total quota guarantees '{guaranteed}' exceed cluster capacity '{capacity}'"
         raise refuse(409, f"Quota guarantees overcommit the cluster (use 'force' to bypass this check): {text}")
+    core.store()
     _store(core, config)
     _make_room(core, config)
 
@@ -224,6 +224,7 @@ def remove(core: Core, role: str, path: str | None = None) -> None:
     if error is not None:
         raise refuse(400, f"Failed to remove quota{of_path}: {error}")
     core.registry.quotas = rest
+    core.store()
     core.allocator.update_quota(role, {}, {})
 
 

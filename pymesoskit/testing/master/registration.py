@@ -61,6 +61,7 @@ def register(core: Core, sender: Address, message: RegisterAgent) -> None:
     info.id.value = core.state.new_agent_id()
     record = AgentRecord(info)
     core.registry.admitted[info.id.value] = record
+    core.store()
     agent = Agent(info, sender, message.version, message.capabilities, record)
     agent.registered_time = core.now()
     _set_resources(agent, message.checkpointed_resources)
@@ -121,6 +122,7 @@ def _admit(core: Core, agent: Agent, cause: AgentCause) -> None:
     core.state.agents_by_address[agent.address] = agent
     agent.step(cause)
     core.network.link(core.address, agent.address)
+    core.state.machines.setdefault(agent.machine, mesos.MachineID(hostname=agent.hostname, ip=agent.ip))
     machine = core.registry.machines.get(agent.machine)
     unavailability = (
         unavailability_of(machine.unavailability)
@@ -152,6 +154,8 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     previous = AgentState.RECOVERED if recovered is not None else AgentState.UNREACHABLE
     record.info = message.agent_info
     core.registry.admitted[agent_id] = record
+    if recovered is None:
+        core.store()
     core.state.removed.discard(agent_id)
     agents.replace_address(core, sender)
     agent = Agent(message.agent_info, sender, message.version, message.capabilities, record)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.allocator.metrics import TimerMetric
 from pymesoskit.testing.master.entities import EMPTY, Holdings
 from pymesoskit.testing.master.transitions import (
     AGENT,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.api import EventStream
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.master.entities import Executor, InverseOffer, Offer, Operation, Task
+    from pymesoskit.testing.master.machines import MachineKey
     from pymesoskit.testing.master.registry import AgentRecord, Registry, Unreachable
 
 
@@ -206,8 +208,8 @@ class Agent:
         return int(self.address.rpartition(":")[2])
 
     @property
-    def machine(self) -> tuple[str, str]:
-        """Its machine for maintenance: (hostname in lower case, IP)."""
+    def machine(self) -> MachineKey:
+        """Its machine for maintenance."""
         return (self.info.hostname.lower(), self.ip)
 
     @property
@@ -244,8 +246,10 @@ class MasterState:
         self._unreachable_tasks: dict[str, list[Task]] = {}  # by agent; some may be forgotten by their frameworks
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
+        self.machines: dict[MachineKey, mesos.MachineID] = {}  # those heard of, as they were first named
         self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
         self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
+        self.stores = TimerMetric("registrar/state_store_ms")
         self._next_framework = 0
         self._next_agent = 0
         self._next_offer = 0

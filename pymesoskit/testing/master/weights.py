@@ -41,6 +41,7 @@ def update(core: Core, weights: Iterable[mesos.WeightInfo]) -> None:
             raise refuse(400, f"{_REQUEST} for role '{role}': {text}")
         updated[role] = info.weight
     core.registry.weights.update(updated)
+    core.store()
     # First the allocator, then the offers: what they held must not be offered by the old weights again.
     core.allocator.update_weights(updated)
     if any(framework.roles & updated.keys() for framework in core.state.frameworks.values()):

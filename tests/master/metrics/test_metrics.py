@@ -104,6 +104,50 @@ def test_calls_events_and_offers_of_a_framework(world, read):
     assert not [name for name in read(world) if name.startswith("master/frameworks/")]
 
 
+def test_calls_count_for_a_framework_whatever_becomes_of_them(world, read):
+    framework = world.framework()
+    assert framework.call("REVIVE", **{"mesos-stream-id": "another"}).status == 400
+    assert read(world)[f"master/frameworks/A/{framework.id}/calls/revive"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "counter"),
+    [
+        (
+            "ACKNOWLEDGE",
+            {"agent_id": {"value": "S0"}, "task_id": {"value": "t"}, "uuid": "AAAA"},
+            "invalid_status_update_acknowledgements",
+        ),
+        (
+            "ACKNOWLEDGE_OPERATION_STATUS",
+            {"agent_id": {"value": "S0"}, "operation_id": {"value": "o"}, "uuid": "AAAA"},
+            "invalid_operation_status_update_acknowledgements",
+        ),
+        ("MESSAGE", None, "invalid_framework_to_executor_messages"),
+        ("KILL", None, None),
+    ],
+)
+def test_some_calls_that_are_invalid_in_themselves_are_counted(world, read, kind, payload, counter):
+    framework = world.framework()
+    assert framework.call(kind, payload).status == 400
+    counted = {name: value for name, value in read(world).items() if name.startswith("master/invalid_") and value}
+    assert counted == ({} if counter is None else {f"master/{counter}": 1})
+
+
+def test_what_is_stored_in_the_registry_is_timed(world, read):
+    def timed():
+        names = ("state_fetch_ms", "state_store_ms", "state_store_ms/count", "state_store_ms/p9999")
+        return [read(world).get(f"registrar/{name}") for name in names]
+
+    assert timed() == [0.0, 0.0, None, None]  # the master's own recovery
+    agent = world.agent()
+    assert timed() == [0.0, 0.0, 2.0, 0.0]
+    world.operator("DEACTIVATE_AGENT", {"agent_id": {"value": agent.id}})
+    world.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": 2}]})
+    world.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": -2}]})
+    assert timed() == [0.0, 0.0, 4.0, 0.0]
+
+
 def test_per_framework_metrics_can_be_switched_off(make_world, read):
     world = make_world(publish_per_framework_metrics="false")
     world.framework()

@@ -287,6 +287,26 @@ class TestMaintenance:
         refused = f"Machine '{text}' is not in DOWN mode and cannot be brought up"
         assert answer(self.machines(world, "STOP_MAINTENANCE", MACHINE)) == (400, refused)
 
+    def test_machines_are_shown_as_they_were_first_named(self, world):
+        world.agent()
+        self.schedule(world, self.window({"hostname": "B"}))
+        self.schedule(world, self.window({"hostname": "b"}))
+        assert world.get("/maintenance/schedule")["windows"] == [self.window({"hostname": "b"})]
+        assert world.get("/maintenance/status") == {"draining_machines": [{"id": {"hostname": "B"}}]}
+        assert self.machines(world, "START_MAINTENANCE", {"hostname": "b"}).status == 200
+        refused = 'Machine \'{"hostname":"B"}\' is deactivated and cannot be removed from the schedule'
+        assert answer(self.schedule(world)) == (400, refused)
+
+    def test_a_machine_that_was_once_heard_of_stays_known(self, world):
+        self.schedule(world, self.window(MACHINE))
+        self.machines(world, "START_MAINTENANCE", MACHINE)
+        self.machines(world, "STOP_MAINTENANCE", MACHINE)
+        text = '{"hostname":"127.0.0.1","ip":"127.0.0.1"}'
+        refused = f"Machine '{text}' is not in DOWN mode and cannot be brought up"
+        assert answer(self.machines(world, "STOP_MAINTENANCE", MACHINE)) == (400, refused)
+        refused = f"Machine '{text}' is not in DRAINING mode and cannot be brought down"
+        assert answer(self.machines(world, "START_MAINTENANCE", MACHINE)) == (400, refused)
+
     def test_a_failed_request_leaves_all_machines_as_they_are(self, world):
         self.schedule(world, self.window(MACHINE))
         assert self.machines(world, "START_MAINTENANCE", MACHINE, OTHER).status == 400

@@ -42,4 +42,5 @@ def json_text_answer(text: str, request: Request) -> Response:
     function = request.query().get("jsonp")
     if function is None:
         return Response.json(text)
-    return Response(200, f"{function}({text});".encode(), (("Content-Type", "text/javascript"),))
+    body = f"{function}({text});".encode("utf-8", "surrogateescape")
+    return Response(200, body, (("Content-Type", "text/javascript"),))

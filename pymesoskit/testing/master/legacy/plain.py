@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing import version
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.flag_syntax import DURATION
+from pymesoskit.testing.forms import numify
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.legacy.answers import json_answer
@@ -44,10 +45,9 @@ def flags(core: Core, request: Request) -> Response:
 
 
 def redirect(core: Core, request: Request) -> Response:
-    """``/redirect``: to the leader, even on the leader itself."""
-    parts = [part for part in request.path.split("/") if part]
-    if parts not in (["redirect"], ["master", "redirect"]):
-        return Response(404)
+    """``/redirect``: to the leader, even on the leader itself. Nothing below it, lest a browser go in circles."""
+    if request.path.startswith(("/redirect/", "/master/redirect/")):
+        return Response.text(404, "404 Not Found.")
     where = leadership.location(core)
     if where is None:
         return Response.text(503, "No leader elected")
@@ -75,11 +75,12 @@ def toggle_logging(logging: LoggingLevel, request: Request) -> Response:
         raise refuse(400, "Expecting 'level=value' in query.\n")
     if duration is None:
         raise refuse(400, "Expecting 'duration=value' in query.\n")
-    if not (level.isascii() and level.isdigit()):
-        raise refuse(400, f"Failed to convert '{level}' to number.\n")
     try:
+        number = numify(level, 32)
+        if number < 0:
+            raise refuse(400, f"Invalid level '{number}'.\n")
         seconds = DURATION.parse(duration)
     except (ValueError, ArithmeticError) as error:
         raise refuse(400, f"{error}.\n") from None
-    logging.raise_to(int(level), seconds)
+    logging.raise_to(number, seconds)
     return Response(200)

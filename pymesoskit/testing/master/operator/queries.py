@@ -39,16 +39,16 @@ def _all_frameworks(state: MasterState) -> Iterator[Framework]:
     yield from state.completed_frameworks.values()
 
 
-def _tasks(state: MasterState) -> Iterator[Task]:
-    return (task for framework in _all_frameworks(state) for task in framework.tasks.values())
+def _tasks(frameworks: Iterable[Framework]) -> Iterator[Task]:
+    return (task for framework in frameworks for task in framework.tasks.values())
 
 
-def _unreachable_tasks(state: MasterState) -> Iterator[Task]:
-    return (task for framework in _all_frameworks(state) for task in framework.unreachable_tasks.values())
+def _unreachable_tasks(frameworks: Iterable[Framework]) -> Iterator[Task]:
+    return (task for framework in frameworks for task in framework.unreachable_tasks.values())
 
 
-def _completed_tasks(state: MasterState) -> Iterator[Task]:
-    return (task for framework in _all_frameworks(state) for task in framework.completed_tasks)
+def _completed_tasks(frameworks: Iterable[Framework]) -> Iterator[Task]:
+    return (task for framework in frameworks for task in framework.completed_tasks)
 
 
 def _executors(state: MasterState) -> Iterator[Executor]:
@@ -62,11 +62,12 @@ def _executors(state: MasterState) -> Iterator[Executor]:
 
 
 def tasks_message(state: MasterState) -> pb.Response.GetTasks:
-    """The payload of GET_TASKS."""
+    """The payload of GET_TASKS. As in Mesos, and otherwise than in JSON, completed frameworks' tasks are left out."""
+    frameworks = state.frameworks.values()
     return pb.Response.GetTasks(
-        tasks=(task.message for task in _tasks(state)),
-        unreachable_tasks=(task.message for task in _unreachable_tasks(state)),
-        completed_tasks=(task.message for task in _completed_tasks(state)),
+        tasks=(task.message for task in _tasks(frameworks)),
+        unreachable_tasks=(task.message for task in _unreachable_tasks(frameworks)),
+        completed_tasks=(task.message for task in _completed_tasks(frameworks)),
     )
 
 
@@ -126,9 +127,9 @@ def _object(**members: str) -> str:
 def tasks_json(state: MasterState) -> str:
     """The payload of GET_TASKS."""
     return _object(
-        tasks=_list(task.message for task in _tasks(state)),
-        unreachable_tasks=_list(task.message for task in _unreachable_tasks(state)),
-        completed_tasks=_list(task.message for task in _completed_tasks(state)),
+        tasks=_list(task.message for task in _tasks(_all_frameworks(state))),
+        unreachable_tasks=_list(task.message for task in _unreachable_tasks(_all_frameworks(state))),
+        completed_tasks=_list(task.message for task in _completed_tasks(_all_frameworks(state))),
     )
 
 
