@@ -37,6 +37,11 @@ class FilesError(Exception):
         self.status = status
         self.text = text
 
+    @property
+    def message(self) -> str:
+        """The text as it is sent."""
+        return f"{self.text}.\n" if self.text else ""
+
 
 @frozen
 class Piece:
@@ -176,7 +181,7 @@ def routes(roots: FileRoots) -> Mapping[str, Callable[[Request, Responder], None
             try:
                 response = answer(roots, request.query())
             except FilesError as error:
-                response = Response.text(error.status, f"{error.text}.\n" if error.text else "")
+                response = Response.text(error.status, error.message)
             responder.respond(response)
 
         return handler

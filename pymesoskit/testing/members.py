@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
@@ -27,11 +29,11 @@ from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
 from pymesoskit.testing.network import Network
+from pymesoskit.testing.process_log import LogFile
 from pymesoskit.testing.server import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pymesoskit.testing.actor import Actor, ThreadActor
     from pymesoskit.testing.agent.detector import Detector
@@ -198,6 +200,7 @@ class ClusterMaster(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None
+        self._log: LogFile | None = None  # of this life
         self._lives = 0
 
     @property
@@ -243,6 +246,7 @@ class ClusterMaster(Member):
             raise ClusterError(f"the {self.name} is running")
         stage = self.stage
         self._lives += 1
+        self._log = _open_log(self.flags, "mesos-master", stage)
         flags = attrs.evolve(
             self.flags,
             ip=self.flags.ip or stage.host,
@@ -251,21 +255,26 @@ class ClusterMaster(Member):
             advertise_ip=self.flags.advertise_ip or stage.host,
             work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
         )
-        master = Master(
-            self.process_address,
-            flags,
-            actor=stage.actor,
-            network=stage.network,
-            rng=stage.chance(f"{self.name}/{self._lives}"),
-            registry=self.quorum.registry,
-            allocator=_allocator,
-            history=stage.history,
-            hostname=str(flags.hostname),
-            ip=stage.host,
-            port=self.port,
-            leader=self.quorum.election,
-        )
-        master.start()
+        with ExitStack() as stack:
+            if self._log is not None:
+                stack.callback(self._log.close)
+            master = Master(
+                self.process_address,
+                flags,
+                actor=stage.actor,
+                network=stage.network,
+                rng=stage.chance(f"{self.name}/{self._lives}"),
+                registry=self.quorum.registry,
+                allocator=_allocator,
+                history=stage.history,
+                hostname=str(flags.hostname),
+                ip=stage.host,
+                port=self.port,
+                leader=self.quorum.election,
+                log_file=self._log,
+            )
+            master.start()
+            stack.pop_all()
         self.process = master
         self.answer(master.http)
         if self.quorum.election is not None:
@@ -277,6 +286,7 @@ class ClusterMaster(Member):
         if master is not None:
             master.terminate()
             self.hang_up()
+            _close_log(self._log)
             if self.quorum.election is not None:
                 self.quorum.election.leave(self.process_address)
 
@@ -317,6 +327,7 @@ class ClusterAgent(Member):
         self._attributes = spec.labels()
         self._detector = detector
         self._process: Agent | None = None
+        self._log: LogFile | None = None  # of this life
         self._lives = 0
         self._reason: str | None = None  # why the last life ended
         self._host: Host | None = None
@@ -415,6 +426,7 @@ class ClusterAgent(Member):
         stage = self.stage
         host = self.machine()
         self._lives += 1
+        self._log = _open_log(self.flags, "mesos-agent", stage)
         self._reason = None
         flags = attrs.evolve(
             self.flags,
@@ -427,22 +439,27 @@ class ClusterAgent(Member):
             attributes=self.spec.attributes or None,
             work_dir=str(host.work_dir) if host.work_dir is not None else self.flags.work_dir,
         )
-        agent = Agent(
-            Endpoint(str(flags.hostname), stage.host, self.port),
-            flags,
-            resources=self._resources,
-            attributes=self._attributes.to_messages(),
-            host=host,
-            actor=stage.actor,
-            network=stage.network,
-            detector=self._detector,
-            rng=stage.chance(f"{self.name}/{self._lives}"),
-            history=stage.history,
-            on_end=self._ended,
-            domain=flags.domain,
-            estimator=self.spec.estimator,
-            qos_controller=self.spec.qos_controller,
-        )
+        with ExitStack() as stack:
+            if self._log is not None:
+                stack.callback(self._log.close)
+            agent = Agent(
+                Endpoint(str(flags.hostname), stage.host, self.port),
+                flags,
+                resources=self._resources,
+                attributes=self._attributes.to_messages(),
+                host=host,
+                actor=stage.actor,
+                network=stage.network,
+                detector=self._detector,
+                rng=stage.chance(f"{self.name}/{self._lives}"),
+                history=stage.history,
+                on_end=self._ended,
+                domain=flags.domain,
+                estimator=self.spec.estimator,
+                qos_controller=self.spec.qos_controller,
+                log_file=self._log,
+            )
+            stack.pop_all()
         self._process = agent
         agent.start(backoff)
         if self._process is None:
@@ -536,10 +553,28 @@ class ClusterAgent(Member):
         self._process = None
         self._reason = reason
         self.hang_up()
+        _close_log(self._log)
 
 
 def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:
     return HierarchicalAllocator(clock, rng, listener, options)
+
+
+def _open_log(flags: MasterFlags | AgentFlags, program: str, stage: Stage) -> LogFile | None:
+    """A log for one life of a process, if its flags ask for one. Raises ``ClusterError``."""
+    if flags.log_dir is None:
+        return None
+    try:
+        return LogFile(
+            Path(flags.log_dir), program, flags.hostname or stage.host, flags.logging_level, stage.actor.clock.time
+        )
+    except OSError as error:
+        raise ClusterError(f"--log_dir '{flags.log_dir}' of {program}: {error}") from None
+
+
+def _close_log(log: LogFile | None) -> None:
+    if log is not None:
+        log.close()
 
 
 def _nobody(_request: object, _responder: object) -> None:

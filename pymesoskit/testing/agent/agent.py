@@ -6,6 +6,7 @@ docs/reference/agent-executor.md, docs/reference/failover.md.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Resources, ResourcesError
@@ -51,13 +52,13 @@ from pymesoskit.testing.messages import (
     UnregisterAgent,
     UpdateFramework,
 )
+from pymesoskit.testing.process_log import ProcessLog
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: The name of an agent's process in its address and in its paths.
 PROCESS = "slave(1)"
@@ -103,6 +105,7 @@ class Agent:
         domain: mesos.DomainInfo | None = None,
         estimator: ResourceEstimator | None = None,
         qos_controller: QosController | None = None,
+        log_file: LogFile | None = None,
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
         self.lifeline = Lifeline(actor.clock)
@@ -126,8 +129,12 @@ class Agent:
             info=info,
             total=resources,
             start_time=actor.clock.time(),
+            log=ProcessLog(self.lifeline.call_later, log_file),
         )
         self._files = FileRoots()
+        log = flags.external_log_file or core.log.path
+        if log is not None:
+            self._files.attach("/slave/log", Path(log).resolve())
         self._sandboxes = Sandboxes(self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom)
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
@@ -302,6 +309,7 @@ class Agent:
 
     def http(self, request: Request, responder: Responder) -> None:
         """Serves its HTTP endpoint."""
+        self.core.log.write(f"HTTP {request.method} for {request.path}")
         self.lifeline.deliver(self._router, request, responder)
 
     def paths(self) -> list[str]:
@@ -321,6 +329,7 @@ class Agent:
         """A message has arrived (``Party``)."""
         if self.core.phase is Phase.ENDED:
             return
+        self.core.log.write(f"receives {type(message).__name__} from {sender}", 1)
         if isinstance(message, PingAgent):
             self._registration.ping(sender, message)
         elif isinstance(message, AgentRegistered):

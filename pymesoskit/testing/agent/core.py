@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import ProcessLog
 
 #: What agents of this version can do (``AgentInfo.Capability``).
 CAPABILITIES = (
@@ -58,6 +59,7 @@ class Core:
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
+    log: ProcessLog
     executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
     phase: Phase = Phase.RECOVERING
     master: Address | None = None
@@ -78,12 +80,14 @@ class Core:
         self.counters[name] = self.counters.get(name, 0) + 1
 
     def note(self, text: str) -> None:
-        """Writes a line of the cluster's story."""
+        """Writes a line of the cluster's story, and of the agent's log."""
         self.journal.note(self.agent_id or self.address, text)
+        self.log.write(text)
 
     def send(self, message: Message) -> None:
         """Sends a message to the master it has found, if any."""
         if self.master is not None:
+            self.log.write(f"sends {type(message).__name__} to {self.master}", 1)
             self.network.send(self.address, self.master, message)
 
     def executors(self) -> Iterator[tuple[Framework, Executor]]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.container_api import ContainerApi
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.reports import Reports
-    from pymesoskit.testing.clock import Timer
 
 #: Lists that JSON shows even when they are empty, by the message they are in.
 ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
@@ -43,8 +42,6 @@ class OperatorApi:
         self._reports = reports
         self._files = files
         self._containers = containers
-        self._logging_level = 0
-        self._logging_timer: Timer | None = None
         call = agent.Call
         self._queries: Mapping[int, Callable[[agent.Call, agent.Response], None]] = {
             call.GET_HEALTH: self._health,
@@ -103,21 +100,14 @@ class OperatorApi:
         try:
             query(call, response)
         except FilesError as error:
-            raise refuse(error.status, error.text) from None
+            raise refuse(error.status, error.message) from None
         if content_type == JSON and name in {"GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"}:
             responder.respond(Response.json(json.dumps(with_empty_lists(to_json_value(response)))))
         else:
             responder.respond(answer(response, content_type))
 
     def _set_logging_level(self, wanted: agent.Call.SetLoggingLevel) -> None:
-        """The level goes back by itself after the duration asked for."""
-        if self._logging_timer is not None:
-            self._logging_timer.cancel()
-        self._logging_level = wanted.level
-        self._logging_timer = self._core.lifeline.call_later(wanted.duration.nanoseconds / 1e9, self._reset_logging)
-
-    def _reset_logging(self) -> None:
-        self._logging_level, self._logging_timer = 0, None
+        self._core.log.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
 
     # Queries
 
@@ -136,7 +126,7 @@ class OperatorApi:
             response.get_metrics.metrics.add(name=name, value=value)
 
     def _get_logging_level(self, _: agent.Call, response: agent.Response) -> None:
-        response.get_logging_level.level = self._logging_level
+        response.get_logging_level.level = self._core.log.level
 
     def _list_files(self, call: agent.Call, response: agent.Response) -> None:
         response.list_files.file_infos.extend(self._files.browse(call.list_files.path))

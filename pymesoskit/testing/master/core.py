@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
+from pymesoskit.testing.process_log import ProcessLog
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.master.registry import Registry
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: The version that master and agents say they are.
 VERSION = "1.11.0"
@@ -75,6 +77,7 @@ class Core:
         ip: str,
         port: int,
         leadership: Leadership,
+        log_file: LogFile | None = None,
     ) -> None:
         self.address = address
         self.leadership = leadership
@@ -91,6 +94,7 @@ class Core:
         ]  # what becomes of a drained agent (id) that was to be marked gone
         self.removals = RemovalLimiter(self, flags.agent_removal_rate_limit)
         self.timers: set[CancelableTimer] = set()
+        self.log = ProcessLog(self.call_later, log_file)
         self.state = MasterState(str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
             id=self.state.master_id,
@@ -127,8 +131,9 @@ class Core:
     # Telling
 
     def note(self, text: str) -> None:
-        """Writes a line of the cluster's history."""
+        """Writes a line of the cluster's history, and of the master's log."""
         self.history.note("master", text)
+        self.log.write(text)
 
     def store(self) -> None:
         """The registry has changed. That it is a value in memory, to store which takes no time, shows in a metric."""
@@ -140,10 +145,11 @@ class Core:
 
     def send(self, agent: Agent, message: Message) -> None:
         """Sends a message to an agent. Nothing tells whether it arrives."""
-        self.network.send(self.address, agent.address, message)
+        self.send_address(agent.address, message)
 
     def send_address(self, address: Address, message: Message) -> None:
         """Sends a message to an agent that is not registered (yet)."""
+        self.log.write(f"sends {type(message).__name__} to {address}", 1)
         self.network.send(self.address, address, message)
 
     def tell(self, framework: Framework, event: Event) -> None:

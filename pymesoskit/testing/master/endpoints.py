@@ -5,6 +5,7 @@ Each endpoint belongs to a realm, or to none and is open to all. Source: docs/re
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
@@ -12,7 +13,6 @@ from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
 from pymesoskit.testing.master.legacy import changing, plain, reading
-from pymesoskit.testing.master.logging_level import LoggingLevel
 from pymesoskit.testing.master.operator.api import OperatorApi
 from pymesoskit.testing.master.operator.events import OperatorEvents
 
@@ -67,8 +67,10 @@ class OperatorEndpoints:
         self.files = files.FileRoots()
         self.events = OperatorEvents(core.state, core.actor.clock, core.flags.max_operator_event_stream_subscribers)
         core.listeners.append(self.events)
-        self._logging = LoggingLevel(core)
-        self._api = OperatorApi(core, self.events, self.files, self._logging)
+        self._api = OperatorApi(core, self.events, self.files)
+        log = core.flags.external_log_file or core.log.path
+        if log is not None:
+            self.files.attach("/master/log", Path(log).resolve())
 
     def routes(self) -> dict[str, RequestHandler]:
         """All paths (without the process's name) and what serves them."""
@@ -80,9 +82,7 @@ class OperatorEndpoints:
             "/redirect": _open(lambda request: plain.redirect(self._core, request)),
             "/metrics/snapshot": self._checked(READONLY, lambda _, request: plain.metrics(self.read_metrics, request)),
             "/system/stats.json": _open(plain.system_stats),
-            "/logging/toggle": self._checked(
-                READWRITE, lambda _, request: plain.toggle_logging(self._logging, request)
-            ),
+            "/logging/toggle": self._checked(READWRITE, plain.toggle_logging),
             "/allocator/offer_constraints_debug": self._checked(READONLY, reading.constraints_debug),
         }
         for path, answer in _READING.items():

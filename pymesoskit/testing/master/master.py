@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: Seconds between two looks at the whitelist.
 _WHITELIST_INTERVAL = 5.0
@@ -84,6 +85,7 @@ class Master:
         ip: str,
         port: int,
         leader: Leadership | None = None,
+        log_file: LogFile | None = None,
     ) -> None:
         self.core = core = Core(
             address=address,
@@ -97,6 +99,7 @@ class Master:
             ip=ip,
             port=port,
             leadership=leader if leader is not None else Alone(address),
+            log_file=log_file,
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(allocator_options(flags), AllocationListener(core), actor.clock, rng)
@@ -189,6 +192,7 @@ class Master:
     def http(self, request: Request, responder: Responder) -> None:
         """Serves a request (``http.Handler``)."""
         if self._running:
+            self.core.log.write(f"HTTP {request.method} for {request.path}")
             self._router(request, responder)
 
     # Party of the network
@@ -198,6 +202,7 @@ class Master:
         if not self._running or not self._leading:
             return
         core = self.core
+        core.log.write(f"receives {type(message).__name__} from {sender}", 1)
         match message:
             case StatusUpdate():
                 status.status_update(core, message)

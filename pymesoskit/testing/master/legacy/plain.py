@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.master.logging_level import LoggingLevel
 
 
 def health(_: Request) -> Response:
@@ -65,12 +64,12 @@ def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Respon
     return json_answer(read(), request)
 
 
-def toggle_logging(logging: LoggingLevel, request: Request) -> Response:
+def toggle_logging(core: Core, request: Request) -> Response:
     """``/logging/toggle?level=&duration=``: shows the level, or raises it for a while."""
     query = request.query()
     level, duration = query.get("level"), query.get("duration")
     if level is None and duration is None:
-        return Response.text(200, f"{logging.level}\n")
+        return Response.text(200, f"{core.log.level}\n")
     if level is None:
         raise refuse(400, "Expecting 'level=value' in query.\n")
     if duration is None:
@@ -82,5 +81,5 @@ def toggle_logging(logging: LoggingLevel, request: Request) -> Response:
         seconds = DURATION.parse(duration)
     except (ValueError, ArithmeticError) as error:
         raise refuse(400, f"{error}.\n") from None
-    logging.raise_to(number, seconds)
+    core.log.raise_to(number, seconds)
     return Response(200)
