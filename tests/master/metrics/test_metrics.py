@@ -134,6 +134,17 @@ def test_some_calls_that_are_invalid_in_themselves_are_counted(world, read, kind
     assert counted == ({} if counter is None else {f"master/{counter}": 1})
 
 
+def test_events_for_a_framework_that_is_away_count_but_not_failures_of_agents(world, read, task):
+    framework, agent = world.framework(failover_timeout=1000), world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    framework.stream.close_by_peer()
+    agent.die()
+    world.advance(100)
+    metrics = read(world)
+    assert metrics["master/slaves_unreachable"] == 1
+    assert [metrics[f"master/frameworks/A/{framework.id}/events/{kind}"] for kind in ("update", "failure")] == [1, 0]
+
+
 def test_what_is_stored_in_the_registry_is_timed(world, read):
     def timed():
         names = ("state_fetch_ms", "state_store_ms", "state_store_ms/count", "state_store_ms/p9999")
