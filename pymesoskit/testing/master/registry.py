@@ -24,7 +24,6 @@ class AgentRecord:
     deactivated: bool = False  # by DEACTIVATE_AGENT, or because it drains
     drain_config: mesos.DrainConfig | None = None
     drain_state: mesos.DrainState | None = None
-    drain_start_time: float | None = None  # seconds since the epoch
 
 
 @define

@@ -138,6 +138,7 @@ class Agent:
         self.capabilities: tuple[str, ...] = tuple(capabilities)
         self.registered_time = 0.0
         self.reregistered_time: float | None = None
+        self.estimated_drain_start_time: float | None = None  # only if it was there to be told
 
         self.checkpointed_resources = EMPTY  # dynamic reservations and persistent volumes
         self.total_resources = EMPTY
@@ -182,11 +183,6 @@ class Agent:
     def drain_state(self) -> mesos.DrainState | None:
         """How far its draining is, or None if it does not drain."""
         return self.record.drain_state
-
-    @property
-    def estimated_drain_start_time(self) -> float | None:
-        """Since when it drains."""
-        return self.record.drain_start_time
 
     @property
     def active(self) -> bool:

@@ -170,6 +170,33 @@ class TestDraining:
         assert view["drain_info"]["state"] == "DRAINED"
         assert view["estimated_drain_start_time"]["nanoseconds"] > 0
 
+    @pytest.mark.parametrize("away", ["unreachable", "recovered"])
+    def test_since_when_is_known_only_of_an_agent_that_was_registered_then(self, world, away):
+        agent = world.agent()
+        agent.die()
+        if away == "unreachable":
+            world.advance(100)
+        else:
+            world.master.terminate()
+            world.start_master()
+        self.drain(world, agent)
+        agent.live_again()
+        agent.reregister()
+        (view,) = world.query("GET_AGENTS")["agents"]
+        assert view["drain_info"]["state"] == "DRAINED"
+        assert "estimated_drain_start_time" not in view
+
+    def test_since_when_is_forgotten_with_the_master(self, world):
+        agent = world.agent()
+        self.drain(world, agent)
+        assert "estimated_drain_start_time_seconds" in world.get("/slaves")["slaves"][0]
+        world.master.terminate()
+        world.start_master()
+        agent.reregister()
+        (slave,) = world.get("/slaves")["slaves"]
+        assert slave["drain_info"]["state"] == "DRAINED"
+        assert "estimated_drain_start_time_seconds" not in slave
+
 
 class TestMaintenance:
     def window(self, *machines, **fields):
