@@ -153,16 +153,16 @@ class Core:
         self.network.send(self.address, address, message)
 
     def tell(self, framework: Framework, event: Event) -> None:
-        """Sends an event to a framework, if it is connected. It counts as sent either way."""
+        """Sends an event to a framework, if it is connected."""
+        if framework.stream is None:
+            return
         framework.counters[_EVENT_COUNTERS[event.message.type]] += 1  # type: ignore[attr-defined]
-        if framework.stream is not None:
-            framework.stream.send(event)
+        framework.stream.send(event)
 
     def tell_all(self, event: Event) -> None:
         """Sends an event to every connected framework; it is encoded once."""
         for framework in self.state.frameworks.values():
-            if framework.stream is not None:
-                self.tell(framework, event)
+            self.tell(framework, event)
 
 
 #: The framework's counter of each type of event.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.allocator.metrics import TimerMetric
 from pymesoskit.testing.master.entities import EMPTY, Holdings
+from pymesoskit.testing.master.metrics import task_counter
 from pymesoskit.testing.master.transitions import (
     AGENT,
     FRAMEWORK,
@@ -284,6 +285,7 @@ class MasterState:
         agent.tasks.setdefault(task.framework_id, {})[task.id] = task
         if framework is not None:
             framework.tasks[task.id] = task
+            framework.counters[task_counter(task.state)] += 1
         if task.holds_resources:
             agent.used.add(task.framework_id, task.resources)
             if framework is not None:
@@ -294,6 +296,7 @@ class MasterState:
         for agent in self.agents.values():
             for task in agent.tasks.get(framework.id, {}).values():
                 framework.tasks[task.id] = task
+                framework.counters[task_counter(task.state)] += 1
             executors = agent.executors.get(framework.id)
             if executors:
                 framework.executors[agent.id] = dict(executors)

@@ -134,7 +134,7 @@ def test_some_calls_that_are_invalid_in_themselves_are_counted(world, read, kind
     assert counted == ({} if counter is None else {f"master/{counter}": 1})
 
 
-def test_events_for_a_framework_that_is_away_count_but_not_failures_of_agents(world, read, task):
+def test_events_for_a_framework_that_is_away_do_not_count(world, read, task):
     framework, agent = world.framework(failover_timeout=1000), world.agent()
     framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
     framework.stream.close_by_peer()
@@ -142,7 +142,57 @@ def test_events_for_a_framework_that_is_away_count_but_not_failures_of_agents(wo
     world.advance(100)
     metrics = read(world)
     assert metrics["master/slaves_unreachable"] == 1
-    assert [metrics[f"master/frameworks/A/{framework.id}/events/{kind}"] for kind in ("update", "failure")] == [1, 0]
+    assert [metrics[f"master/frameworks/A/{framework.id}/events/{kind}"] for kind in ("update", "failure")] == [0, 0]
+
+
+@pytest.fixture
+def counted(read):
+    def counted(world, framework):
+        """The numbers of a framework's tasks that are not 0, by ``active/task_running`` and so on."""
+        prefix = f"master/frameworks/A/{framework.id}/tasks/"
+        return {
+            name.removeprefix(prefix): value for name, value in read(world).items() if name.startswith(prefix) and value
+        }
+
+    return counted
+
+
+def test_tasks_of_a_framework_are_counted_by_state(world, counted, task):
+    framework, agent = world.framework(), world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    assert counted(world, framework) == {"active/task_staging": 1}
+    agent.update(framework.id, "t1", "TASK_RUNNING", uuid=b"1" * 16)
+    assert counted(world, framework) == {"active/task_running": 1}
+    agent.update(framework.id, "t1", "TASK_FINISHED", uuid=b"2" * 16)
+    assert counted(world, framework) == {"terminal/task_finished": 1}
+    agent.update(framework.id, "t1", "TASK_FAILED", uuid=b"3" * 16)
+    assert counted(world, framework) == {"terminal/task_finished": 1}
+
+
+@pytest.mark.parametrize(
+    ("aware", "lost", "back"),
+    [
+        (True, {"active/task_unreachable": 1}, {"active/task_unreachable": 1, "active/task_running": 1}),
+        (False, {"terminal/task_lost": 1}, {"terminal/task_lost": 1, "active/task_running": 1}),
+    ],
+)
+def test_tasks_that_are_back_are_counted_anew(world, counted, read, task, aware, lost, back):
+    kinds = ("MULTI_ROLE", "RESERVATION_REFINEMENT", *(["PARTITION_AWARE"] if aware else []))
+    framework = world.framework(checkpoint=True, capabilities=[{"type": kind} for kind in kinds])
+    agent = world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    agent.update(framework.id, "t1", "TASK_RUNNING", uuid=b"1" * 16)
+    running = world.state.agents[agent.id].task(framework.id, "t1").message
+    known = mesos.Task()
+    known.CopyFrom(running)
+    agent.die()
+    world.advance(100)
+    assert counted(world, framework) == lost
+    assert read(world)["master/tasks_unreachable"] == (1 if aware else 0)
+    agent.live_again()
+    agent.reregister(tasks=[known], frameworks=[world.state.frameworks[framework.id].info])
+    assert counted(world, framework) == back
+    assert read(world)["master/tasks_unreachable"] == 0
 
 
 def test_what_is_stored_in_the_registry_is_timed(world, read):
