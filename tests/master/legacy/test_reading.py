@@ -210,9 +210,14 @@ class TestOthers:
         assert (response.status, response.body) == (404, b"404 Not Found.")
 
     def test_unknown_paths(self, world):
-        for path in ("/nope", "/master/nope", "/"):
+        for path in ("/nope", "/master/nope", "/", "/master", "/state.json"):
             response = world.request("GET", path).response
             assert (response.status, response.body) == (404, b"404 Not Found.")
+
+    @pytest.mark.parametrize("path", ["/metrics/snapshot", "/files/debug", "/system/stats.json", "/logging/toggle"])
+    def test_paths_of_other_processes_are_not_the_masters(self, world, path):
+        assert world.request("GET", path).response.status == 200
+        assert world.request("GET", f"/master{path}").response.status == 404
 
     def test_the_system(self, world):
         assert set(world.get("/system/stats.json")) == {

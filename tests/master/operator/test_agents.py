@@ -70,6 +70,14 @@ class TestWeights:
         real.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": 2}]})
         assert kinds(framework) == ["RESCIND"]
 
+    def test_those_of_the_flag_count_only_as_long_as_none_are_stored(self, make_world):
+        world = make_world(weights="a=2,b=3")
+        assert world.get("/weights") == [{"role": "a", "weight": 2.0}, {"role": "b", "weight": 3.0}]
+        world.master.terminate()
+        world.flags = make_world(weights="a=5,c=7").flags
+        world.start_master()
+        assert world.get("/weights") == [{"role": "a", "weight": 2.0}, {"role": "b", "weight": 3.0}]
+
 
 class TestDeactivation:
     def test_an_agent_is_offered_no_more_until_it_is_active_again(self, real):
