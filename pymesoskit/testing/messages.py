@@ -39,6 +39,7 @@ class ReregisterAgent:
     executors: tuple[tuple[str, mesos.ExecutorInfo], ...]  # (framework id, executor); no command executors
     frameworks: tuple[mesos.FrameworkInfo, ...]
     operations: tuple[mesos.Operation, ...] = ()
+    completed_tasks: tuple[mesos.Task, ...] = ()  # of frameworks of which nothing is left there
 
 
 @frozen

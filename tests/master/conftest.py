@@ -158,7 +158,9 @@ class FakeAgent:
         self.world.settle()
         return self
 
-    def reregister(self, tasks=(), executors=(), frameworks=(), operations=(), checkpointed=()) -> None:
+    def reregister(
+        self, tasks=(), executors=(), frameworks=(), operations=(), checkpointed=(), completed_tasks=()
+    ) -> None:
         self.send(
             ReregisterAgent(
                 self.info,
@@ -169,6 +171,7 @@ class FakeAgent:
                 tuple(executors),
                 tuple(frameworks),
                 tuple(operations),
+                tuple(completed_tasks),
             )
         )
         self.world.settle()

@@ -74,8 +74,8 @@ def _frameworks(state: MasterState) -> Iterator[tuple[str, float]]:
         tasks.update(_tasks(framework))
     for name in ("killing", "running", "staging", "starting", "unreachable"):
         yield f"master/tasks_{name}", float(tasks[f"task_{name}"])
-    for principal in {framework.principal for framework in frameworks if framework.principal}:
-        # Messages of libprocess schedulers: what comes over HTTP is not counted here.
+    for principal in state.principals:
+        # Messages of libprocess schedulers: what comes over HTTP is not counted. They stay when the framework goes.
         yield f"frameworks/{principal}/messages_processed", 0.0
         yield f"frameworks/{principal}/messages_received", 0.0
 

@@ -243,6 +243,7 @@ class MasterState:
         self._unreachable_tasks: dict[str, list[Task]] = {}  # by agent; some may be forgotten by their frameworks
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
+        self.principals: set[str] = set()  # of all frameworks that there ever were
         self.machines: dict[MachineKey, mesos.MachineID] = {}  # those heard of, as they were first named
         self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
         self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
@@ -290,6 +291,12 @@ class MasterState:
             agent.used.add(task.framework_id, task.resources)
             if framework is not None:
                 framework.used.add(agent.id, task.resources)
+
+    def add_framework(self, framework: Framework) -> None:
+        """The framework is registered, or known again."""
+        self.frameworks[framework.id] = framework
+        if framework.principal:
+            self.principals.add(framework.principal)
 
     def adopt(self, framework: Framework) -> None:
         """A framework that was not known until now owns what its agents run for it."""

@@ -209,6 +209,15 @@ def test_what_is_stored_in_the_registry_is_timed(world, read):
     assert timed() == [0.0, 0.0, 4.0, 0.0]
 
 
+def test_metrics_of_a_principal_outlive_its_frameworks(world, read):
+    world.framework(principal="p").call("TEARDOWN")
+    world.framework()
+    assert [name for name in read(world) if name.startswith("frameworks/")] == [
+        "frameworks/p/messages_processed",
+        "frameworks/p/messages_received",
+    ]
+
+
 def test_per_framework_metrics_can_be_switched_off(make_world, read):
     world = make_world(publish_per_framework_metrics="false")
     world.framework()
