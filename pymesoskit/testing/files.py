@@ -204,10 +204,7 @@ def _path(query: Mapping[str, str]) -> str:
 def _json(document: object, query: Mapping[str, str]) -> Response:
     """The document; bytes of a file that are not UTF-8 leave as they are (they came in as surrogates)."""
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    if "jsonp" in query:
-        wrapped = query["jsonp"].encode("utf-8", "surrogateescape") + b"(" + body + b");"
-        return Response(200, wrapped, (("Content-Type", "text/javascript"),))
-    return Response.json(body)
+    return Response.jsonp(body, query.get("jsonp"))
 
 
 def _browse(roots: FileRoots, query: Mapping[str, str]) -> Response:

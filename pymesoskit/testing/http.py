@@ -65,6 +65,15 @@ class Response:
         """An answer whose body is a JSON document, already written."""
         return cls(status, text.encode() if isinstance(text, str) else text, (("Content-Type", "application/json"),))
 
+    @classmethod
+    def jsonp(cls, text: str | bytes, function: str | None) -> Response:
+        """The same, wrapped into the call of a function if one is named (``?jsonp=``)."""
+        if function is None:
+            return cls.json(text)
+        body = text.encode() if isinstance(text, str) else text
+        wrapped = b"%b(%b);" % (function.encode("utf-8", "surrogateescape"), body)
+        return cls(200, wrapped, (("Content-Type", "text/javascript"),))
+
 
 class BodyStream(Protocol):
     """A request body that goes on arriving."""

@@ -26,6 +26,7 @@ from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.flag_syntax import Rate
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
 from pymesoskit.testing.network import Network
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.network import Address
 
 T = TypeVar("T")
+
+#: The variable of the environment by which libprocess is told how often to answer.
+_METRICS_LIMIT = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
 
 
 class ClusterError(RuntimeError):
@@ -112,6 +116,7 @@ class Stage:
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.pace = INSTANT
+        self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
         self.network = Network(actor)
         self.processes = ProcessLauncher(actor)
         self.prober = NetworkProber(actor)
@@ -272,6 +277,7 @@ class ClusterMaster(Member):
                 port=self.port,
                 leader=self.quorum.election,
                 log_file=self._log,
+                metrics_limit=stage.metrics_limit,
             )
             master.start()
             stack.pop_all()
@@ -458,6 +464,7 @@ class ClusterAgent(Member):
                 estimator=self.spec.estimator,
                 qos_controller=self.spec.qos_controller,
                 log_file=self._log,
+                metrics_limit=stage.metrics_limit,
             )
             stack.pop_all()
         self._process = agent
@@ -570,6 +577,17 @@ def _open_log(flags: MasterFlags | AgentFlags, program: str, stage: Stage) -> Lo
         )
     except OSError as error:
         raise ClusterError(f"--log_dir '{flags.log_dir}' of {program}: {error}") from None
+
+
+def _metrics_limit(text: str) -> Rate | None:
+    """How often masters and agents answer ``/metrics/snapshot``; without a limit at once. Raises ``ClusterError``."""
+    if not text:
+        return None
+    try:
+        return Rate.parse(text)
+    except (ValueError, ArithmeticError):
+        expected = "(format is <number of requests>/<interval duration>)"
+        raise ClusterError(f"Failed to parse {_METRICS_LIMIT} '{text}' {expected}") from None
 
 
 def _close_log(log: LogFile | None) -> None:

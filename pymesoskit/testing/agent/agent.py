@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
     from pymesoskit.testing.agent.host import Container, Host
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
@@ -106,6 +107,7 @@ class Agent:
         estimator: ResourceEstimator | None = None,
         qos_controller: QosController | None = None,
         log_file: LogFile | None = None,
+        metrics_limit: Rate | None = None,
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
         self.lifeline = Lifeline(actor.clock)
@@ -152,7 +154,7 @@ class Agent:
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
         operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core))
         api = {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
-        legacy = Legacy(core, self._reports).routes()
+        legacy = Legacy(core, self._reports, metrics_limit).routes()
         self._router = Router(PROCESS, guarded(agent_authenticator(flags), {**api, **legacy, **routes(self._files)}))
         self._executor_socket_router = Router(PROCESS, api)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {

@@ -14,6 +14,8 @@ from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
 from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
+from pymesoskit.testing.rate_limiter import RateLimiter
 from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pymesoskit.testing.agent.reports import Reports
+    from pymesoskit.testing.flag_syntax import Rate
 
 Json = dict[str, Any]
 
@@ -33,9 +36,15 @@ def amounts(messages: Iterable[mesos.Resource]) -> Resources:
 class Legacy:
     """See the module's text; ``routes`` gives the endpoints by path."""
 
-    def __init__(self, core: Core, reports: Reports) -> None:
+    def __init__(self, core: Core, reports: Reports, metrics_limit: Rate | None = None) -> None:
         self._core = core
         self._reports = reports
+        call_later = core.lifeline.call_later
+        self._limiter = (
+            RateLimiter(lambda callback: call_later(0.0, callback), call_later, metrics_limit)
+            if metrics_limit is not None
+            else None
+        )
 
     def routes(self) -> Mapping[str, Callable[[Request, Responder], None]]:
         return {
@@ -44,7 +53,7 @@ class Legacy:
             "/monitor/statistics": self._serve(self.statistics),
             "/flags": self._serve(lambda _: {"flags": self._core.flags.as_text()}),
             "/version": self._serve(lambda _: version_model()),
-            "/metrics/snapshot": self._serve(lambda _: snapshot(self._core)),
+            "/metrics/snapshot": MetricsEndpoint(lambda: snapshot(self._core), self._limiter),
             "/containerizer/debug": self._serve(lambda _: {"pending": []}),
             "/health": lambda _, responder: responder.respond(Response(200)),
         }
@@ -55,12 +64,7 @@ class Legacy:
                 responder.respond(Response.text(503, "Agent has not finished recovery"))
                 return
             body = json.dumps(document(request), separators=(",", ":"))
-            jsonp = request.query().get("jsonp")
-            if jsonp is None:
-                responder.respond(Response.json(body))
-            else:
-                wrapped = f"{jsonp}({body});".encode("utf-8", "surrogateescape")
-                responder.respond(Response(200, wrapped, (("Content-Type", "text/javascript"),)))
+            responder.respond(Response.jsonp(body, request.query().get("jsonp")))
 
         return handler
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
 from pymesoskit.testing.process_log import ProcessLog
+from pymesoskit.testing.rate_limiter import RateLimiter
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Core:
         self.drained_to_be_gone: Callable[
             [str], None
         ]  # what becomes of a drained agent (id) that was to be marked gone
-        self.removals = RemovalLimiter(self, flags.agent_removal_rate_limit)
+        self.removals = RateLimiter(actor.post, self.call_later, flags.agent_removal_rate_limit)
         self.timers: set[CancelableTimer] = set()
         self.log = ProcessLog(self.call_later, log_file)
         self.state = MasterState(str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks)

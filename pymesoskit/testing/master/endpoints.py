@@ -15,12 +15,15 @@ from pymesoskit.testing.master.gauges import read_metrics
 from pymesoskit.testing.master.legacy import changing, plain, reading
 from pymesoskit.testing.master.operator.api import OperatorApi
 from pymesoskit.testing.master.operator.events import OperatorEvents
+from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
+from pymesoskit.testing.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.api import RequestHandler
     from pymesoskit.testing.authentication import Authenticator
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.http import Handler, Request, Responder, Response
     from pymesoskit.testing.master.core import Core
 
@@ -61,9 +64,11 @@ _RESERVING: dict[str, PrincipalAnswer] = {
 class OperatorEndpoints:
     """The operator's side of one master: its routes, its event stream, its files."""
 
-    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+    def __init__(self, core: Core, authenticator: Authenticator, metrics_limit: Rate | None = None) -> None:
         self._core = core
         self._authenticator = authenticator
+        limiter = RateLimiter(core.actor.post, core.call_later, metrics_limit) if metrics_limit is not None else None
+        self._metrics = MetricsEndpoint(self.read_metrics, limiter)
         self.files = files.FileRoots()
         self.events = OperatorEvents(core.state, core.actor.clock, core.flags.max_operator_event_stream_subscribers)
         core.listeners.append(self.events)
@@ -80,7 +85,7 @@ class OperatorEndpoints:
             "/version": _open(plain.serve_version),
             "/flags": self._checked(READONLY, plain.flags),
             "/redirect": _open(lambda request: plain.redirect(self._core, request)),
-            "/metrics/snapshot": self._checked(READONLY, lambda _, request: plain.metrics(self.read_metrics, request)),
+            "/metrics/snapshot": self._guarded(READONLY, self._metrics),
             "/system/stats.json": _open(plain.system_stats),
             "/logging/toggle": self._checked(READWRITE, plain.toggle_logging),
             "/allocator/offer_constraints_debug": self._checked(READONLY, reading.constraints_debug),

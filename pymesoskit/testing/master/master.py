@@ -40,6 +40,7 @@ from pymesoskit.testing.messages import (
 
 if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
@@ -86,6 +87,7 @@ class Master:
         port: int,
         leader: Leadership | None = None,
         log_file: LogFile | None = None,
+        metrics_limit: Rate | None = None,
     ) -> None:
         self.core = core = Core(
             address=address,
@@ -109,7 +111,7 @@ class Master:
             readwrite=flags.authenticate_http_readwrite,
             frameworks=flags.authenticate_http_frameworks,
         )
-        self._operators = OperatorEndpoints(core, authenticator)
+        self._operators = OperatorEndpoints(core, authenticator, metrics_limit)
         self._router = Router(
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}
         )

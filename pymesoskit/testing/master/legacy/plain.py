@@ -1,4 +1,4 @@
-"""Endpoints without a view on frameworks and agents: health, version, flags, metrics, redirection, help.
+"""Endpoints without a view on frameworks and agents: health, version, flags, redirection, logging.
 
 Source: docs/reference/operator-api.md 3.2.
 """
@@ -17,8 +17,6 @@ from pymesoskit.testing.master.legacy.answers import json_answer
 from pymesoskit.testing.system import system_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
 
@@ -51,17 +49,6 @@ def redirect(core: Core, request: Request) -> Response:
     if where is None:
         return Response.text(503, "No leader elected")
     return Response(307, b"", (("Location", where),))
-
-
-def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Response:
-    """``/metrics/snapshot?timeout=``: everything is at hand at once, so the time allowed is only checked."""
-    timeout = request.query().get("timeout")
-    if timeout is not None:
-        try:
-            DURATION.parse(timeout)
-        except (ValueError, ArithmeticError) as error:
-            raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
-    return json_answer(read(), request)
 
 
 def toggle_logging(core: Core, request: Request) -> Response:
