@@ -21,15 +21,27 @@ if TYPE_CHECKING:
     from pymesoskit.testing.cluster import Cluster
 
 DESCRIPTION = """\
-Runs a Mesos cluster (one master, and an agent for each --agent) in this process, with the HTTP API of Mesos on loopback
-and prints 'listening on http://127.0.0.1:PORT' once it serves. SIGTERM or SIGINT end it and all its tasks.
+Runs a Mesos cluster (one master or --masters of them, and an agent for each --agent) in this process, with the HTTP API
+of Mesos on loopback, and prints 'listening on http://127.0.0.1:PORT' once it serves: where the leading master is. With
+several masters a second line 'masters 127.0.0.1:PORT,…' has the addresses of all. SIGTERM or SIGINT end the cluster and
+all its tasks.
 """
 
 
 def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the command."""
     parser = commands.add_parser("cluster", help="run a cluster", description=DESCRIPTION)
-    parser.add_argument("--port", type=int, default=0, metavar="PORT", help="of the master; 0 (default): any free one")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="PORT", help="of the (first) master; 0 (default): any free one"
+    )
+    parser.add_argument(
+        "--masters",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many masters (default: 1); the first leads, and when it is gone for --master-flag zk_session_timeout "
+        "(default: 10secs) the next one does. The others have any free ports",
+    )
     parser.add_argument("--bind", default="127.0.0.1", metavar="IP", help="where to listen (default: 127.0.0.1)")
     parser.add_argument(
         "--agent",
@@ -56,7 +68,11 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         help="whether executors and commands take as long to get going as in a real Mesos (default), or no time at all",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of all chance in the cluster")
-    parser.add_argument("--control", action="store_true", help="take commands such as 'agent 0 kill' on stdin")
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="take commands such as 'agent 0 kill' or 'master 1 pause' on stdin",
+    )
     parser.set_defaults(run=run)
 
 
@@ -77,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
                 seed=options.seed,
                 bind=options.bind,
                 port=options.port,
+                masters=options.masters,
                 work_dir=options.work_dir,
                 pace=MESOS if options.pace == "mesos" else INSTANT,
             )
@@ -88,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
             cluster.stop()
             return fail(str(error))
         try:
-            _print(f"listening on {cluster.master_url}")
+            several = f"\nmasters {cluster.addresses}" if len(cluster.masters) > 1 else ""
+            _print(f"listening on {cluster.master_url}{several}")
             if options.control:
                 threading.Thread(target=_control, args=(cluster,), name="control", daemon=True).start()
             os.read(ended, 1)

@@ -1,6 +1,6 @@
 """The control commands of ``pymesoskit cluster --control``: one line each, answered with ``ok`` or ``error: …``.
 
-Source: tests/conformance/README.md, "Control".
+Source: tests/conformance/README.md, "Control"; those of single masters are our own: docs/command-line.md.
 """
 
 from __future__ import annotations
@@ -28,9 +28,23 @@ AGENT_COMMANDS: Mapping[str, Callable[[ClusterAgent], None]] = {
 MASTER_COMMANDS: Mapping[str, Callable[[ClusterMaster], None]] = {
     "kill": ClusterMaster.kill,
     "start": ClusterMaster.start,
+    "pause": ClusterMaster.pause,
+    "resume": ClusterMaster.resume,
 }
 
-USAGE = f"agent I {'|'.join(AGENT_COMMANDS)}, or master {'|'.join(MASTER_COMMANDS)}"
+USAGE = f"agent I {'|'.join(AGENT_COMMANDS)}, master {'|'.join(MASTER_COMMANDS)}, or master I …"
+
+
+def _meant(cluster: Cluster, command: str) -> ClusterMaster:
+    """Which master is meant where none is named: the leading one; to be started, the first that does not run; to go on,
+    the first that is frozen.
+    """
+    masters: list[ClusterMaster] = []
+    if command == "start":
+        masters = [master for master in cluster.masters if not master.running]
+    elif command == "resume":
+        masters = [master for master in cluster.masters if master.frozen]
+    return masters[0] if masters else cluster.master
 
 
 def carry_out(cluster: Cluster, line: str) -> str:
@@ -43,7 +57,11 @@ def carry_out(cluster: Cluster, line: str) -> str:
                     return f"error: there is no agent {number}, the cluster has {len(cluster.agents)}"
                 AGENT_COMMANDS[command](cluster.agents[int(number)])
             case ["master", command] if command in MASTER_COMMANDS:
-                MASTER_COMMANDS[command](cluster.master)
+                MASTER_COMMANDS[command](_meant(cluster, command))
+            case ["master", number, command] if number.isdigit() and command in MASTER_COMMANDS:
+                if int(number) >= len(cluster.masters):
+                    return f"error: there is no master {number}, the cluster has {len(cluster.masters)}"
+                MASTER_COMMANDS[command](cluster.masters[int(number)])
             case _:
                 return f"error: unknown command '{' '.join(words)}', expected {USAGE}"
     except (ClusterError, ActorEnded, ValueError, OSError) as error:

@@ -34,7 +34,11 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--cpus", type=float, default=0.1, metavar="N", help="default: 0.1")
     parser.add_argument("--mem", type=float, default=32, metavar="MB", help="default: 32")
     parser.add_argument("--disk", type=float, default=0, metavar="MB", help="default: 0")
-    parser.add_argument("--master", metavar="HOST:PORT", help="where to run it (default: a cluster made for it)")
+    parser.add_argument(
+        "--master",
+        metavar="HOST:PORT[,…]",
+        help="where to run it: the address of a master, or of several (default: a cluster made for it)",
+    )
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable; may be repeated")
     parser.add_argument("--role", default="*", metavar="ROLE", help="default: *")
     parser.add_argument("--user", metavar="USER", help="as whom to run it (default: the current user)")
@@ -52,20 +56,20 @@ def run(options: argparse.Namespace) -> int:
     try:
         environment = _variables(options.env)
         resources = Resources.parse(f"cpus:{options.cpus:g};mem:{options.mem:g};disk:{options.disk:g}")
-        address = Address.parse(options.master) if options.master is not None else None
-        if address is not None:
-            _look_for(address)
+        masters = [Address.parse(one) for one in options.master.split(",")] if options.master is not None else []
+        if masters:
+            _look_for(masters)
     except (ValueError, ResourcesError) as error:
         return fail(str(error))
     with ExitStack() as stack:
-        if address is None:
+        if not masters:
             from pymesoskit.testing.cluster import Cluster
 
             own = f"cpus:{max(options.cpus, 1):g};mem:{max(options.mem, 1024):g};disk:{max(options.disk, 1024):g}"
             cluster = stack.enter_context(Cluster([f"{own};ports:[31000-32000]"]))
-            address = Address.parse(cluster.address)
+            masters = [Address.parse(cluster.address)]
         try:
-            return _Run(options, resources, environment, address).result()
+            return _Run(options, resources, environment, masters).result()
         except MesosError as error:
             sys.stderr.write(f"pymesoskit: {error}\n")
             return LOST
@@ -81,7 +85,7 @@ class _Run:
         options: argparse.Namespace,
         resources: Resources,
         environment: Mapping[str, str],
-        address: Address,
+        masters: list[Address],
     ) -> None:
         from pymesoskit.scheduler import SchedulerClient, framework_info, new_task_id
 
@@ -90,7 +94,7 @@ class _Run:
         self._resources = resources
         self._environment = environment
         self._task_id = new_task_id("run")
-        self._client: SchedulerClient = SchedulerClient(framework, address, on_notice=self._notice)
+        self._client: SchedulerClient = SchedulerClient(framework, masters, on_notice=self._notice)
         self._over = False
         self._agent: mesos.AgentID | None = None
         self._output: TaskOutput | None = None
@@ -197,14 +201,17 @@ def _variables(settings: list[str]) -> dict[str, str]:
     return variables
 
 
-def _look_for(address: Address) -> None:
-    """Raises ValueError if no master answers there: better said at once than tried forever."""
+def _look_for(masters: list[Address]) -> None:
+    """Raises ValueError if no master answers at any of these: better said at once than tried forever."""
     import requests
 
-    try:
-        requests.get(address.url("/health"), timeout=10)
-    except requests.RequestException:
-        raise ValueError(f"no master answers at {address}") from None
+    for address in masters:
+        try:
+            requests.get(address.url("/health"), timeout=10)
+        except requests.RequestException:
+            continue
+        return
+    raise ValueError(f"no master answers at {', '.join(map(str, masters))}")
 
 
 def _say(text: str) -> None:

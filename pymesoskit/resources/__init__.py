@@ -5,7 +5,7 @@ Start at `Resources`. No I/O; nothing here knows of masters, agents or framework
 
 from .algebra import Resources
 from .attributes import Attribute, Attributes, parse_attributes
-from .encoding import Format, resource_to_message, upgrade_message
+from .encoding import Format, resource_to_message
 from .errors import ResourcesError
 from .kind import (
     Disk,
@@ -19,7 +19,7 @@ from .kind import (
     Volume,
     VolumeMode,
 )
-from .messages import resource_from_message, resources_from_messages
+from .messages import resource_from_message, resources_from_messages, upgrade_message
 from .operations import Conversion, consumed, conversions, operation_error, produced
 from .quantities import Limits, Quantities
 from .resource import Resource

@@ -1,7 +1,6 @@
 """Resources onto the wire: values to `mesos.v1.Resource` messages, in each of the three formats.
 
-The way in is in `messages`; here is also how a message gets from the older format to the newer one. Rules:
-docs/reference/json-and-resources.md and scheduler-api.md 4.5.
+The way in is in `messages`. Rules: docs/reference/json-and-resources.md and scheduler-api.md 4.5.
 """
 
 from __future__ import annotations
@@ -58,18 +57,6 @@ def resource_to_message(resource: Resource, format: Format = Format.POST_REFINEM
     if format is Format.PRE_REFINEMENT:
         message.ClearField("reservations")
     return message
-
-
-def upgrade_message(message: pb.Resource) -> None:
-    """Puts the reservation of a valid message into the newer format (`Format.POST_REFINEMENT`), whichever it has."""
-    if not message.reservations and message.role != DEFAULT_ROLE:
-        kind = pb.Resource.ReservationInfo
-        layer = message.reservations.add()
-        layer.CopyFrom(message.reservation)
-        layer.type = kind.DYNAMIC if message.HasField("reservation") else kind.STATIC
-        layer.role = message.role
-    message.ClearField("role")
-    message.ClearField("reservation")
 
 
 def _encoding(resource: Resource) -> bytes:

@@ -250,6 +250,12 @@ def upgrade(message: pb.Resource) -> pb.Resource:
     return result
 
 
+def upgrade_message(message: pb.Resource) -> None:
+    """Puts a valid message itself into the format with stacks."""
+    if message.HasField("role") or message.HasField("reservation"):
+        message.CopyFrom(upgrade(message))
+
+
 def _stack_of(message: pb.Resource) -> tuple[Reservation, ...]:
     if message.reservations:
         return tuple(reservation_from_message(reservation) for reservation in message.reservations)

@@ -1,8 +1,9 @@
-"""HTTP basic authentication, as master and agents do it.
+"""Who somebody is: HTTP basic authentication, as master and agents do it, and agents that a master knows.
 
 Here live the credentials and the check of one request against one realm. Which endpoint belongs to which realm, and
-which realms ask for credentials at all, master and agents say themselves (``master/auth.py``, ``agent``). What a
-principal may do is not decided here. Source: docs/reference/operator-api.md 1, scheduler-api.md 1.2.
+which realms ask for credentials at all, master and agents say themselves (``master/auth.py``, ``agent/auth.py``). What
+a principal may do is not decided here (``authorization/``). Source: docs/reference/operator-api.md 1,
+scheduler-api.md 1.2.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ import binascii
 import hmac
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import field, frozen
 
 from pymesoskit.testing.api import Refused
 from pymesoskit.testing.http import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
+
+T = TypeVar("T")
 
 
 class CredentialsError(ValueError):
     """A credentials file that cannot be used; the text names the file and what is wrong with it."""
+
+
+@frozen
+class Credential:
+    """A principal and its secret."""
+
+    principal: str
+    secret: str = field(repr=False)
 
 
 def load_credentials(path: str) -> dict[str, str]:
@@ -31,12 +44,24 @@ def load_credentials(path: str) -> dict[str, str]:
 
     The file holds ``{"credentials": [{"principal": …, "secret": …}, …]}``. Raises ``CredentialsError``.
     """
+    return _load(path, _credentials)
+
+
+def load_credential(path: str) -> Credential:
+    """The one credential of a file as an agent's ``--credential`` takes it: ``{"principal": …, "secret": …}``.
+
+    Raises ``CredentialsError``.
+    """
+    return _load(path, lambda document: _credential(document, "the file"))
+
+
+def _load(path: str, read: Callable[[Any], T]) -> T:
     try:
         text = Path(path.removeprefix("file://")).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise CredentialsError(f"Failed to read the credentials file '{path}': {error}") from error
     try:
-        return _credentials(json.loads(text))
+        return read(json.loads(text))
     except ValueError as error:
         raise CredentialsError(f"Failed to parse the credentials file '{path}': {error}") from error
 
@@ -45,14 +70,16 @@ def _credentials(document: Any) -> dict[str, str]:
     entries = document.get("credentials") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise CredentialsError('expected {"credentials": [{"principal": "…", "secret": "…"}, …]}')
-    credentials: dict[str, str] = {}
-    for number, entry in enumerate(entries):
-        principal = entry.get("principal") if isinstance(entry, dict) else None
-        secret = entry.get("secret", "") if isinstance(entry, dict) else None
-        if not isinstance(principal, str) or not isinstance(secret, str):
-            raise CredentialsError(f"credentials[{number}] needs a 'principal' and a 'secret', both text")
-        credentials[principal] = secret
-    return credentials
+    found = [_credential(entry, f"credentials[{number}]") for number, entry in enumerate(entries)]
+    return {credential.principal: credential.secret for credential in found}
+
+
+def _credential(entry: Any, what: str) -> Credential:
+    principal = entry.get("principal") if isinstance(entry, dict) else None
+    secret = entry.get("secret", "") if isinstance(entry, dict) else None
+    if not isinstance(principal, str) or not isinstance(secret, str):
+        raise CredentialsError(f"{what} needs a 'principal' and a 'secret', both text")
+    return Credential(principal, secret)
 
 
 class Authenticator:
@@ -89,7 +116,9 @@ class Authenticator:
             pair = base64.b64decode(parts[1], validate=True).decode().split(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        if len(pair) != 2 or pair[0] not in self._credentials:
-            return None
-        expected = self._credentials[pair[0]].encode()
-        return pair[0] if hmac.compare_digest(expected, pair[1].encode()) else None
+        return pair[0] if len(pair) == 2 and self.knows(Credential(*pair)) else None
+
+    def knows(self, credential: Credential) -> bool:
+        """Whether there is such a principal, and that is its secret."""
+        expected = self._credentials.get(credential.principal)
+        return expected is not None and hmac.compare_digest(expected.encode(), credential.secret.encode())

@@ -1,8 +1,8 @@
 """A Mesos cluster in this process: the façade that tests, the pytest plugin and the command line use.
 
 ``Cluster`` runs in real time in a thread of its own, with HTTP on loopback or without sockets; ``SimulatedCluster`` has
-no thread and moves in virtual time. Both hold one master and any number of agents (``members.py``), and leave nothing
-behind when they end: no process, thread, port or temporary file.
+no thread and moves in virtual time. Both hold one master or several (``election.py``) and any number of agents
+(``members.py``), and leave nothing behind when they end: no process, thread, port or temporary file.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
 
+from attrs import evolve
+
 from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActor
 from pymesoskit.testing.agent.pace import INSTANT, Pace
+from pymesoskit.testing.allocator import HierarchicalAllocator
+from pymesoskit.testing.authorization import AuthorizerError, choose_authorizer
 from pymesoskit.testing.election import Election
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymesoskit.testing.agent.simulated import Outcomes
+    from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.clock import VirtualClock
     from pymesoskit.testing.http import Handler
     from pymesoskit.testing.inprocess import Address, InProcessTransport
@@ -77,6 +83,8 @@ class BaseCluster(ABC):
         bind: str,
         work_dir: Path | None,
         masters: int,
+        allocator: AllocatorFactory,
+        authorizers: Mapping[str, Authorizer] | None,
     ) -> None:
         self._master_flags = _flags(MasterFlags, master_flags)
         self._agent_flags = _flags(AgentFlags, agent_flags)
@@ -85,12 +93,28 @@ class BaseCluster(ABC):
         for spec in self._specs:  # texts that are wrong show before anything has started
             spec.total(spec.flags or self._agent_flags)
             spec.labels()
+        authorizers = dict(authorizers or {})
+        _check_authorizers(authorizers, self._master_flags, [spec.flags or self._agent_flags for spec in self._specs])
         self.history = History(actor.clock.time)
         self._actor = actor
-        self._stage = Stage(actor, self.history, seed=self.seed, ip=bind, loop=loop, work_dir=work_dir)
+        self._stage = Stage(
+            actor,
+            self.history,
+            seed=self.seed,
+            ip=bind,
+            loop=loop,
+            work_dir=work_dir,
+            authorizers=authorizers,
+        )
         if masters < 1:
             raise ClusterError(f"a cluster has 1 or more masters, not {masters}")
-        quorum = Quorum(Registry(), Election(actor) if masters > 1 else None)
+        if not callable(allocator):
+            raise ClusterError(
+                f"the allocator {allocator!r} cannot be called with (clock, rng, listener, options) to make a policy"
+            )
+        registry = Registry()
+        self._election = Election(actor, self._master_flags.zk_session_timeout) if masters > 1 else None
+        quorum = Quorum(registry, self._election, allocator)
         self.masters: list[ClusterMaster] = [
             ClusterMaster(
                 self._stage,
@@ -102,13 +126,13 @@ class BaseCluster(ABC):
             )
             for index in range(masters)
         ]
-        detector = quorum.election if quorum.election is not None else OnlyMaster(self.masters[0])
+        detector = self._election if self._election is not None else OnlyMaster(self.masters[0])
         first = MASTER_PORT + 1 if loop is None else random.SystemRandom().choice(UNHEARD_PORTS)
         self.agents: list[ClusterAgent] = [
             ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, detector)
             for index, spec in enumerate(self._specs)
         ]
-        self.faults = Faults(self._stage.network, actor, self)
+        self.faults = Faults(self._stage.network, actor, self, registry.storage)
 
     def __enter__(self) -> Self:
         self.start()
@@ -246,17 +270,19 @@ class BaseCluster(ABC):
         return sum(agent.active for agent in self.master.process.core.state.agents.values())
 
     def _begin(self) -> None:
-        """In the turn: starts the master, then the agents, each of which registers at once."""
+        """In the turn: starts the masters, the first of which leads, then the agents, which register at once."""
         for master in self.masters:
             master.begin()
         for agent in self.agents:
             agent.begin(0.0)
 
     def _end(self) -> None:
-        """In the turn: ends the agents with all that runs on their machines, then the master."""
+        """In the turn: ends the agents with all that runs on their machines, then the masters."""
         for agent in self.agents:
             agent.close()
-        for master in reversed(self.masters):  # so that none is elected on the way
+        if self._election is not None:
+            self._election.close()
+        for master in self.masters:
             master.end()
             master.release()
 
@@ -277,7 +303,10 @@ class Cluster(BaseCluster):
     ``transport``. ``simulated``: tasks only pretend to run, with the outcomes given (``{}``: all finish at once).
     ``work_dir``: where sandboxes and checkpoints go and stay; None is a temporary directory. ``seed``: of all chance in
     the cluster. ``clock``: a virtual one stands still until ``advance``. ``pace``: how long executors and commands take
-    to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise.
+    to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise. ``masters``: how many; the first
+    leads at first. ``allocator``: makes the allocation policy of each master's life out of (clock, rng, listener,
+    options); Mesos's unless told otherwise. ``authorizers``: those that the flags ``authorizers`` (of masters) and
+    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md).
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -295,6 +324,8 @@ class Cluster(BaseCluster):
         work_dir: str | Path | None = None,
         simulated: Outcomes | None = None,
         masters: int = 1,
+        allocator: AllocatorFactory = HierarchicalAllocator,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
     ) -> None:
@@ -315,6 +346,8 @@ class Cluster(BaseCluster):
                 bind=bind,
                 work_dir=None,
                 masters=masters,
+                allocator=allocator,
+                authorizers=authorizers,
             )
         except BaseException:
             self._thread.stop()
@@ -335,7 +368,7 @@ class Cluster(BaseCluster):
         except BaseException:
             self.stop()
             raise
-        self.history.note("cluster", f"ready: {len(self.agents)} agents, master at {self.master.address}")
+        self.history.note("cluster", f"ready: {len(self.agents)} agents, leading master at {self.master.address}")
 
     def stop(self) -> None:
         atexit.unregister(self.stop)
@@ -383,6 +416,7 @@ class SimulatedCluster(BaseCluster):
     """A cluster without a thread, in virtual time: all happens in ``advance``, ``settle`` and the waiting methods.
 
     One seed gives one history. Tasks only pretend to run, with the ``outcomes`` given. Clients use ``transport``.
+    ``masters`` and ``allocator`` are as for ``Cluster``.
     """
 
     def __init__(
@@ -394,6 +428,8 @@ class SimulatedCluster(BaseCluster):
         seed: int = 0,
         simulated: Outcomes | None = None,
         masters: int = 1,
+        allocator: AllocatorFactory = HierarchicalAllocator,
+        authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
         self.actor = SimulatedActor(clock)
@@ -409,6 +445,8 @@ class SimulatedCluster(BaseCluster):
             bind="127.0.0.1",
             work_dir=None,
             masters=masters,
+            allocator=allocator,
+            authorizers=authorizers,
         )
 
     def start(self) -> None:
@@ -451,6 +489,18 @@ def _flags(kind: type[F], given: F | Mapping[str, str] | None) -> F:
     return given if isinstance(given, kind) else kind.from_texts(cast("Mapping[str, str]", given))
 
 
+def _check_authorizers(
+    authorizers: Mapping[str, Authorizer], master: MasterFlags, agents: Sequence[AgentFlags]
+) -> None:
+    """Names of authorizers that are wrong show before anything has started. Raises ``ClusterError``."""
+    try:
+        choose_authorizer(master.authorizers, master.acls, authorizers)
+        for flags in agents:
+            choose_authorizer(flags.authorizer, flags.acls, authorizers)
+    except AuthorizerError as error:
+        raise ClusterError(str(error)) from None
+
+
 def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:
     given: Sequence[str | AgentSpec] = [AgentSpec()] * agents if isinstance(agents, int) else agents
     if isinstance(agents, int) and agents < 0:
@@ -458,7 +508,4 @@ def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:
     specs = [AgentSpec.parse(one) if isinstance(one, str) else one for one in given]
     if simulated is None:
         return specs
-    return [
-        spec if spec.simulated is not None else AgentSpec(spec.resources, spec.attributes, spec.flags, simulated)
-        for spec in specs
-    ]
+    return [spec if spec.simulated is not None else evolve(spec, simulated=simulated) for spec in specs]

@@ -1,4 +1,5 @@
-"""Faults on purpose: messages between master and agents that are lost or late, connections that break.
+"""Faults on purpose: messages between masters and agents that are lost or late, masters cut off from each other,
+connections that break, a registry that cannot be read.
 
 What happens to processes (killed, frozen) are commands of the members themselves (``members.py``). A fault holds until
 it is healed; it is a context manager too.
@@ -6,13 +7,17 @@ it is healed; it is a context manager too.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from pymesoskit.testing.members import ClusterMaster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.master.registry import Storage
     from pymesoskit.testing.members import ClusterAgent, Member
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
@@ -52,16 +57,40 @@ class Fault:
 class Faults:
     """Makes faults in a cluster."""
 
-    def __init__(self, network: Network, actor: Actor, turn: Turn) -> None:
+    def __init__(self, network: Network, actor: Actor, turn: Turn, storage: Storage) -> None:
         self._network = network
+        self._storage = storage
         self._actor = actor
         self._turn = turn
+        self._numbers = itertools.count()  # of partitions
         self._late = False  # whether a message is being sent that has waited already
 
-    def partition(self, agent: ClusterAgent) -> Fault:
-        """No message passes between the master and this agent, either way; their connection does not break."""
-        address = agent.process_address
-        return self._filter(lambda sender, to, _: address not in {sender, to})
+    def partition(self, member: ClusterAgent | ClusterMaster) -> Fault:
+        """No message passes between the masters and this agent, either way; their connections do not break.
+
+        With a master, no message passes between it and the agents, nor between it and the election: when the session
+        timeout (--zk_session_timeout) is over another master is elected, and one that led ends. HTTP clients still
+        reach it.
+        """
+        address = member.process_address
+        fault = self._filter(lambda sender, to, _: address not in {sender, to})
+        if not isinstance(member, ClusterMaster):
+            return fault
+        reason = f"partition {next(self._numbers)}"
+        self._turn.call(member.cut_off, reason)
+
+        def heal() -> None:
+            fault.heal()
+            member.rejoin(reason)
+
+        return Fault(self._turn, heal)
+
+    def hold_registry(self) -> Fault:
+        """The registry cannot be read: a master that is elected meanwhile does not finish its recovery before it heals,
+        and ends after --registry_fetch_timeout. Masters that lead already are not touched.
+        """
+        self._turn.call(self._storage.hold)
+        return Fault(self._turn, self._storage.release)
 
     def lose(self, kind: type[Message], agent: ClusterAgent | None = None, times: int | None = None) -> Fault:
         """Messages of that type (``messages.py``) are lost, of one agent or of all; all, or the next ``times``."""

@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from attrs import frozen
 
 from pymesoskit.testing.forms import numify
-from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.http import Request, Response
 from pymesoskit.testing.mime import media_type
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from pymesoskit.testing.authorization import Permissions
+
+    _Answer = Callable[["FileRoots", dict[str, str], Permissions], Response]
 
 #: How much one read gives at most: 16 pages.
 READ_LIMIT = 16 * 4096
@@ -56,19 +60,24 @@ class FileRoots:
 
     def __init__(self) -> None:
         self._roots: dict[str, Path] = {}
+        self._access: dict[str, Callable[[Permissions], bool]] = {}
         self._shared: list[Path] = []
 
-    def attach(self, virtual: str, real: Path) -> None:
-        """Everything at and below ``real`` can be read at and below ``virtual`` from now on.
+    def attach(self, virtual: str, real: Path, access: Callable[[Permissions], bool] | None = None) -> None:
+        """Everything at and below ``real`` can be read at and below ``virtual`` from now on, by those that ``access``
+        lets in (None: by all).
 
         ``real`` must be absolute and without links, and stay so: what is put in its place later, or was before, is not
         served.
         """
         self._roots[_clean(virtual)] = real
+        if access is not None:
+            self._access[_clean(virtual)] = access
 
     def detach(self, virtual: str) -> None:
         """Ends that; harmless if it was not so."""
         self._roots.pop(_clean(virtual), None)
+        self._access.pop(_clean(virtual), None)
 
     def share(self, real: Path) -> None:
         """Links from below any root may lead to here (persistent volumes)."""
@@ -77,6 +86,21 @@ class FileRoots:
     def table(self) -> dict[str, str]:
         """Virtual path -> real path."""
         return {virtual: str(real) for virtual, real in self._roots.items()}
+
+    def check(self, path: str, permissions: Permissions) -> None:
+        """Raises ``FilesError`` (403) for a path that is not open to everybody, and not to these.
+
+        It is asked before anything is looked at: whether a file is there is not told either.
+        """
+        if permissions.unrestricted:
+            return
+        parts = _clean(path).split("/")
+        for cut in range(len(parts), 0, -1):
+            access = self._access.get("/".join(parts[:cut]) or "/")
+            if access is not None:
+                if not access(permissions):
+                    raise FilesError(403)
+                return
 
     def resolve(self, path: str) -> Path:
         """The real path. Raises ``FilesError``: 404 if there is none, 400 if it leads out of its root."""
@@ -97,8 +121,9 @@ class FileRoots:
             raise FilesError(400, f"'{wanted}' is inaccessible")
         return real
 
-    def browse(self, path: str) -> list[mesos.FileInfo]:
+    def browse(self, path: str, permissions: Permissions) -> list[mesos.FileInfo]:
         """What is in a directory, sorted; what is no longer there, or leads nowhere, is left out."""
+        self.check(path, permissions)
         real = self.resolve(path)
         if not real.is_dir():
             return []
@@ -110,8 +135,9 @@ class FileRoots:
                 continue
         return found
 
-    def read(self, path: str, offset: int, length: int | None) -> Piece:
+    def read(self, path: str, offset: int, length: int | None, permissions: Permissions) -> Piece:
         """A part of a file, at most ``READ_LIMIT`` bytes; empty at or beyond its end."""
+        self.check(path, permissions)
         real = self.resolve(path)
         if real.is_dir():
             raise FilesError(400, "Cannot read a directory")
@@ -125,8 +151,9 @@ class FileRoots:
         except OSError as error:
             raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
-    def whole(self, path: str) -> tuple[str, bytes]:
+    def whole(self, path: str, permissions: Permissions) -> tuple[str, bytes]:
         """A whole file, and what it is really called."""
+        self.check(path, permissions)
         real = self.resolve(path)
         if real.is_dir():
             raise FilesError(400, "Cannot download a directory")
@@ -173,25 +200,19 @@ def _name(lookup: Callable[[int], Any], number: int) -> str:
 # HTTP
 
 
-def routes(roots: FileRoots) -> Mapping[str, Callable[[Request, Responder], None]]:
-    """The endpoints over that table, by path."""
+def routes(roots: FileRoots) -> Mapping[str, Callable[[Request, Permissions], Response]]:
+    """What answers at the endpoints over that table, by path."""
 
-    def serve(answer: Callable[[FileRoots, dict[str, str]], Response]) -> Callable[[Request, Responder], None]:
-        def handler(request: Request, responder: Responder) -> None:
+    def serve(answer: _Answer) -> Callable[[Request, Permissions], Response]:
+        def handler(request: Request, permissions: Permissions) -> Response:
             try:
-                response = answer(roots, request.query())
+                return answer(roots, request.query(), permissions)
             except FilesError as error:
-                response = Response.text(error.status, error.message)
-            responder.respond(response)
+                return Response.text(error.status, error.message)
 
         return handler
 
-    return {
-        "/files/browse": serve(_browse),
-        "/files/read": serve(_read),
-        "/files/download": serve(_download),
-        "/files/debug": serve(_debug),
-    }
+    return {path: serve(answer) for path, answer in _ANSWERS.items()}
 
 
 def _path(query: Mapping[str, str]) -> str:
@@ -207,7 +228,7 @@ def _json(document: object, query: Mapping[str, str]) -> Response:
     return Response.jsonp(body, query.get("jsonp"))
 
 
-def _browse(roots: FileRoots, query: Mapping[str, str]) -> Response:
+def _browse(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
     return _json(
         [
             {
@@ -219,19 +240,19 @@ def _browse(roots: FileRoots, query: Mapping[str, str]) -> Response:
                 "size": info.size,
                 "uid": info.uid,
             }
-            for info in roots.browse(_path(query))
+            for info in roots.browse(_path(query), permissions)
         ],
         query,
     )
 
 
-def _read(roots: FileRoots, query: Mapping[str, str]) -> Response:
+def _read(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
     path = _path(query)
     offset = _number(query, "offset")
     length = _number(query, "length")
     if offset is None:
-        return _json({"data": "", "offset": roots.read(path, 0, 0).size}, query)
-    piece = roots.read(path, offset, length)
+        return _json({"data": "", "offset": roots.read(path, 0, 0, permissions).size}, query)
+    piece = roots.read(path, offset, length, permissions)
     return _json({"data": piece.data.decode("utf-8", "surrogateescape"), "offset": offset}, query)
 
 
@@ -249,17 +270,32 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     return None if number == -1 else number
 
 
-def _download(roots: FileRoots, query: Mapping[str, str]) -> Response:
+#: What is said of downloads without a reason, where the other endpoints say nothing.
+_DEFAULTS: Mapping[int, str] = {403: "403 Forbidden.", 404: "404 Not Found."}
+
+
+def _download(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
     path = _path(query)
     try:
-        name, data = roots.whole(path)
+        name, data = roots.whole(path, permissions)
     except FilesError as error:
-        if error.status != 404:
+        if error.status not in _DEFAULTS:
             raise
-        return Response.text(404, "404 Not Found.")  # where the other endpoints' answers are empty
+        return Response.text(error.status, _DEFAULTS[error.status])
     disposition = ("Content-Disposition", f"attachment; filename={name}")
     return Response(200, data, (("Content-Type", media_type(name)), disposition))
 
 
-def _debug(roots: FileRoots, query: Mapping[str, str]) -> Response:
+def _debug(roots: FileRoots, query: Mapping[str, str], _: Permissions) -> Response:
     return _json(dict(sorted(roots.table().items())), query)
+
+
+_ANSWERS: Mapping[str, _Answer] = {
+    "/files/browse": _browse,
+    "/files/read": _read,
+    "/files/download": _download,
+    "/files/debug": _debug,
+}
+
+#: The paths of these endpoints.
+PATHS = tuple(_ANSWERS)

@@ -21,6 +21,8 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pymesoskit.testing.authorization.acls import Acls
+
 T = TypeVar("T")
 
 #: Nanoseconds of each unit of durations, the smallest first.
@@ -206,6 +208,12 @@ def _print_domain(domain: mesos.DomainInfo) -> str:
     return str(to_json(domain))
 
 
+def _parse_acls(text: str) -> Acls:
+    from pymesoskit.testing.authorization.acls import parse_acls
+
+    return parse_acls(read_text_or_file(text))
+
+
 def _one_of(*names: str) -> Kind[str]:
     return TEXT.limited(f"one of {', '.join(names)}", frozenset(names).__contains__)
 
@@ -255,6 +263,9 @@ DOMAIN: Kind[mesos.DomainInfo] = Kind(
     'a DomainInfo in JSON ({"fault_domain": {"region": {"name": "r"}, "zone": {"name": "z"}}}), or the path of a file',
     _parse_domain,
     _print_domain,
+)
+ACLS: Kind[Acls] = Kind(
+    'ACLs in JSON ({"permissive": true, "run_tasks": […], …}), or the path of a file', _parse_acls, str
 )
 SORTER = _one_of("drf", "random")
 REGISTRY = _one_of("in_memory", "replicated_log")

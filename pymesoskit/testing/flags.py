@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pymesoskit.resources import Quantities
+    from pymesoskit.testing.authorization.acls import Acls
     from pymesoskit.testing.flag_syntax import AnyKind, Kind, Rate
     from pymesoskit.wire.v1 import mesos
 
@@ -58,7 +59,7 @@ class Flags:
 
     advertise_ip: str | None = _unset(kinds.TEXT)
     advertise_port: int | None = _unset(kinds.PORT)
-    acls: str | None = _unset(kinds.TEXT)
+    acls: Acls | None = _unset(kinds.ACLS)  # noqa: RUF009 (attrs fields)
     authenticate_http_readonly: bool = _given(kinds.BOOL, "false")
     authenticate_http_readwrite: bool = _given(kinds.BOOL, "false")
     domain: mesos.DomainInfo | None = _unset(kinds.DOMAIN)  # noqa: RUF009 (attrs fields)

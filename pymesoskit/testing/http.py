@@ -111,6 +111,9 @@ class Responder(Protocol):
     def on_close(self, callback: Callable[[], None]) -> None:
         """``callback`` is called once if the client goes away before a late answer was given."""
 
+    def abort(self) -> None:
+        """Breaks the connection without an answer."""
+
 
 def admits(header: str, *candidates: str) -> bool:
     """Whether a header that lists what a client wants (``Accept``, ``Accept-Encoding``) admits something.

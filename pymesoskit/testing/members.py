@@ -1,4 +1,4 @@
-"""The processes of a cluster as its façade holds them: one master, and each agent with its machine.
+"""The processes of a cluster as its façade holds them: each master, and each agent with its machine.
 
 A member outlives the process: it keeps its address, flags, work directory and registry, and starts another life of it.
 The commands are those of an operator with a shell: kill, term, shutdown, start, reset, pause, resume.
@@ -25,26 +25,26 @@ from pymesoskit.testing.agent.pace import INSTANT
 from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
-from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.election import FROZEN
 from pymesoskit.testing.flag_syntax import Rate
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
+from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.network import Network
 from pymesoskit.testing.process_log import LogFile
 from pymesoskit.testing.server import HttpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pymesoskit.testing.actor import Actor, ThreadActor
     from pymesoskit.testing.agent.detector import Detector
     from pymesoskit.testing.agent.oversubscription import QosController, ResourceEstimator
-    from pymesoskit.testing.allocator import Allocator, AllocatorOptions, Listener
-    from pymesoskit.testing.clock import Clock
-    from pymesoskit.testing.election import Election
+    from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
+    from pymesoskit.testing.election import Election, Session
     from pymesoskit.testing.history import History
     from pymesoskit.testing.http import Handler
-    from pymesoskit.testing.master.registry import Registry
     from pymesoskit.testing.network import Address
 
 T = TypeVar("T")
@@ -106,7 +106,15 @@ class Stage:
     """What all members of a cluster share."""
 
     def __init__(
-        self, actor: Actor, history: History, *, seed: int, ip: str, loop: ThreadActor | None, work_dir: Path | None
+        self,
+        actor: Actor,
+        history: History,
+        *,
+        seed: int,
+        ip: str,
+        loop: ThreadActor | None,
+        work_dir: Path | None,
+        authorizers: Mapping[str, Authorizer],
     ) -> None:
         self.actor = actor
         self.history = history
@@ -115,6 +123,7 @@ class Stage:
         self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
+        self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
         self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
         self.network = Network(actor)
@@ -195,6 +204,7 @@ class Quorum:
 
     registry: Registry
     election: Election | None  # None: there is one master, which leads
+    allocator: AllocatorFactory  # makes each life's allocation policy
 
 
 class ClusterMaster(Member):
@@ -205,13 +215,20 @@ class ClusterMaster(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None
+        self.reason = ""  # why the last life ended, if it did so by itself
+        self._session: Session | None = None  # with the election, if there is one
         self._log: LogFile | None = None  # of this life
         self._lives = 0
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process is there, be it frozen."""
         return self.process is not None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its process stands still."""
+        return self.process is not None and self.process.core.lifeline.frozen
 
     @property
     def id(self) -> str:
@@ -225,9 +242,12 @@ class ClusterMaster(Member):
 
     @property
     def leads(self) -> bool:
-        """Whether it runs and is the leading master."""
+        """Whether it runs and is the leading master; one that is frozen or cut off leads until another is elected."""
         election = self.quorum.election
-        return self.running and (election is None or election.leader() == self.process_address)
+        if self.process is None or election is None:
+            return self.running
+        leader = election.elected()
+        return leader is not None and leader.id == self.process.id
 
     def alive(self) -> Master:
         """The process. Raises ``ClusterError`` while it is not running."""
@@ -243,6 +263,16 @@ class ClusterMaster(Member):
         """Starts it with its flags, address and registry. Raises ``ClusterError`` if it is running."""
         self.runner.call(self.begin)
 
+    def pause(self) -> None:
+        """Freezes it as by SIGSTOP. Raises ``ClusterError`` if it is not running."""
+        self.runner.call(self._pause)
+
+    def resume(self) -> None:
+        """Lets it go on as by SIGCONT: if another leads by now and this one did, it ends. Raises ``ClusterError`` if it
+        is not running.
+        """
+        self.runner.call(self._resume)
+
     # In the turn
 
     def begin(self) -> None:
@@ -251,6 +281,7 @@ class ClusterMaster(Member):
             raise ClusterError(f"the {self.name} is running")
         stage = self.stage
         self._lives += 1
+        self.reason = ""
         self._log = _open_log(self.flags, "mesos-master", stage)
         flags = attrs.evolve(
             self.flags,
@@ -263,38 +294,75 @@ class ClusterMaster(Member):
         with ExitStack() as stack:
             if self._log is not None:
                 stack.callback(self._log.close)
-            master = Master(
+            self._session = self.quorum.election.connect() if self.quorum.election is not None else None
+            self.process = master = Master(
                 self.process_address,
                 flags,
                 actor=stage.actor,
                 network=stage.network,
                 rng=stage.chance(f"{self.name}/{self._lives}"),
-                registry=self.quorum.registry,
-                allocator=_allocator,
+                registry=self._registry(),
+                allocator=self.quorum.allocator,
                 history=stage.history,
                 hostname=str(flags.hostname),
                 ip=stage.host,
                 port=self.port,
-                leader=self.quorum.election,
+                leader=self._session,
+                name=self.name,
+                on_end=self._ended,
+                authorizers=stage.authorizers,
                 log_file=self._log,
                 metrics_limit=stage.metrics_limit,
             )
             master.start()
             stack.pop_all()
-        self.process = master
         self.answer(master.http)
-        if self.quorum.election is not None:
-            self.quorum.election.join(self.process_address)
+        if self._session is not None:
+            self._session.stand(master.core.info)
+
+    def _registry(self) -> Registry:
+        """The one that all lives of all masters share; with --registry=in_memory one that ends with this life."""
+        shared = self.quorum.registry
+        return Registry(storage=shared.storage) if self.flags.registry == "in_memory" else shared
 
     def end(self) -> None:
         """Ends the life."""
-        master, self.process = self.process, None
-        if master is not None:
-            master.terminate()
-            self.hang_up()
-            _close_log(self._log)
-            if self.quorum.election is not None:
-                self.quorum.election.leave(self.process_address)
+        if self.process is not None:
+            self.process.terminate()
+
+    def cut_off(self, reason: str) -> None:
+        """The election hears nothing of it any more, nor it of the election, for a reason that ``rejoin`` ends."""
+        if self._session is not None:
+            self._session.silence(reason)
+
+    def rejoin(self, reason: str) -> None:
+        """The reason is over."""
+        if self._session is not None:
+            self._session.speak(reason)
+
+    def _pause(self) -> None:
+        self.alive().freeze()
+        if self.server is not None:
+            self.server.freeze()
+        self.cut_off(FROZEN)
+
+    def _resume(self) -> None:
+        self.alive()
+        self.rejoin(FROZEN)  # at first: a master that does not lead any more does nothing of what it has missed
+        if self.process is None:
+            return
+        self.process.thaw()
+        if self.server is not None:
+            self.server.thaw()
+
+    def _ended(self, reason: str) -> None:
+        self.process = None
+        self.reason = reason
+        self.hang_up()
+        _close_log(self._log)
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
 
 class OnlyMaster:
@@ -386,9 +454,13 @@ class ClusterAgent(Member):
         self.runner.call(self._shut_down)
         self.runner.wait_for(lambda: not self.running, f"{self.name} to end", timeout)
 
-    def start(self) -> None:
-        """Starts it again with its flags, address and work directory. Raises ``ClusterError`` if it is running."""
-        self.runner.call(self.begin, None)
+    def start(self, spec: AgentSpec | None = None) -> None:
+        """Starts it again with its address and work directory, and with its flags, or those of ``spec`` from now on.
+
+        What may have changed is up to ``--reconfiguration_policy``. Raises ``ClusterError`` if it is running, or if it
+        refuses to start; then it still is what it was. Whether its tasks are simulated cannot change.
+        """
+        self.runner.call(self._start, spec)
 
     def reset(self) -> None:
         """Starts it with an empty work directory: a new agent at the old address. As ``start``."""
@@ -465,6 +537,7 @@ class ClusterAgent(Member):
                 qos_controller=self.spec.qos_controller,
                 log_file=self._log,
                 metrics_limit=stage.metrics_limit,
+                authorizers=stage.authorizers,
             )
             stack.pop_all()
         self._process = agent
@@ -523,6 +596,20 @@ class ClusterAgent(Member):
             )
         return self._host
 
+    def _start(self, spec: AgentSpec | None) -> None:
+        before = self.spec, self.flags
+        if spec is not None and self._process is None:
+            self._be(attrs.evolve(spec, simulated=self.spec.simulated), spec.flags or self.flags)
+        try:
+            self.begin(None)
+        except ClusterError:
+            self._be(*before)
+            raise
+
+    def _be(self, spec: AgentSpec, flags: AgentFlags) -> None:
+        self._resources, self._attributes = spec.total(flags), spec.labels()
+        self.spec, self.flags = spec, flags
+
     def _shut_down(self) -> None:
         if self._process is not None:
             self._process.shutdown()
@@ -561,10 +648,6 @@ class ClusterAgent(Member):
         self._reason = reason
         self.hang_up()
         _close_log(self._log)
-
-
-def _allocator(options: AllocatorOptions, listener: Listener, clock: Clock, rng: random.Random) -> Allocator:
-    return HierarchicalAllocator(clock, rng, listener, options)
 
 
 def _open_log(flags: MasterFlags | AgentFlags, program: str, stage: Stage) -> LogFile | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.authentication import Credential
     from pymesoskit.wire.v1 import mesos
 
 # From agents to the master
@@ -25,6 +26,7 @@ class RegisterAgent:
     version: str
     capabilities: tuple[str, ...]
     checkpointed_resources: tuple[mesos.Resource, ...] = ()
+    credential: Credential | None = None  # who it says it is; authentication and registration are one step here
 
 
 @frozen
@@ -39,6 +41,7 @@ class ReregisterAgent:
     executors: tuple[tuple[str, mesos.ExecutorInfo], ...]  # (framework id, executor); no command executors
     frameworks: tuple[mesos.FrameworkInfo, ...]
     operations: tuple[mesos.Operation, ...] = ()
+    credential: Credential | None = None
     completed_tasks: tuple[mesos.Task, ...] = ()  # of frameworks of which nothing is left there
 
 

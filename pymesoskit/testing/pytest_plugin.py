@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from pymesoskit.testing.agent.simulated import Outcome
+    from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.cluster import BaseCluster
     from pymesoskit.wire.v1 import mesos as mesos_v1
 
@@ -25,7 +27,7 @@ TRANSPORTS = ("http", "in-process", "virtual")
 RESOURCES = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
 
 #: Flags that make tests fast where Mesos's own defaults make them wait for a second.
-MASTER_FLAGS = {"allocation_interval": "100ms"}
+MASTER_FLAGS = {"allocation_interval": "100ms", "zk_session_timeout": "1secs"}
 AGENT_FLAGS = {"registration_backoff_factor": "100ms"}
 
 
@@ -37,9 +39,11 @@ class Settings:
     resources: str = RESOURCES  # of each agent, if ``agents`` is a number
     transport: Literal["http", "in-process", "virtual"] = field(default="http", validator=validators.in_(TRANSPORTS))
     masters: int = 1  # the first leads
+    allocator: AllocatorFactory | None = None  # makes the allocation policy; None: Mesos's
     seed: int | None = None
     master_flags: Mapping[str, str] = field(factory=dict)
     agent_flags: Mapping[str, str] = field(factory=dict)
+    authorizers: Mapping[str, Authorizer] = field(factory=dict)  # those that the flags may name
     simulated: Union[bool, Mapping[str, Outcome], Callable[[mesos_v1.TaskInfo], Outcome]] = False
 
     @property
@@ -61,8 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
     config.addinivalue_line(
         "markers",
-        "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, seed=None, master_flags={}, "
-        "agent_flags={}, simulated=False): the cluster that the fixture 'mesos' gives",
+        "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, allocator=None, seed=None, "
+        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster that the fixture 'mesos' gives",
     )
 
 
@@ -107,8 +111,10 @@ def _settings(node: pytest.Item) -> Settings:
 
 
 def _make(settings: Settings, seed: int | None) -> BaseCluster:
+    from pymesoskit.testing.allocator import HierarchicalAllocator
     from pymesoskit.testing.cluster import Cluster, SimulatedCluster
 
+    allocator = HierarchicalAllocator if settings.allocator is None else settings.allocator
     chosen = settings.seed if settings.seed is not None else seed
     master_flags = {**MASTER_FLAGS, **settings.master_flags}
     agent_flags = {**AGENT_FLAGS, **settings.agent_flags}
@@ -120,6 +126,8 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
             agent_flags=agent_flags,
             seed=0 if chosen is None else chosen,
             masters=settings.masters,
+            allocator=allocator,
+            authorizers=settings.authorizers,
             simulated=outcomes,
         )
     return Cluster(
@@ -128,6 +136,8 @@ def _make(settings: Settings, seed: int | None) -> BaseCluster:
         agent_flags=agent_flags,
         seed=chosen,
         masters=settings.masters,
+        allocator=allocator,
+        authorizers=settings.authorizers,
         http=settings.transport == "http",
         simulated=outcomes,
     )

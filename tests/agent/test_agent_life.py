@@ -292,6 +292,40 @@ def test_nobody_knows_an_operation_of_a_resource_provider() -> None:
     ]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_operation_without_an_id_is_reported_until_the_master_acknowledges_it(restarts: bool) -> None:
+    world = World().start()
+    world.send(reserve())
+    if restarts:
+        world.restart()
+        world.actor.run_until(lambda: world.agent.registered)
+        (message,) = world.master.got(ReregisterAgent)
+        assert [operation.uuid.value for operation in message.operations] == [bytes(range(16))]
+    else:
+        world.advance(11)
+    reports = world.master.got(UpdateOperationStatus)
+    assert len({report.status.uuid.value for report in reports}) == 1
+    assert not reports[0].status.HasField("operation_id")
+    assert len(reports) == (1 if restarts else 2)
+    world.send(OperationStatusAcknowledgement(FRAMEWORK_ID, bytes(range(16)), reports[0].status.uuid.value))
+    assert world.agent.core.operations == {}
+    world.advance(60)
+    assert len(world.master.got(UpdateOperationStatus)) == len(reports)
+
+
+def test_an_agent_has_not_drained_before_its_operations_are_acknowledged() -> None:
+    world = World().start()
+    world.send(reserve())
+    world.send(DrainAgent(mesos.DrainConfig()))
+    world.run(task())
+    (status,) = world.master.statuses()
+    assert status.reason == mesos.TaskStatus.REASON_AGENT_DRAINING
+    uuid = world.master.got(UpdateOperationStatus)[0].status.uuid.value
+    world.send(OperationStatusAcknowledgement(FRAMEWORK_ID, bytes(range(16)), uuid))
+    world.run(task("t2"))
+    world.until_state("t2", "TASK_FINISHED")
+
+
 def test_reservations_are_part_of_what_a_restarted_agent_brings() -> None:
     world = World().start()
     world.send(reserve("cpus:1.5"))

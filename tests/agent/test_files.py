@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pymesoskit.testing.authorization import UNRESTRICTED
 from pymesoskit.testing.files import READ_LIMIT, FileRoots, FilesError, routes
 from pymesoskit.testing.http import Request, Response
-
-from .world import Answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +26,8 @@ class Served:
         self.roots.attach("/virtual/dir", self.root)
 
     def get(self, target: str) -> Response:
-        answer = Answer()
         request = Request("GET", target)
-        routes(self.roots)[request.path](request, answer)
-        assert answer.response is not None
-        return answer.response
+        return routes(self.roots)[request.path](request, UNRESTRICTED)
 
     def json(self, target: str) -> Any:
         response = self.get(target)
@@ -192,5 +188,5 @@ def test_jsonp(served: Served) -> None:
 def test_what_is_detached_is_gone(served: Served) -> None:
     served.roots.detach("/virtual/dir/")
     with pytest.raises(FilesError) as error:
-        served.roots.browse("/virtual/dir")
+        served.roots.browse("/virtual/dir", UNRESTRICTED)
     assert error.value.status == 404

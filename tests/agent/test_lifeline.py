@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent.lifeline import Lifeline
+from pymesoskit.testing.lifeline import Lifeline
 
 
 def make() -> tuple[SimulatedActor, Lifeline, list[object]]:

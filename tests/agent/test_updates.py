@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.agent.updates import RETRY_MAX, UpdateStreams
@@ -69,6 +69,16 @@ def test_a_stream_ends_with_the_acknowledgement_of_its_terminal_update() -> None
     assert not streams.acknowledge("t", b"1")
 
 
+def test_what_came_after_a_terminal_update_ends_with_it() -> None:
+    _, streams, sent = make()
+    streams.resume()
+    streams.add("t", b"1", "one", terminal=True)
+    streams.add("t", b"2", "two", terminal=False)
+    assert streams.acknowledge("t", b"1")
+    assert "t" not in streams
+    assert [update for _, update in sent] == ["one"]
+
+
 def test_what_was_recorded_is_restored() -> None:
     _, streams, sent = make()
     streams.restore("t", b"1", "one", terminal=False)
@@ -92,21 +102,19 @@ class Streams(RuleBasedStateMachine):
         self.actor, self.streams, self.sent = make()
         self.model: dict[str, list[str]] = {}
         self.seen: dict[str, set[str]] = {}
-        self.ended: set[str] = set()
+        self.terminal: set[str] = set()
         self.paused = True
         self.number = 0
 
     @rule(target=uuids, key=st.sampled_from("abc"), terminal=st.booleans())
     def add(self, key: str, terminal: bool) -> Any:
-        if key in self.ended:
-            return multiple()
         self.number += 1
         uuid = f"{key}{self.number}"
         assert self.streams.add(key, uuid.encode(), uuid, terminal=terminal)
         self.model.setdefault(key, []).append(uuid)
         self.seen.setdefault(key, set()).add(uuid)
         if terminal:
-            self.ended.add(key)
+            self.terminal.add(uuid)
         return uuid
 
     @rule(uuid=uuids)
@@ -122,8 +130,8 @@ class Streams(RuleBasedStateMachine):
         assert self.streams.acknowledge(key, uuid.encode()) == expected
         if expected:
             pending.pop(0)
-            if key in self.ended and not pending:
-                self.ended.discard(key)
+            if uuid in self.terminal:
+                pending.clear()
                 self.seen.pop(key)
 
     @rule()

@@ -91,6 +91,7 @@ def check_reservations(ledger: Ledger) -> None:
             if units:
                 credit(expected.setdefault(role, {}), units)
     assert {role.path: role.reservations for role in ledger.tree if role.reservations} == expected
+    assert ledger.tree.top_level == {role.path: role for role in ledger.tree if role.parent is None}
     for role in ledger.tree:
         assert role.exists(), f"nothing speaks for {role.path}"
         assert role.parent is None or role.parent.exists()

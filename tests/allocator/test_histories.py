@@ -80,13 +80,50 @@ def part_of(resources: Resources) -> Resources:
     )
 
 
+class Limited(Playground):
+    """A playground that looks at each offer whether it keeps its role within its limit of CPUs."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self.limits: dict[str, dict[str, float]] = {}  # by top-level role
+        super().__init__(*args, **more)
+
+    def advance(self, seconds: float = 0.0) -> list[Held]:
+        before = {role: self.consumed(role) for role in self.limits}
+        made = super().advance(seconds)
+        for role, limits in self.limits.items():
+            limit = limits.get("cpus")
+            offered = sum(plain(held.resources).cpus() for held in made if held.role == role)
+            if limit is not None and offered:
+                assert before[role] + offered <= limit + 1e-9, f"{role} is above its limit"
+        return made
+
+    def consumed(self, role: str) -> float:
+        """CPUs that count for the role's quota: what is held in it and below, and all reservations for it and below."""
+
+        def is_within(other: str | None) -> bool:
+            return other is not None and f"{other}/".startswith(f"{role}/")
+
+        held = sum(plain(one.resources).cpus() for one in self.holdings() if is_within(one.role))
+        reserved = sum(
+            resource.value
+            for total in self.totals.values()
+            for resource in total
+            if resource.name == "cpus" and is_within(resource.reservation_role)
+        )
+        return held + reserved
+
+
+def plain(resources: Resources) -> Resources:
+    """What counts for quota."""
+    return resources.unreserved().non_revocable()
+
+
 class Histories(RuleBasedStateMachine):
     """Frameworks and agents come and go, offers are used, refused and changed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
-        self.limited: dict[str, dict[str, float]] = {}
 
     @initialize(
         seed=st.integers(0, 3),
@@ -95,7 +132,7 @@ class Histories(RuleBasedStateMachine):
     )
     def start(self, seed: int, excluded: frozenset[str], gpus: bool) -> None:
         options = AllocatorOptions(fair_sharing_excluded_resource_names=excluded, filter_gpu_resources=gpus)
-        self.world = Playground(options, seed=seed)
+        self.world = Limited(options, seed=seed)
         assert isinstance(self.world.allocator, HierarchicalAllocator)
 
     def pick(self, data: st.DataObject, things: Any) -> Any:
@@ -243,31 +280,30 @@ class Histories(RuleBasedStateMachine):
         limits = {} if limit is None else {"cpus": float(max(guarantee, limit))}
         guarantees = {"cpus": float(guarantee), "mem": 16.0 * guarantee} if guarantee else {}
         self.world.allocator.update_quota(role, guarantees, limits)
-        self.limited[role] = limits
+        self.world.limits[role] = limits
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 4.0]))
     def pass_time(self, seconds: float) -> None:
-        before = {role: self.consumed(role) for role in self.limited}
-        made = self.world.advance(seconds)
-        self.limits_hold(made, before)
-
-    def consumed(self, role: str) -> float:
-        """CPUs of a top-level role without its children, as a run at this moment counts them (reservations aside)."""
-        held = self.world.held_in(role).unreserved().non_revocable()
-        return held.cpus()
-
-    def limits_hold(self, made: list[Held], before: dict[str, float]) -> None:
-        for role, limits in self.limited.items():
-            limit = limits.get("cpus")
-            offered = sum(h.resources.unreserved().non_revocable().cpus() for h in made if h.role == role)
-            if limit is not None and offered:
-                assert before[role] + offered <= limit + 1e-9, f"{role} is above its limit"
+        self.world.advance(seconds)
 
     @invariant()
     def nothing_is_given_twice(self) -> None:
         for agent_id, total in self.world.totals.items():
             held = self.world.held_on(agent_id).non_shared()
             assert total.non_shared().contains(held), f"{agent_id} has {total}, and {held} is held there"
+
+    @invariant()
+    def nothing_gets_lost(self) -> None:
+        """What each agent has is what frameworks were told that they hold, and what is idle."""
+        assert isinstance(self.world.allocator, HierarchicalAllocator)
+        agents = self.world.allocator._ledger.agents
+        assert agents.keys() == self.world.totals.keys()
+        for agent_id, total in self.world.totals.items():
+            held = self.world.held_on(agent_id)
+            assert agents[agent_id].total.resources == total, agent_id
+            assert agents[agent_id].held().non_shared() == held.non_shared(), agent_id
+            idle = agents[agent_id].available.resources.non_shared()
+            assert idle == total.non_shared() - held.non_shared(), agent_id
 
     @invariant()
     def offers_are_for_the_frameworks_own_roles(self) -> None:

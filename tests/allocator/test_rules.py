@@ -157,6 +157,17 @@ def test_timers_show_statistics_once_there_are_two_values() -> None:
     assert values["t_ms/p9999"] == pytest.approx(3.0, abs=0.001)
 
 
+def test_percentiles_lie_between_the_two_nearest_values() -> None:
+    timer = TimerMetric("t_ms")
+    for milliseconds in (10, 50, 20, 40, 30, 60):
+        timer.record(milliseconds / 1000)
+    values = timer.read()
+    assert values["t_ms"] == pytest.approx(60)
+    assert values["t_ms/p50"] == pytest.approx(35)
+    assert values["t_ms/p90"] == pytest.approx(55)
+    assert values["t_ms/p95"] == pytest.approx(57.5)
+
+
 def test_revived_filters_do_not_stay_in_memory_until_they_would_have_ended() -> None:
     world = one_offer()
     allocator = world.allocator
@@ -167,3 +178,4 @@ def test_revived_filters_do_not_stay_in_memory_until_they_would_have_ended() -> 
         allocator.revive_offers("F")
         world.advance()
     assert allocator._expiries._count < 3000
+    assert len(allocator._expiries._at) == len(allocator._expiries._moments) == 1

@@ -242,7 +242,10 @@ def test_each_command_is_carried_out_before_ok(controlled: Launched) -> None:
         ("agent 0 start", "error: agent 0 is running"),
         ("agent 0 reset", "error: agent 0 is running"),
         ("master start", "error: the master is running"),
-        ("agent x kill", "error: unknown command 'agent x kill', expected agent I kill|term|.*, or master kill|start"),
+        (
+            "agent x kill",
+            "error: unknown command 'agent x kill', expected agent I kill|term|.*, master kill|start|pause|resume, or master I …",
+        ),
         ("nonsense", "error: unknown command 'nonsense', expected .*"),
     ],
 )

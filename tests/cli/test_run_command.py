@@ -40,6 +40,10 @@ def test_it_shows_output_and_states_and_exits_with_0(master: str) -> None:
     assert "oops\n" in done.stderr
 
 
+def test_of_several_masters_it_finds_the_one_that_leads(master: str) -> None:
+    assert run("--master", f"127.0.0.1:1,{master}", "echo hello").stdout == "hello\n"
+
+
 def test_without_a_master_it_brings_its_own() -> None:
     done = run("echo $NAME", "--env", "NAME=world")
     assert (done.returncode, done.stdout) == (0, "world\n")
@@ -79,6 +83,10 @@ def test_ctrl_c_kills_the_task(master: str) -> None:
     [
         (["--master", "nowhere:x", "true"], "pymesoskit: bad address 'nowhere:x': .*"),
         (["--master", "127.0.0.1:1", "true"], "pymesoskit: no master answers at http://127.0.0.1:1"),
+        (
+            ["--master", "127.0.0.1:1,127.0.0.1:2", "true"],
+            "pymesoskit: no master answers at http://127.0.0.1:1, http://127.0.0.1:2",
+        ),
         (["--env", "NAME", "true"], "pymesoskit: bad variable 'NAME': expected NAME=VALUE"),
         (["--cpus", "-1", "true"], "pymesoskit: .*-1.*"),
         (["--cpus", "many", "true"], "pymesoskit run: argument --cpus: invalid float value: 'many' .*"),

@@ -14,6 +14,7 @@ import pytest
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
 from pymesoskit.testing.agent.simulated import Outcome
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.cluster import AgentSpec, BaseCluster, Cluster, ClusterError, SimulatedCluster
 from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
 from pymesoskit.testing.server import ListenError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = AgentFlags(registration_backoff_factor=0.01, executor_reregistration_timeout=0.2)
-FAST = MasterFlags(allocation_interval=0.05)
+FAST = MasterFlags(allocation_interval=0.05, zk_session_timeout=0.2)
 
 
 class OneTask(Scheduler):
@@ -228,7 +229,7 @@ class TestSeveralMasters:
                     assert answer.url == leader.url + "/master/state"
 
     def test_when_the_leader_ends_another_one_leads_and_agents_find_it(self, make) -> None:
-        cluster = make(2, masters=2, agent_flags=QUICK)
+        cluster = make(2, masters=2, agent_flags=QUICK, master_flags=FAST)
         first, second = cluster.masters
         ids = {agent.id for agent in cluster.agents}
         first.kill()
@@ -254,6 +255,28 @@ class TestSeveralMasters:
                 cluster.wait_for(lambda: scheduler.subscriptions == 2, "the framework to subscribe again", 30)
                 assert cluster.master is cluster.masters[1]
                 cluster.wait_for_task("t", "TASK_RUNNING")
+
+    @pytest.mark.parametrize(("command", "answer"), [("resume", b"HTTP/1.1 200 OK"), ("kill", b"")])
+    def test_a_frozen_master_answers_when_it_goes_on_and_never_if_it_is_killed(
+        self, command: str, answer: bytes
+    ) -> None:
+        with Cluster(0) as cluster, socket.create_connection(("127.0.0.1", cluster.master.port), 30) as client:
+            cluster.master.pause()
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            getattr(cluster.master, command)()
+            try:
+                assert client.recv(15) == answer
+            except ConnectionResetError:
+                assert command == "kill"
+            assert cluster.master.running is (command == "resume")
+
+    def test_a_master_that_was_killed_while_frozen_can_be_started_again(self) -> None:
+        with Cluster(1, agent_flags=QUICK) as cluster:
+            cluster.master.pause()
+            cluster.master.kill()
+            cluster.master.start()
+            with urllib.request.urlopen(cluster.master_url + "/health", timeout=10) as answer:
+                assert answer.status == 200
 
     def test_there_is_at_least_one(self) -> None:
         with pytest.raises(ClusterError, match="a cluster has 1 or more masters, not 0"):
@@ -401,3 +424,33 @@ class TestEnd:
         assert list(tmp_path.iterdir()) == []
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", int(done.stdout)))
+
+
+class Nothing:
+    """An authorizer that allows nothing but that agents come in."""
+
+    def approver(self, subject, action):
+        return lambda thing: action is Action.REGISTER_AGENT
+
+
+def test_flags_may_name_authorizers_that_were_handed_in() -> None:
+    cluster = SimulatedCluster(
+        1, authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"}, agent_flags={"authorizer": "mine"}
+    )
+    with cluster:
+        for process in (cluster.master.process, cluster.agents[0].process):
+            assert process is not None
+            assert not process.core.permissions("p").allows(Action.VIEW_FLAGS)
+
+
+def test_masters_and_agents_have_none_unless_they_are_told() -> None:
+    with SimulatedCluster(1, authorizers={"mine": Nothing()}) as cluster:
+        for process in (cluster.master.process, cluster.agents[0].process):
+            assert process is not None
+            assert process.core.permissions(None).unrestricted
+
+
+@pytest.mark.parametrize("flags", [{"master_flags": {"authorizers": "x"}}, {"agent_flags": {"authorizer": "x"}}])
+def test_the_name_of_an_authorizer_that_there_is_not_is_an_error_before_anything_starts(flags) -> None:
+    with pytest.raises(ClusterError, match="Could not create 'x' authorizer: it was not handed in"):
+        SimulatedCluster(1, **flags)

@@ -131,6 +131,16 @@ def test_a_log_that_others_write_is_only_shown(tmp_path: Path) -> None:
     assert path.read_text() == "theirs\n"
 
 
+def test_logs_are_read_by_those_who_may(tmp_path: Path) -> None:
+    acls = '{"access_mesos_logs": [{"principals": {"type": "ANY"}, "logs": {"type": "NONE"}}]}'
+    flags = {"log_dir": str(tmp_path), "acls": acls}
+    with SimulatedCluster(1, master_flags=flags, agent_flags=flags) as cluster:
+        for member, name in ((cluster.master, "master"), (cluster.agents[0], "slave")):
+            assert ask(member, f"/files/read?path=/{name}/log&offset=0").status == 403
+            call = {"type": "READ_FILE", "read_file": {"path": f"/{name}/log", "offset": 0}}
+            assert ask(member, "/api/v1", call).status == 403
+
+
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (

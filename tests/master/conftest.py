@@ -16,6 +16,8 @@ from pymesoskit.resources import Resources, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.authentication import Credential
+from pymesoskit.testing.cluster import SimulatedCluster
 from pymesoskit.testing.flags import MasterFlags
 from pymesoskit.testing.history import History
 from pymesoskit.testing.http import Request, Response
@@ -67,6 +69,7 @@ class FakeStream:
 class FakeResponder:
     def __init__(self) -> None:
         self.response: Response | None = None
+        self.aborted = False
         self.opened: FakeStream | None = None
         self.headers: dict[str, str] = {}
 
@@ -86,11 +89,14 @@ class FakeResponder:
     def on_close(self, callback) -> None:
         pass
 
+    def abort(self) -> None:
+        self.aborted = True
+
 
 class RecordingAllocator:
     """Writes down what it is told, and offers nothing by itself."""
 
-    def __init__(self, options, listener, clock, rng) -> None:
+    def __init__(self, clock, rng, listener, options) -> None:
         self.options = options
         self.listener = listener
         self.calls: list[tuple[str, tuple, dict]] = []
@@ -119,8 +125,10 @@ class FakeAgent:
         resources: str = RESOURCES,
         capabilities=None,
         attributes: str = "",
+        credential: Credential | None = None,
         **info: Any,
     ) -> None:
+        self.credential = credential
         self.world = world
         self.address = f"slave(1)@127.0.0.1:{port}"
         self.info = mesos.AgentInfo(
@@ -154,7 +162,7 @@ class FakeAgent:
         self.world.network.send(self.address, ADDRESS, message)
 
     def register(self) -> FakeAgent:
-        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities))
+        self.send(RegisterAgent(self.info, "1.11.0", self.capabilities, credential=self.credential))
         self.world.settle()
         return self
 
@@ -171,6 +179,7 @@ class FakeAgent:
                 tuple(executors),
                 tuple(frameworks),
                 tuple(operations),
+                self.credential,
                 tuple(completed_tasks),
             )
         )
@@ -264,10 +273,6 @@ class FakeFramework:
         self.accept(offer, operations=[{"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}], **fields)
 
 
-def make_hierarchical(options, listener, clock, rng) -> HierarchicalAllocator:
-    return HierarchicalAllocator(clock, rng, listener, options)
-
-
 class World:
     """One cluster in virtual time."""
 
@@ -280,6 +285,7 @@ class World:
         self.flags = flags or MasterFlags()
         self.history = History(self.actor.clock.time)
         self.leadership = None
+        self.authorizers: dict[str, Any] = {}
         self.allocator: RecordingAllocator
         self.master: Master
         self.start_master()
@@ -302,6 +308,7 @@ class World:
             ip="127.0.0.1",
             port=5050,
             leader=self.leadership,
+            authorizers=self.authorizers,
         )
         self.master.start()
         self.settle()
@@ -365,6 +372,52 @@ class World:
         return offer
 
 
+class ClusterWorld(World):
+    """The leading master of a simulated cluster with real agents, and what it takes for another one to lead."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self.cluster = cluster
+
+    @property
+    def master(self) -> Master:
+        return self.cluster.master.alive()
+
+    def settle(self) -> None:
+        self.cluster.settle()
+
+    def advance(self, seconds: float) -> None:
+        self.cluster.advance(seconds)
+
+    def fail_over(self) -> None:
+        """The leading master is killed; returns when another life leads and no agent has registered with it yet."""
+        master = self.cluster.master
+        master.kill()
+        if len(self.cluster.masters) == 1:
+            master.start()
+        else:
+            self.cluster.wait_for(lambda: self.cluster.master.leads, "an election")
+
+    def agents_back(self, registered: int | None = None) -> None:
+        self.cluster.wait_for_agents(registered, timeout=600)
+
+
+@pytest.fixture(params=["restarted", "elected"])
+def make_cluster_world(request):
+    """Clusters whose next master is the only one started again, or the other of two."""
+    clusters: list[SimulatedCluster] = []
+
+    def make(agents=1, **given) -> ClusterWorld:
+        masters = 1 if request.param == "restarted" else 2
+        clusters.append(SimulatedCluster(agents, masters=masters, **given))
+        clusters[-1].start()
+        return ClusterWorld(clusters[-1])
+
+    yield make
+    for cluster in clusters:
+        assert not cluster.history.failures
+        cluster.stop()
+
+
 def scalar(name: str, value: float, **fields) -> dict[str, Any]:
     return {"name": name, "type": "SCALAR", "scalar": {"value": value}, **fields}
 
@@ -395,7 +448,7 @@ def make_any_world():
     yield make
     for world in worlds:
         world.master.terminate()
-        assert not world.master.core.timers
+        assert not world.master.core.lifeline.pending
 
 
 @pytest.fixture
@@ -406,7 +459,7 @@ def make_world(make_any_world):
 @pytest.fixture
 def make_real_world(make_any_world):
     """Worlds with Mesos's own allocation policy."""
-    return lambda **flags: make_any_world(flags, make_hierarchical)
+    return lambda **flags: make_any_world(flags, HierarchicalAllocator)
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ def test_a_message_that_arrives_after_the_end_has_no_effect(world):
     world.master.terminate()
     agent.register()
     world.advance(100)
-    assert not world.master.core.timers
+    assert not world.master.core.lifeline.pending
 
 
 def test_a_task_that_reappears_is_neither_unreachable_nor_completed(world, task):

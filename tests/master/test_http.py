@@ -1,5 +1,6 @@
 """The scheduler endpoint as an HTTP resource (docs/reference/scheduler-api.md 1)."""
 
+import base64
 import json
 
 import pytest
@@ -126,6 +127,98 @@ def test_other_calls_do_not_look_at_accept(world):
 )
 def test_calls_are_validated_before_their_framework_is_looked_for(world, call, error):
     assert refusal(world.post(call)) == (400, f"Failed to validate scheduler::Call: {error}")
+
+
+@pytest.mark.parametrize("version", range(16))
+def test_a_uuid_has_one_of_the_versions_there_are(world, version):
+    uuid = base64.b64encode(bytes([0] * 6 + [version << 4] + [0] * 9)).decode()
+    acknowledge = {"agent_id": {"value": "a"}, "task_id": {"value": "t"}, "uuid": uuid}
+    call = {"type": "ACKNOWLEDGE", "framework_id": {"value": "x"}, "acknowledge": acknowledge}
+    said = "Framework cannot be found" if 1 <= version <= 5 else "Failed to validate scheduler::Call: Not a valid UUID"
+    assert refusal(world.post(call)) == (400, said)
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 36])
+def test_a_uuid_has_16_bytes(world, length):
+    acknowledge = {"agent_id": {"value": "a"}, "task_id": {"value": "t"}}
+    acknowledge["uuid"] = base64.b64encode(b"\x44" * length).decode()
+    call = {"type": "ACKNOWLEDGE", "framework_id": {"value": "x"}, "acknowledge": acknowledge}
+    assert refusal(world.post(call)) == (400, "Failed to validate scheduler::Call: Not a valid UUID")
+
+
+REVIVE = {"type": "REVIVE", "framework_id": {"value": "x"}}
+
+#: Each is wrong in the next respect only: method, headers, body, and the answer.
+REQUESTS = [
+    ("GET", {}, b"{", (405, "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'.")),
+    ("POST", {"accept": "text/html"}, b"{", (400, "Expecting 'Content-Type' to be present")),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json"},
+        b"{",
+        (400, "Failed to parse body into JSON: syntax error at line 1 near: "),
+    ),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json"},
+        b"[]",
+        (400, "Failed to convert JSON into Call protobuf: Expecting a JSON object"),
+    ),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json", "mesos-stream-id": "x"},
+        b'{"type": "SUBSCRIBE"}',
+        (400, "Failed to validate scheduler::Call: Expecting 'subscribe' to be present"),
+    ),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json", "mesos-stream-id": "x"},
+        json.dumps(SUBSCRIBE).encode(),
+        (406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"),
+    ),
+    (
+        "POST",
+        {"accept": "application/json", "content-type": "application/json", "mesos-stream-id": "x"},
+        json.dumps(SUBSCRIBE).encode(),
+        (400, "Subscribe calls should not include the 'Mesos-Stream-Id' header"),
+    ),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json"},
+        b'{"type": "RECONCILE_OPERATIONS", "framework_id": {"value": "x"}, "reconcile_operations": {}}',
+        (406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"),
+    ),
+    (
+        "POST",
+        {"accept": "text/html", "content-type": "application/json"},
+        json.dumps(REVIVE).encode(),
+        (400, "Framework cannot be found"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "headers", "body", "answer"), REQUESTS)
+def test_the_first_thing_that_is_wrong_with_a_request_is_told(world, method, headers, body, answer):
+    assert refusal(world.request(method, "/api/v1/scheduler", body, **headers)) == answer
+
+
+def test_a_stream_that_is_over_is_not_the_framework_s(world):
+    framework = world.framework(failover_timeout=60.0)
+    old = framework.stream_id
+    framework.subscribe()
+    response = framework.call("REVIVE", **{"mesos-stream-id": old})
+    assert (response.status, response.body.decode()) == (
+        400,
+        (
+            f"The stream ID '{old}' included in this request didn't match the stream ID currently associated with "
+            f"framework ID {framework.id}"
+        ),
+    )
+    framework.stream.close_by_peer()
+    assert framework.call("REVIVE").body == b"Framework is not subscribed", "whatever the stream id"
+    assert framework.call("REVIVE", **{"mesos-stream-id": old}).status == 403
+    world.advance(61)
+    assert framework.call("REVIVE").body == b"Framework cannot be found"
 
 
 def test_calls_of_frameworks_that_are_not_there(world):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pymesoskit.testing.allocator import HierarchicalAllocator
 from pymesoskit.testing.cluster import BaseCluster, Cluster, SimulatedCluster
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,6 +46,19 @@ def test_virtual_time_moves_only_when_told_to(mesos: BaseCluster) -> None:
 @pytest.mark.mesos(masters=2, transport="virtual")
 def test_there_can_be_several_masters(mesos: BaseCluster) -> None:
     assert [master.leads for master in mesos.masters] == [True, False]
+
+
+class Nothing:
+    """An authorizer that allows nothing but that agents come in."""
+
+    def approver(self, subject, action):
+        return lambda thing: action.name == "REGISTER_AGENT"
+
+
+@pytest.mark.mesos(transport="virtual", authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"})
+def test_flags_may_name_authorizers_of_the_marker(mesos: BaseCluster) -> None:
+    assert mesos.master.process is not None
+    assert not mesos.master.process.core.permissions(None).unrestricted
 
 
 class TestClosestMarkerWins:
@@ -128,3 +142,16 @@ def test_it_is_cheap_until_a_test_uses_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "['pymesoskit.testing.pytest_plugin']"
+
+
+class Idle(HierarchicalAllocator):
+    """Offers nothing."""
+
+    def start(self) -> None:
+        self.pause()
+
+
+@pytest.mark.mesos(allocator=Idle, transport="virtual")
+def test_the_allocation_policy_can_be_another(mesos: BaseCluster) -> None:
+    mesos.advance(10)
+    assert isinstance(mesos.master.alive().core.allocator, Idle)

@@ -11,6 +11,7 @@ from pymesoskit.resources import (
     ResourcesError,
     resource_from_message,
     resource_to_message,
+    upgrade_message,
     validate,
     validation_error,
 )
@@ -126,3 +127,20 @@ def test_the_older_format_has_no_words_for_refined_reservations() -> None:
     refined = Resources.parse("cpus(a):1").push_reservation(Reservation.dynamic("a/b"))
     with pytest.raises(ResourcesError, match="Cannot downgrade resources containing refined reservations"):
         refined.to_messages(Format.PRE_REFINEMENT)
+
+
+def test_messages_can_be_put_into_the_newer_format() -> None:
+    kind = pb.Resource.ReservationInfo
+    static = pb.Resource(name="cpus", type=pb.Value.SCALAR, scalar=pb.Value.Scalar(value=1.0004), role="a")
+    dynamic = pb.Resource(name="cpus", type=pb.Value.SCALAR, role="a", reservation=kind(principal="p"))
+    plain = pb.Resource(name="cpus", type=pb.Value.SCALAR, role="*")
+    both = pb.Resource(name="cpus", type=pb.Value.SCALAR, role="a", reservations=[kind(type=kind.STATIC, role="a")])
+    for message in (static, dynamic, plain, both):
+        upgrade_message(message)
+        assert not message.HasField("role")
+        assert not message.HasField("reservation")
+    assert list(static.reservations) == [kind(type=kind.STATIC, role="a")]
+    assert static.scalar.value == 1.0004
+    assert list(dynamic.reservations) == [kind(type=kind.DYNAMIC, role="a", principal="p")]
+    assert list(plain.reservations) == []
+    assert list(both.reservations) == [kind(type=kind.STATIC, role="a")]

@@ -123,6 +123,35 @@ def test_chunked_bodies_arrive_whole(served: Served) -> None:
     assert client.send(post(b"next")).answer().body == b"next"
 
 
+def test_compressed_bodies_arrive_as_what_they_were(served: Served) -> None:
+    served.respond = echo
+    head, body = b"POST / HTTP/1.1\r\nContent-Encoding: gzip\r\n", gzip.compress(b"m" * 70_000)
+    client = served.connect().send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert client.answer().body == b"m" * 70_000
+    client.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+    for piece in (body[:7], body[7:]):
+        client.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+    client.send(b"0\r\n\r\n")
+    assert client.answer().body == b"m" * 70_000
+    assert client.send(post(b"plain")).answer().body == b"plain"
+
+
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"m")[:-1]])
+def test_what_is_no_gzip_is_400_and_the_end(served: Served, body: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    client = served.connect().send(head + body)
+    assert client.answer().status == 400
+    assert client.rest() == b""
+    assert served.requests == []
+
+
+def test_a_small_body_does_not_become_a_huge_one(make_served: Callable[..., Served]) -> None:
+    served = make_served(Limits(body=10_000))
+    body = gzip.compress(b"m" * 1_000_000)
+    head = b"POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert served.connect().send(head + body).answer().status == 413
+
+
 def test_100_continue_comes_before_the_body(served: Served) -> None:
     served.respond = echo
     client = served.connect().send(b"POST / HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")

@@ -6,11 +6,14 @@ docs/reference/agent-executor.md, docs/reference/failover.md.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Resources, ResourcesError
-from pymesoskit.testing.agent.auth import ExecutorAuthenticator, agent_authenticator, guarded
+from pymesoskit.testing.agent.access import Access
+from pymesoskit.testing.agent.auth import ExecutorAuthenticator, agent_gate, guarded
 from pymesoskit.testing.agent.container_api import ContainerApi
 from pymesoskit.testing.agent.core import Core, Journal
 from pymesoskit.testing.agent.draining import Draining
@@ -19,8 +22,8 @@ from pymesoskit.testing.agent.executor_api import ExecutorApi
 from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.launch import Launching
 from pymesoskit.testing.agent.legacy import Legacy
-from pymesoskit.testing.agent.lifeline import Lifeline
 from pymesoskit.testing.agent.limits import Limits
+from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.operations import Operations
 from pymesoskit.testing.agent.operator_api import OperatorApi
 from pymesoskit.testing.agent.oversubscription import Oversubscription, QosController, ResourceEstimator
@@ -29,8 +32,11 @@ from pymesoskit.testing.agent.registration import Registration
 from pymesoskit.testing.agent.sandboxes import Sandboxes
 from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
+from pymesoskit.testing.authentication import load_credential
+from pymesoskit.testing.authorization import Action, choose_authorizer
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
+from pymesoskit.testing.lifeline import Lifeline
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -52,17 +58,21 @@ from pymesoskit.testing.messages import (
     UnregisterAgent,
     UpdateFramework,
 )
+from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
 from pymesoskit.testing.process_log import ProcessLog
+from pymesoskit.testing.rate_limiter import RateLimiter
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
     from pymesoskit.testing.agent.host import Container, Host
+    from pymesoskit.testing.api import RequestHandler
+    from pymesoskit.testing.authorization import Authorizer
     from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.http import Request, Responder
@@ -108,6 +118,7 @@ class Agent:
         qos_controller: QosController | None = None,
         log_file: LogFile | None = None,
         metrics_limit: Rate | None = None,
+        authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
         self.lifeline = Lifeline(actor.clock)
@@ -132,12 +143,17 @@ class Agent:
             total=resources,
             start_time=actor.clock.time(),
             log=ProcessLog(self.lifeline.call_later, log_file),
+            credential=load_credential(flags.credential) if flags.credential is not None else None,
+            authorizer=choose_authorizer(flags.authorizer, flags.acls, authorizers),
         )
+        access = Access(core)
         self._files = FileRoots()
         log = flags.external_log_file or core.log.path
         if log is not None:
-            self._files.attach("/slave/log", Path(log).resolve())
-        self._sandboxes = Sandboxes(self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom)
+            self._files.attach("/slave/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
+        self._sandboxes = Sandboxes(
+            self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
+        )
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
@@ -152,11 +168,16 @@ class Agent:
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
-        operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core))
-        api = {"/api/v1": operator_api.handle, "/api/v1/executor": self._executor_api.handle}
-        legacy = Legacy(core, self._reports, metrics_limit).routes()
-        self._router = Router(PROCESS, guarded(agent_authenticator(flags), {**api, **legacy, **routes(self._files)}))
-        self._executor_socket_router = Router(PROCESS, api)
+        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), access)
+        self._gate = agent_gate(flags, authenticator, core)
+        later = self.lifeline.call_later
+        limiter = RateLimiter(partial(later, 0.0), later, metrics_limit) if metrics_limit is not None else None
+        self._metrics = MetricsEndpoint(lambda: snapshot(core), limiter)
+        of_executors: dict[str, RequestHandler] = {"/api/v1/executor": self._executor_api.handle}
+        answers = {**Legacy(core, self._reports, access).routes(), **routes(self._files)}
+        served = {"/api/v1": self._serve_operator, "/metrics/snapshot": self._serve_metrics}
+        self._router = Router(PROCESS, {**served, **of_executors, **guarded(self._gate, answers)})
+        self._executor_socket_router = Router(PROCESS, {"/api/v1": self._serve_unasked, **of_executors})
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RunTask: self._launching.run_task,
             RunTaskGroup: self._launching.run_group,
@@ -311,12 +332,26 @@ class Agent:
 
     def http(self, request: Request, responder: Responder) -> None:
         """Serves its HTTP endpoint."""
-        self.core.log.write(f"HTTP {request.method} for {request.path}")
-        self.lifeline.deliver(self._router, request, responder)
+        self.lifeline.deliver(self._serve, request, responder)
 
     def paths(self) -> list[str]:
         """The paths of its endpoints."""
         return self._router.paths()
+
+    def _serve(self, request: Request, responder: Responder) -> None:
+        self.core.log.write(f"HTTP {request.method} for {request.path}")
+        self._router(request, responder)
+
+    def _serve_metrics(self, request: Request, responder: Responder) -> None:
+        self._gate.admit(request, "/metrics/snapshot")
+        self._metrics(request, responder)
+
+    def _serve_operator(self, request: Request, responder: Responder) -> None:
+        self._operator_api.handle(request, responder, self._gate.admit(request, "/api/v1"))
+
+    def _serve_unasked(self, request: Request, responder: Responder) -> None:
+        """On the executors' own socket nobody is asked who it is."""
+        self._operator_api.handle(request, responder, self.core.permissions(None))
 
     def handle_executor_socket(self, request: Request, responder: Responder) -> None:
         """Serves the unix domain socket of executors (``executor_socket``): the v1 API only."""

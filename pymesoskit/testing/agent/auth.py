@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.agent.tokens import TokenError, sign, verify
 from pymesoskit.testing.api import Refused, RequestHandler, refuse
 from pymesoskit.testing.authentication import Authenticator, CredentialsError, load_credentials
+from pymesoskit.testing.authorization import Claims, Gate
 from pymesoskit.testing.http import Request, Responder, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from pymesoskit.testing.agent.core import Core
+    from pymesoskit.testing.authorization import Permissions, Subject
     from pymesoskit.testing.flags import AgentFlags
+
+    #: Answers a request at once, to somebody who may see and do so much.
+    Answer = Callable[[Request, Permissions], Response]
 
 READONLY = "mesos-agent-readonly"
 READWRITE = "mesos-agent-readwrite"
@@ -51,21 +57,32 @@ def agent_authenticator(flags: AgentFlags) -> Authenticator:
     return Authenticator(load_credentials(flags.http_credentials), realms)
 
 
-def guarded(authenticator: Authenticator, routes: Mapping[str, RequestHandler]) -> dict[str, RequestHandler]:
-    """The endpoints, each behind the check of its realm."""
+def agent_gate(flags: AgentFlags, executors: ExecutorAuthenticator, core: Core) -> Gate:
+    """The gate of an agent's endpoints. Raises ``CredentialsError``.
 
-    def guard(path: str, handler: RequestHandler) -> RequestHandler:
-        realm = REALMS.get(path)
-        if realm is None or not authenticator.required(realm):
-            return handler
+    Where operators give their credentials to change something, executors may give their token instead.
+    """
+    operators = agent_authenticator(flags)
 
-        def checked(request: Request, responder: Responder) -> None:
-            authenticator.authenticate(request, realm)
-            handler(request, responder)
+    def authenticate(request: Request, realm: str) -> Subject | None:
+        token = (request.header("authorization") or "").startswith("Bearer ")
+        if realm == READWRITE and token and executors.required and operators.required(realm):
+            return Claims(executors.authenticate(request, realm) or {})
+        return operators.authenticate(request, realm)
 
-        return checked
+    return Gate(REALMS, authenticate, core.permissions)
 
-    return {path: guard(path, handler) for path, handler in routes.items()}
+
+def guarded(gate: Gate, answers: Mapping[str, Answer]) -> dict[str, RequestHandler]:
+    """The endpoints that answer at once, each behind the gate."""
+
+    def guard(path: str, answer: Answer) -> RequestHandler:
+        def serve(request: Request, responder: Responder) -> None:
+            responder.respond(answer(request, gate.admit(request, path)))
+
+        return serve
+
+    return {path: guard(path, answer) for path, answer in answers.items()}
 
 
 class ExecutorAuthenticator:
@@ -87,12 +104,17 @@ class ExecutorAuthenticator:
             return None
         return sign(self._secret, {"fid": framework_id, "eid": executor_id, "cid": container_id})
 
-    def authenticate(self, request: Request) -> dict[str, str] | None:
+    @property
+    def required(self) -> bool:
+        """Whether executors need a token."""
+        return self._secret is not None
+
+    def authenticate(self, request: Request, realm: str = EXECUTOR) -> dict[str, str] | None:
         """The claims of the executor that the request comes from; None where none is needed. Raises ``Refused``."""
         if self._secret is None:
             return None
         scheme, _, token = (request.header("authorization") or "").partition(" ")
-        challenge = f'Bearer realm="{EXECUTOR}"'
+        challenge = f'Bearer realm="{realm}"'
         try:
             if scheme == "Bearer" and token:
                 return verify(self._secret, token)

@@ -54,9 +54,14 @@ class ContainerApi:
         """Whether the request is a stream of calls."""
         return request.header("content-type") == RECORDIO
 
-    def attach_input(self, request: Request, responder: Responder) -> None:
-        """Serves a stream of calls. Raises ``Refused``."""
-        stream = InputStream(self._switchboard, responder, record_type(request))
+    def attach_input(self, request: Request, responder: Responder, check: Callable[[mesos.ContainerID], None]) -> None:
+        """Serves a stream of calls; ``check`` refuses a container that must not be written to. Raises ``Refused``."""
+
+        def find(container_id: mesos.ContainerID) -> Switchboard:
+            check(container_id)
+            return self._switchboard(container_id)
+
+        stream = InputStream(find, responder, record_type(request))
         if request.body_stream is not None:
             request.body_stream.listen(stream.data, stream.end)
         else:

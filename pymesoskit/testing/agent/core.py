@@ -9,6 +9,7 @@ from attrs import define, field
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.agent.state import COMPLETED_FRAMEWORKS, Executor, Framework, Phase, Task
+from pymesoskit.testing.authorization import Permissions
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.agent.host import Host
-    from pymesoskit.testing.agent.lifeline import Lifeline
+    from pymesoskit.testing.authentication import Credential
+    from pymesoskit.testing.authorization import Authorizer, Subject
     from pymesoskit.testing.flags import AgentFlags
+    from pymesoskit.testing.lifeline import Lifeline
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
     from pymesoskit.testing.process_log import ProcessLog
@@ -60,6 +63,8 @@ class Core:
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
     log: ProcessLog
+    credential: Credential | None = None  # who it is, to masters
+    authorizer: Authorizer | None = None  # None: all is allowed
     executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
     phase: Phase = Phase.RECOVERING
     master: Address | None = None
@@ -83,6 +88,10 @@ class Core:
         """Writes a line of the cluster's story, and of the agent's log."""
         self.journal.note(self.agent_id or self.address, text)
         self.log.write(text)
+
+    def permissions(self, subject: Subject | None) -> Permissions:
+        """What somebody may do here."""
+        return Permissions(self.authorizer, subject, self.note)
 
     def send(self, message: Message) -> None:
         """Sends a message to the master it has found, if any."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pymesoskit.resources import Resources
+from pymesoskit.testing.agent.access import launch_error
 from pymesoskit.testing.agent.commands import SandboxError, describe_command
 from pymesoskit.testing.agent.executors import COMMAND_EXTRA_GRACE, Executors
 from pymesoskit.testing.agent.host import Kind
@@ -42,6 +43,7 @@ class Refusal:
     message: str
     names_executor: bool = True  # whether the statuses name the executor
     tells_exit: bool = True  # whether the master is told that the executor that it expected is not there
+    state: mesos.TaskState | None = None  # None: dropped, or lost for frameworks that know no more
 
 
 def command_executor_info(
@@ -130,7 +132,11 @@ class Launching:
             if launch_executor:
                 self._executors.tell_exited(framework.id, info.executor_id.value)
             return
-        refusal = self._draining_refusal() or self._resources_refusal(info, tasks)
+        refusal = (
+            self._authorization_refusal(framework_info, tasks, grouped=grouped)
+            or self._draining_refusal()
+            or self._resources_refusal(info, tasks)
+        )
         if refusal is not None:
             self._refuse(framework, info, tasks, refusal, launch_executor)
             return
@@ -173,6 +179,16 @@ class Launching:
         if self._core.drain is None:
             return None
         return Refusal(Reason.REASON_AGENT_DRAINING, "Task was received while agent was already draining")
+
+    def _authorization_refusal(
+        self, framework: mesos.FrameworkInfo, tasks: Sequence[mesos.TaskInfo], *, grouped: bool
+    ) -> Refusal | None:
+        permissions = self._core.permissions(framework.principal if framework.HasField("principal") else None)
+        error = launch_error(permissions, tasks, framework)
+        if error is None:
+            return None
+        reason = Reason.REASON_TASK_GROUP_UNAUTHORIZED if grouped else Reason.REASON_TASK_UNAUTHORIZED
+        return Refusal(reason, error, names_executor=False, state=mesos.TASK_ERROR)
 
     def _limits_refusal(self, tasks: Iterable[mesos.TaskInfo]) -> Refusal | None:
         isolators = {name.strip() for name in self._core.flags.isolation.split(",")}
@@ -234,7 +250,7 @@ class Launching:
     def _drop(
         self, framework: Framework, info: mesos.ExecutorInfo, tasks: Iterable[mesos.TaskInfo], refusal: Refusal
     ) -> None:
-        state = self._core.lost_state(framework, mesos.TASK_DROPPED)
+        state = self._core.lost_state(framework, mesos.TASK_DROPPED) if refusal.state is None else refusal.state
         executor_id = info.executor_id.value if refusal.names_executor else ""
         for task in tasks:
             self._reports.from_agent(

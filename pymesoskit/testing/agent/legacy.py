@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.resources import Attributes, Format, Resources
 from pymesoskit.testing import model
 from pymesoskit.testing.agent.core import CAPABILITIES, Core
-from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
-from pymesoskit.testing.http import Request, Responder, Response
-from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
-from pymesoskit.testing.rate_limiter import RateLimiter
+from pymesoskit.testing.authorization import Action
+from pymesoskit.testing.http import Request, Response
 from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
@@ -23,8 +21,10 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pymesoskit.testing.agent.access import Access
+    from pymesoskit.testing.agent.auth import Answer
     from pymesoskit.testing.agent.reports import Reports
-    from pymesoskit.testing.flag_syntax import Rate
+    from pymesoskit.testing.authorization import Permissions
 
 Json = dict[str, Any]
 
@@ -36,42 +36,35 @@ def amounts(messages: Iterable[mesos.Resource]) -> Resources:
 class Legacy:
     """See the module's text; ``routes`` gives the endpoints by path."""
 
-    def __init__(self, core: Core, reports: Reports, metrics_limit: Rate | None = None) -> None:
+    def __init__(self, core: Core, reports: Reports, access: Access) -> None:
         self._core = core
         self._reports = reports
-        call_later = core.lifeline.call_later
-        self._limiter = (
-            RateLimiter(lambda callback: call_later(0.0, callback), call_later, metrics_limit)
-            if metrics_limit is not None
-            else None
-        )
+        self._access = access
 
-    def routes(self) -> Mapping[str, Callable[[Request, Responder], None]]:
+    def routes(self) -> Mapping[str, Answer]:
         return {
             "/state": self._serve(self.state),
             "/containers": self._serve(self.containers),
             "/monitor/statistics": self._serve(self.statistics),
-            "/flags": self._serve(lambda _: {"flags": self._core.flags.as_text()}),
-            "/version": self._serve(lambda _: version_model()),
-            "/metrics/snapshot": MetricsEndpoint(lambda: snapshot(self._core), self._limiter),
-            "/containerizer/debug": self._serve(lambda _: {"pending": []}),
-            "/health": lambda _, responder: responder.respond(Response(200)),
+            "/flags": self._serve(lambda _, __: {"flags": self._core.flags.as_text()}),
+            "/version": self._serve(lambda _, __: version_model()),
+            "/containerizer/debug": self._serve(lambda _, __: {"pending": []}),
+            "/health": lambda _, __: Response(200),
         }
 
-    def _serve(self, document: Callable[[Request], object]) -> Callable[[Request, Responder], None]:
-        def handler(request: Request, responder: Responder) -> None:
+    def _serve(self, document: Callable[[Request, Permissions], object]) -> Answer:
+        def answer(request: Request, permissions: Permissions) -> Response:
             if self._core.phase is Phase.RECOVERING and request.path.rstrip("/").endswith("/state"):
-                responder.respond(Response.text(503, "Agent has not finished recovery"))
-                return
-            body = json.dumps(document(request), separators=(",", ":"))
-            responder.respond(Response.jsonp(body, request.query().get("jsonp")))
+                return Response.text(503, "Agent has not finished recovery")
+            body = json.dumps(document(request, permissions), separators=(",", ":"))
+            return Response.jsonp(body, request.query().get("jsonp"))
 
-        return handler
+        return answer
 
     # /state
 
-    def state(self, _request: Request | None = None) -> Json:
-        """All that the agent knows."""
+    def state(self, _: Request, permissions: Permissions) -> Json:
+        """All that the agent knows and that can be seen."""
         core = self._core
         total = core.total
         allocated = amounts(resource for _, executor in core.executors() for resource in executor.resources())
@@ -90,31 +83,33 @@ class Legacy:
             state["estimated_drain_start_time_seconds"] = core.drain_start
         state |= {
             "resources": model.resources(total),
-            "reserved_resources": by_role(total),
+            "reserved_resources": by_role(total, permissions),
             "unreserved_resources": model.resources(total.unreserved()),
             "reserved_resources_full": {
-                role: full(resources) for role, resources in total.by_reservation_role().items()
+                role: full(resources) for role, resources in permissions.by_role(total.by_reservation_role()).items()
             },
             "unreserved_resources_full": full(total.unreserved()),
-            "reserved_resources_allocated": by_role(allocated),
+            "reserved_resources_allocated": by_role(allocated, permissions),
             "unreserved_resources_allocated": model.resources(allocated.unreserved()),
             "resource_providers": [],
             "attributes": Attributes.from_messages(core.info.attributes).to_legacy_json(),
         }
         if core.master is not None:
             state["master_hostname"] = core.master.partition("@")[2].partition(":")[0]
-        for name in ("log_dir", "external_log_file"):
-            value = getattr(core.flags, name)
-            if value is not None:
-                state[name] = value
-        state |= {
-            "flags": core.flags.as_text(),
-            "frameworks": [self._framework(framework) for framework in core.frameworks.values()],
-            "completed_frameworks": [self._framework(framework) for framework in core.completed_frameworks],
-        }
+        if permissions.allows(Action.VIEW_FLAGS):
+            for name in ("log_dir", "external_log_file"):
+                value = getattr(core.flags, name)
+                if value is not None:
+                    state[name] = value
+            state["flags"] = core.flags.as_text()
+        for name, group in (
+            ("frameworks", core.frameworks.values()),
+            ("completed_frameworks", core.completed_frameworks),
+        ):
+            state[name] = [self._framework(framework, permissions) for framework in permissions.frameworks(group)]
         return state
 
-    def _framework(self, framework: Framework) -> Json:
+    def _framework(self, framework: Framework, permissions: Permissions) -> Json:
         info = framework.info
         result: Json = {
             "id": framework.id,
@@ -130,24 +125,37 @@ class Legacy:
             result["roles"] = list(info.roles)
         else:
             result["role"] = info.role
-        result["executors"] = [self._executor(executor) for executor in framework.executors.values()]
-        result["completed_executors"] = [completed_model(done) for done in framework.completed]
+        result["executors"] = [
+            self._executor(executor, info, permissions)
+            for executor in framework.executors.values()
+            if permissions.unrestricted or permissions.sees_executor(executor.info, info)
+        ]
+        result["completed_executors"] = [
+            completed_model(done, info, permissions)
+            for done in framework.completed
+            if permissions.unrestricted or permissions.sees_executor(done.info, info)
+        ]
         return result
 
-    def _executor(self, executor: Executor) -> Json:
+    def _executor(self, executor: Executor, framework: mesos.FrameworkInfo, permissions: Permissions) -> Json:
+        launched = (task.message() for task in executor.launched.values())
         done = [*executor.completed_tasks(), *(task.message() for task in executor.terminated.values())]
         return {
             **executor_model(executor.info, executor.container_id, executor.directory, executor.resources()),
-            "tasks": [task_model(task.message()) for task in executor.launched.values()],
-            "queued_tasks": [queued_model(task) for task in executor.queued.values()],
-            "completed_tasks": [task_model(message) for message in done],
+            "tasks": [task_model(message) for message in permissions.tasks(launched, framework)],
+            "queued_tasks": [
+                queued_model(task)
+                for task in executor.queued.values()
+                if permissions.unrestricted or permissions.sees_task_info(task.info, framework)
+            ],
+            "completed_tasks": [task_model(message) for message in permissions.tasks(done, framework)],
         }
 
     # /containers, /monitor/statistics
 
-    def containers(self, request: Request | None = None) -> list[Json]:
-        """The executors' containers."""
-        wanted = None if request is None else request.query().get("container_id")
+    def containers(self, request: Request, permissions: Permissions) -> list[Json]:
+        """The executors' containers that can be seen."""
+        wanted = request.query().get("container_id")
         return [
             {
                 "container_id": executor.container_id,
@@ -159,10 +167,12 @@ class Legacy:
                 **self._statistics(executor),
             }
             for framework, executor in self._core.executors()
-            if executor.container is not None and wanted in {None, executor.container_id}
+            if executor.container is not None
+            and wanted in {None, executor.container_id}
+            and self._access.sees_container(mesos.ContainerID(value=executor.container_id), permissions)
         ]
 
-    def statistics(self, _request: Request | None = None) -> list[Json]:
+    def statistics(self, _: Request, __: Permissions) -> list[Json]:
         """What the executors' containers use."""
         return [
             {
@@ -224,19 +234,21 @@ def executor_model(info: mesos.ExecutorInfo, container_id: str, directory: str, 
     return result
 
 
-def completed_model(done: CompletedExecutor) -> Json:
+def completed_model(done: CompletedExecutor, framework: mesos.FrameworkInfo, permissions: Permissions) -> Json:
     """An executor that was removed."""
     info = done.info
+    tasks = (mesos.Task.FromString(data) for data in done.tasks)
     return {
         **executor_model(info, done.container_id, done.directory, info.resources),
         "tasks": [],
         "queued_tasks": [],
-        "completed_tasks": [task_model(mesos.Task.FromString(data)) for data in done.tasks],
+        "completed_tasks": [task_model(message) for message in permissions.tasks(tasks, framework)],
     }
 
 
-def by_role(resources: Resources) -> Json:
-    return {role: model.resources(part) for role, part in resources.by_reservation_role().items()}
+def by_role(resources: Resources, permissions: Permissions) -> Json:
+    visible = permissions.by_role(resources.by_reservation_role())
+    return {role: model.resources(part) for role, part in visible.items()}
 
 
 def full(resources: Resources) -> list[Any]:

@@ -36,7 +36,9 @@ class Operations:
         self.streams: UpdateStreams[bytes, mesos.OperationStatus] = UpdateStreams(core.lifeline, self._forward)
 
     def apply(self, message: ApplyOperation) -> None:
-        """Carries an operation out. Those that name an id are reported until that is acknowledged, the others once."""
+        """Carries an operation out, and reports that until it is acknowledged: by its framework if it names an id,
+        else by the master.
+        """
         core = self._core
         info = message.operation
         operation = mesos.Operation(info=info)
@@ -58,13 +60,11 @@ class Operations:
         core.note(f"{mesos.Offer.Operation.Type.Name(info.type)}: {mesos.OperationState.Name(status.state)}")
         if info.HasField("id"):
             status.operation_id.CopyFrom(info.id)
-            status.uuid.value = uuid_bytes(core.rng)
-            operation.statuses.add().CopyFrom(status)
-            core.operations[message.operation_uuid] = operation
-            core.host.store.write(self._path(message.operation_uuid), operation.SerializeToString())
-            self.streams.add(message.operation_uuid, status.uuid.value, status, terminal=True)
-        else:
-            self._send(message.operation_uuid, message.framework_id, status)
+        status.uuid.value = uuid_bytes(core.rng)
+        operation.statuses.add().CopyFrom(status)
+        core.operations[message.operation_uuid] = operation
+        core.host.store.write(self._path(message.operation_uuid), operation.SerializeToString())
+        self.streams.add(message.operation_uuid, status.uuid.value, status, terminal=True)
 
     def _remember(self) -> None:
         data = Resources.from_messages(checkpointed(self._core.total)).to_messages()

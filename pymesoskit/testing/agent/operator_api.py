@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pymesoskit.testing.agent.legacy import resource_statistics
 from pymesoskit.testing.agent.metrics import snapshot
-from pymesoskit.testing.agent.state import Executor, Framework, Phase
+from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase
 from pymesoskit.testing.agent.validation import call_error
 from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.files import FileRoots, FilesError
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.testing.version import version_info
@@ -20,11 +21,27 @@ from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import agent, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from pymesoskit.testing.agent.access import Access
     from pymesoskit.testing.agent.container_api import ContainerApi
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.reports import Reports
+    from pymesoskit.testing.authorization import Permissions
+
+    #: Fills in the answer to a call, as far as it may be seen.
+    Query = Callable[[agent.Call, agent.Response, Permissions], None]
+
+#: The actions that a call as such must be allowed. What containers need is in ``access.py``.
+_REQUIRED: Mapping[int, Action] = {
+    agent.Call.GET_FLAGS: Action.VIEW_FLAGS,
+    agent.Call.SET_LOGGING_LEVEL: Action.SET_LOG_LEVEL,
+    agent.Call.PRUNE_IMAGES: Action.PRUNE_IMAGES,
+    agent.Call.ADD_RESOURCE_PROVIDER_CONFIG: Action.MODIFY_RESOURCE_PROVIDER_CONFIG,
+    agent.Call.UPDATE_RESOURCE_PROVIDER_CONFIG: Action.MODIFY_RESOURCE_PROVIDER_CONFIG,
+    agent.Call.REMOVE_RESOURCE_PROVIDER_CONFIG: Action.MODIFY_RESOURCE_PROVIDER_CONFIG,
+    agent.Call.MARK_RESOURCE_PROVIDER_GONE: Action.MARK_RESOURCE_PROVIDER_GONE,
+}
 
 #: Lists that JSON shows even when they are empty, by the message they are in.
 ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
@@ -37,13 +54,16 @@ ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
 class OperatorApi:
     """The endpoint; ``handle`` serves it."""
 
-    def __init__(self, core: Core, reports: Reports, files: FileRoots, containers: ContainerApi) -> None:
+    def __init__(
+        self, core: Core, reports: Reports, files: FileRoots, containers: ContainerApi, access: Access
+    ) -> None:
         self._core = core
         self._reports = reports
         self._files = files
         self._containers = containers
+        self._access = access
         call = agent.Call
-        self._queries: Mapping[int, Callable[[agent.Call, agent.Response], None]] = {
+        self._queries: Mapping[int, Query] = {
             call.GET_HEALTH: self._health,
             call.GET_FLAGS: self._flags,
             call.GET_VERSION: self._version,
@@ -53,33 +73,39 @@ class OperatorApi:
             call.READ_FILE: self._read_file,
             call.GET_STATE: self._state,
             call.GET_CONTAINERS: self._get_containers,
-            call.GET_FRAMEWORKS: lambda _, response: self._frameworks(response.get_frameworks),
-            call.GET_EXECUTORS: lambda _, response: self._executors(response.get_executors),
+            call.GET_FRAMEWORKS: lambda _, response, may: self._frameworks(response.get_frameworks, may),
+            call.GET_EXECUTORS: lambda _, response, may: self._executors(response.get_executors, may),
             call.GET_OPERATIONS: self._operations,
-            call.GET_TASKS: lambda _, response: self._tasks(response.get_tasks),
+            call.GET_TASKS: lambda _, response, may: self._tasks(response.get_tasks, may),
             call.GET_AGENT: self._agent,
             call.GET_RESOURCE_PROVIDERS: self._resource_providers,
         }
 
-    def handle(self, request: Request, responder: Responder) -> None:
-        """Serves one request. Raises ``Refused``."""
+    def handle(self, request: Request, responder: Responder, permissions: Permissions) -> None:
+        """Serves one request of somebody with these permissions. Raises ``Refused``."""
         if self._core.phase is Phase.RECOVERING:
             raise refuse(503, "Agent has not finished recovery")
         check_method(request, "POST")
         if self._containers.takes(request):
-            self._containers.attach_input(request, responder)
+            self._containers.attach_input(
+                request, responder, lambda container_id: self._access.require_input(container_id, permissions)
+            )
             return
         call = parse_call(request, agent.Call)
         error = call_error(call)
         if error is not None:
             raise refuse(400, f"Failed to validate agent::Call: {error}")
         if self._containers.streams(call):
+            self._access.require_container(call, permissions)
             self._containers.stream(call, request, responder)
             return
         content_type = negotiate(request)
+        if call.type in _REQUIRED:
+            permissions.require(_REQUIRED[call.type])
+        self._access.require_container(call, permissions)
         query = self._queries.get(call.type)
         if query is not None:
-            self._answer(call, query, content_type, responder)
+            self._answer(call, query, content_type, responder, permissions)
         elif call.type == agent.Call.SET_LOGGING_LEVEL:
             self._set_logging_level(call.set_logging_level)
             responder.respond(Response(200))
@@ -91,14 +117,15 @@ class OperatorApi:
     def _answer(
         self,
         call: agent.Call,
-        query: Callable[[agent.Call, agent.Response], None],
+        query: Query,
         content_type: str,
         responder: Responder,
+        permissions: Permissions,
     ) -> None:
         name = agent.Call.Type.Name(call.type)
         response = agent.Response(type=name)
         try:
-            query(call, response)
+            query(call, response, permissions)
         except FilesError as error:
             raise refuse(error.status, error.message) from None
         if content_type == JSON and name in {"GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"}:
@@ -111,69 +138,81 @@ class OperatorApi:
 
     # Queries
 
-    def _health(self, _: agent.Call, response: agent.Response) -> None:
+    def _health(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_health.healthy = True
 
-    def _flags(self, _: agent.Call, response: agent.Response) -> None:
+    def _flags(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         for name, value in self._core.flags.as_text().items():
             response.get_flags.flags.add(name=name, value=value)
 
-    def _version(self, _: agent.Call, response: agent.Response) -> None:
+    def _version(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_version.version_info.CopyFrom(version_info())
 
-    def _metrics(self, _: agent.Call, response: agent.Response) -> None:
+    def _metrics(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         for name, value in snapshot(self._core).items():
             response.get_metrics.metrics.add(name=name, value=value)
 
-    def _get_logging_level(self, _: agent.Call, response: agent.Response) -> None:
+    def _get_logging_level(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_logging_level.level = self._core.log.level
 
-    def _list_files(self, call: agent.Call, response: agent.Response) -> None:
-        response.list_files.file_infos.extend(self._files.browse(call.list_files.path))
+    def _list_files(self, call: agent.Call, response: agent.Response, permissions: Permissions) -> None:
+        response.list_files.file_infos.extend(self._files.browse(call.list_files.path, permissions))
 
-    def _read_file(self, call: agent.Call, response: agent.Response) -> None:
+    def _read_file(self, call: agent.Call, response: agent.Response, permissions: Permissions) -> None:
         wanted = call.read_file
-        piece = self._files.read(wanted.path, wanted.offset, wanted.length if wanted.HasField("length") else None)
+        length = wanted.length if wanted.HasField("length") else None
+        piece = self._files.read(wanted.path, wanted.offset, length, permissions)
         response.read_file.size = piece.size
         response.read_file.data = piece.data
 
-    def _state(self, _: agent.Call, response: agent.Response) -> None:
-        self._tasks(response.get_state.get_tasks)
-        self._executors(response.get_state.get_executors)
-        self._frameworks(response.get_state.get_frameworks)
+    def _state(self, _: agent.Call, response: agent.Response, permissions: Permissions) -> None:
+        self._tasks(response.get_state.get_tasks, permissions)
+        self._executors(response.get_state.get_executors, permissions)
+        self._frameworks(response.get_state.get_frameworks, permissions)
 
-    def _all_frameworks(self) -> list[Framework]:
-        return [*self._core.frameworks.values(), *self._core.completed_frameworks]
+    def _visible(self, permissions: Permissions) -> Iterator[tuple[Framework, list[Executor], list[CompletedExecutor]]]:
+        """The frameworks that can be seen, with those of their executors that can."""
+        for framework in permissions.frameworks([*self._core.frameworks.values(), *self._core.completed_frameworks]):
+            executors, completed = list(framework.executors.values()), list(framework.completed)
+            if not permissions.unrestricted:
+                executors = [each for each in executors if permissions.sees_executor(each.info, framework.info)]
+                completed = [each for each in completed if permissions.sees_executor(each.info, framework.info)]
+            yield framework, executors, completed
 
-    def _tasks(self, result: agent.Response.GetTasks) -> None:
+    def _tasks(self, result: agent.Response.GetTasks, permissions: Permissions) -> None:
         result.SetInParent()
-        for framework in self._all_frameworks():
-            for executor in framework.executors.values():
-                result.queued_tasks.extend(task.message() for task in executor.queued.values())
-                result.launched_tasks.extend(task.message() for task in executor.launched.values())
-                result.terminated_tasks.extend(task.message() for task in executor.terminated.values())
-                result.completed_tasks.extend(executor.completed_tasks())
-            for done in framework.completed:
-                result.completed_tasks.extend(mesos.Task.FromString(data) for data in done.tasks)
+        for framework, executors, completed in self._visible(permissions):
 
-    def _executors(self, result: agent.Response.GetExecutors) -> None:
+            def seen(tasks: Iterable[mesos.Task], framework: Framework = framework) -> Iterable[mesos.Task]:
+                return permissions.tasks(tasks, framework.info)
+
+            for executor in executors:
+                result.queued_tasks.extend(seen(task.message() for task in executor.queued.values()))
+                result.launched_tasks.extend(seen(task.message() for task in executor.launched.values()))
+                result.terminated_tasks.extend(seen(task.message() for task in executor.terminated.values()))
+                result.completed_tasks.extend(seen(executor.completed_tasks()))
+            for done in completed:
+                result.completed_tasks.extend(seen(mesos.Task.FromString(data) for data in done.tasks))
+
+    def _executors(self, result: agent.Response.GetExecutors, permissions: Permissions) -> None:
         result.SetInParent()
-        for framework in self._all_frameworks():
-            for executor in framework.executors.values():
+        for _, executors, completed in self._visible(permissions):
+            for executor in executors:
                 result.executors.add().executor_info.CopyFrom(executor.info)
-            for done in framework.completed:
+            for done in completed:
                 result.completed_executors.add().executor_info.CopyFrom(done.info)
 
-    def _frameworks(self, result: agent.Response.GetFrameworks) -> None:
+    def _frameworks(self, result: agent.Response.GetFrameworks, permissions: Permissions) -> None:
         result.SetInParent()
-        for framework in self._core.frameworks.values():
+        for framework in permissions.frameworks(self._core.frameworks.values()):
             result.frameworks.add().framework_info.CopyFrom(framework.info)
-        for framework in self._core.completed_frameworks:
+        for framework in permissions.frameworks(self._core.completed_frameworks):
             result.completed_frameworks.add().framework_info.CopyFrom(framework.info)
 
-    def _get_containers(self, call: agent.Call, response: agent.Response) -> None:
+    def _get_containers(self, call: agent.Call, response: agent.Response, permissions: Permissions) -> None:
         for framework, executor in self._core.executors():
-            if executor.container is None:
+            top = mesos.ContainerID(value=executor.container_id)
+            if executor.container is None or not self._access.sees_container(top, permissions):
                 continue
             item = self._container(framework, executor)
             item.container_id.value = executor.container_id
@@ -190,6 +229,8 @@ class OperatorApi:
                     response.get_containers.containers.append(item)
         if call.get_containers.show_standalone:
             for status in self._containers.standalone():
+                if not self._access.sees_container(status.container_id, permissions):
+                    continue
                 added = response.get_containers.containers.add()
                 added.container_id.CopyFrom(status.container_id)
                 added.container_status.CopyFrom(status)
@@ -200,17 +241,18 @@ class OperatorApi:
         item.executor_id.CopyFrom(executor.info.executor_id)
         return item
 
-    def _operations(self, _: agent.Call, response: agent.Response) -> None:
+    def _operations(self, _: agent.Call, response: agent.Response, permissions: Permissions) -> None:
         response.get_operations.SetInParent()
-        response.get_operations.operations.extend(self._core.operations.values())
+        operations = self._core.operations.values()
+        response.get_operations.operations.extend(each for each in operations if permissions.sees_operation(each.info))
 
-    def _agent(self, _: agent.Call, response: agent.Response) -> None:
+    def _agent(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_agent.agent_info.CopyFrom(self._core.info)
         if self._core.drain is not None:
             response.get_agent.drain_config.CopyFrom(self._core.drain)
             response.get_agent.estimated_drain_start_time.nanoseconds = int(self._core.drain_start * 1e9)
 
-    def _resource_providers(self, _: agent.Call, response: agent.Response) -> None:
+    def _resource_providers(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_resource_providers.SetInParent()
 
 

@@ -105,6 +105,7 @@ class Registration:
                     ),
                     frameworks=tuple(framework.info for framework in core.frameworks.values()),
                     operations=tuple(core.operations.values()),
+                    credential=core.credential,
                     completed_tasks=tuple(
                         mesos.Task.FromString(task)
                         for framework in core.completed_frameworks
@@ -114,7 +115,7 @@ class Registration:
                 )
             )
         else:
-            core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources))
+            core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources, core.credential))
         wait = core.rng.uniform(0, min(backoff, RETRY_MAX))
         self._retry_timer = core.lifeline.call_later(wait, self._register, min(2 * backoff, RETRY_MAX))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.agent.layout import RunLayout
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.clock import Clock
     from pymesoskit.testing.files import FileRoots
 
@@ -34,22 +35,35 @@ class _Waiting:
 class Sandboxes:
     """Attaches sandboxes to ``/files`` and sees to their removal.
 
-    One is removed ``gc_delay`` x max(0, 1 - ``headroom`` - use of the disk) after its executor ended.
+    One is removed ``gc_delay`` x max(0, 1 - ``headroom`` - use of the disk) after its executor ended. ``enters`` says
+    who may look into the sandbox of a run.
     """
 
-    def __init__(self, clock: Clock, files: FileRoots, gc_delay: float, headroom: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        files: FileRoots,
+        gc_delay: float,
+        headroom: float,
+        enters: Callable[[RunLayout, Permissions], bool],
+    ) -> None:
         self._clock = clock
         self._files = files
         self._gc_delay = gc_delay
         self._headroom = headroom
+        self._enters = enters
         self._waiting: deque[_Waiting] = deque()
         self._shown: dict[str, str] = {}  # virtual path -> directory
         self._timer_set = False
 
     def opened(self, run: RunLayout, directory: Path) -> None:
         """A sandbox is in use: it can be looked at, by its path and as the latest of its executor."""
-        self._files.attach(str(directory), directory)
-        self._files.attach(run.virtual, directory)
+
+        def access(permissions: Permissions) -> bool:
+            return self._enters(run, permissions)
+
+        self._files.attach(str(directory), directory, access)
+        self._files.attach(run.virtual, directory, access)
         self._shown[run.virtual] = str(directory)
 
     def closed(self, run: RunLayout, directory: str) -> None:

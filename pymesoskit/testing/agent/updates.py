@@ -29,11 +29,10 @@ U = TypeVar("U")
 class Stream(Generic[U]):
     """The updates of one task."""
 
-    pending: list[tuple[bytes, U]] = field(factory=list)  # short, and there are very many streams
+    pending: list[tuple[bytes, U, bool]] = field(factory=list)  # uuid, update, whether it is terminal; short lists
     seen: set[bytes] = field(factory=set)  # uuids, acknowledged or not
     interval: float = RETRY_MIN
     due: float | None = None  # of the head's next repetition
-    terminated: bool = False  # its last update is terminal
 
 
 class UpdateStreams(Generic[K, U]):
@@ -66,8 +65,7 @@ class UpdateStreams(Generic[K, U]):
         if uuid in stream.seen:
             return False
         stream.seen.add(uuid)
-        stream.pending.append((uuid, update))
-        stream.terminated |= terminal
+        stream.pending.append((uuid, update, terminal))
         if len(stream.pending) == 1:
             self._send_head(key, stream)
         return True
@@ -76,15 +74,15 @@ class UpdateStreams(Generic[K, U]):
         """The head has arrived if this is its uuid: the next one leaves. False if it is not, or there is no such
         stream.
 
-        A stream whose terminal update is acknowledged is over.
+        A stream whose terminal update is acknowledged is over, with whatever came after that.
         """
         stream = self._streams.get(key)
         if stream is None or not stream.pending or stream.pending[0][0] != uuid:
             return False
-        del stream.pending[0]
+        terminal = stream.pending.pop(0)[2]
         stream.due = None
         stream.interval = RETRY_MIN
-        if stream.terminated and not stream.pending:
+        if terminal:
             del self._streams[key]
         else:
             self._send_head(key, stream)
@@ -96,12 +94,9 @@ class UpdateStreams(Generic[K, U]):
         if update is not None:
             if uuid not in stream.seen:
                 stream.seen.add(uuid)
-                stream.pending.append((uuid, update))
-                stream.terminated |= terminal
-        elif stream.pending and stream.pending[0][0] == uuid:
-            del stream.pending[0]
-            if stream.terminated and not stream.pending:
-                del self._streams[key]
+                stream.pending.append((uuid, update, terminal))
+        elif stream.pending and stream.pending[0][0] == uuid and stream.pending.pop(0)[2]:
+            del self._streams[key]
 
     def pause(self) -> None:
         """Sends nothing until ``resume``."""

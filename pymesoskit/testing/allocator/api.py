@@ -9,13 +9,15 @@ are in seconds. Resources that cross this interface carry no allocation info: th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from random import Random
 from typing import Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from pymesoskit.resources import Attributes, Conversion, Resources
+from pymesoskit.testing.clock import Clock
 
 #: Amounts by name of resource, as in a quota: ``{"cpus": 4, "mem": 1024}``.
 Amounts: TypeAlias = Mapping[str, float]
@@ -157,8 +159,8 @@ class Allocator(Protocol):
         """Ends all timers; nothing is offered any more."""
 
     def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None:
-        """After a master's failover, before anything else: sets the quotas; if there are any, offers pause until enough
-        of the agents are back or the recovery timeout is over.
+        """After a master's failover, before any agent comes: sets the quotas. If there are any, offers pause until
+        enough of the agents are back or the recovery timeout is over.
         """
 
     def pause(self) -> None:
@@ -290,3 +292,8 @@ class Allocator(Protocol):
 
     def constraints_debug(self) -> dict[str, Any]:
         """The JSON of ``/allocator/offer_constraints_debug``."""
+
+
+#: Makes a policy: out of the clock that it may ask and set timers of, a seeded generator for all its choices of chance,
+#: who receives the offers, and the flags.
+AllocatorFactory: TypeAlias = Callable[[Clock, Random, Listener, AllocatorOptions], Allocator]

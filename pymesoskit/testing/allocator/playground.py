@@ -7,30 +7,29 @@ resources back. See docs/allocator.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
 from pymesoskit.resources import Conversion, Resources
 from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.clock import Clock
 
 from .api import (
     AgentOptions,
-    Allocator,
+    AllocatorFactory,
     AllocatorOptions,
     Filters,
     FrameworkOptions,
     InverseOfferResponse,
-    Listener,
     Unavailability,
 )
 from .hierarchical import HierarchicalAllocator
 
-#: Makes an allocator.
-Factory: TypeAlias = Callable[[Clock, Random, Listener, AllocatorOptions], Allocator]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pymesoskit.testing.clock import Clock
 
 
 @frozen
@@ -87,7 +86,11 @@ class Playground:
     """
 
     def __init__(
-        self, options: AllocatorOptions | None = None, *, factory: Factory = HierarchicalAllocator, seed: int = 0
+        self,
+        options: AllocatorOptions | None = None,
+        *,
+        factory: AllocatorFactory = HierarchicalAllocator,
+        seed: int = 0,
     ) -> None:
         self.actor = SimulatedActor()
         self._inbox = _Inbox(self.actor.clock)

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field, frozen
 
 from pymesoskit.resources import Conversion, Quantities, Resources, ResourcesError, parse_attributes
 from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.clock import Clock
 from pymesoskit.wire import from_json
 from pymesoskit.wire.v1 import scheduler
 
 from .api import (
     AgentOptions,
-    Allocator,
+    AllocatorFactory,
     AllocatorOptions,
     FaultDomain,
     Filters,
     FrameworkOptions,
     InverseOfferResponse,
-    Listener,
     Quota,
     Unavailability,
 )
@@ -37,10 +35,10 @@ from .hierarchical import HierarchicalAllocator
 from .metrics import PREFIX
 from .plain import resources_from_plain, resources_to_plain
 
-Step: TypeAlias = Mapping[str, Any]
+if TYPE_CHECKING:
+    from pymesoskit.testing.clock import Clock
 
-#: Makes the allocator to be tested.
-Factory: TypeAlias = Callable[[Clock, Random, Listener, AllocatorOptions], Allocator]
+Step: TypeAlias = Mapping[str, Any]
 
 _TOLERANCE = 1e-9
 
@@ -97,13 +95,15 @@ class _Recorder:
         self.inverse.clear()
 
 
-def replay(transcript: Mapping[str, Any], factory: Factory = HierarchicalAllocator, seed: int = 0) -> Difference | None:
+def replay(
+    transcript: Mapping[str, Any], factory: AllocatorFactory = HierarchicalAllocator, seed: int = 0
+) -> Difference | None:
     """Plays a transcript; None if the allocator does everything as it says."""
     return _Player(transcript, factory, seed).play()
 
 
 class _Player:
-    def __init__(self, transcript: Mapping[str, Any], factory: Factory, seed: int) -> None:
+    def __init__(self, transcript: Mapping[str, Any], factory: AllocatorFactory, seed: int) -> None:
         self._transcript = transcript
         self._actor = SimulatedActor()
         self._recorder = _Recorder(self._actor.clock)

@@ -20,6 +20,7 @@ from pymesoskit.resources import (
     upgrade_message,
 )
 from pymesoskit.testing.master import offers, operations, tasks
+from pymesoskit.testing.master.authorization import launch_request, operation_refusal, refusal
 from pymesoskit.testing.master.entities import EMPTY, Task
 from pymesoskit.testing.master.options import filters_of
 from pymesoskit.testing.master.validation import operation as validation
@@ -31,6 +32,7 @@ from pymesoskit.wire.v1 import mesos, scheduler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pymesoskit.testing.master.authorization import Request
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.state import Agent, Framework
 
@@ -178,6 +180,7 @@ class _Pool:
         self.framework = framework
         self.agent = agent
         self.role = role
+        self.permissions = core.permissions(framework.principal)
         self._offered = offered
         self._left = offered
         self._shared = offered.shared()  # copies of shared volumes, those of launched tasks too (until volumes change)
@@ -244,6 +247,11 @@ class _Pool:
 def _launch(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     core, framework, agent = pool.core, pool.framework, pool.agent
     for info in operation.launch.task_infos:
+        refused = _unauthorized(pool, info)
+        if refused is not None:
+            text = refusal(refused, framework.info)
+            tasks.refuse(core, framework, info, mesos.TASK_ERROR, Reason.REASON_TASK_UNAUTHORIZED, text)
+            continue
         resources = Resources.from_messages(info.resources)
         error = task_error(info, resources, framework, agent, pool.available())
         if error is not None:
@@ -259,16 +267,37 @@ def _launch_group(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     core, framework, agent = pool.core, pool.framework, pool.agent
     executor = operation.launch_group.executor
     group = operation.launch_group.task_group.tasks
-    error = group_error(group, executor, framework, agent, pool.left)
+    reason = Reason.REASON_TASK_GROUP_UNAUTHORIZED
+    error = _group_refusal(pool, group)
+    if error is None:
+        reason = Reason.REASON_TASK_GROUP_INVALID
+        error = group_error(group, executor, framework, agent, pool.left)
     if error is not None:
         for info in group:
-            tasks.refuse(core, framework, info, mesos.TASK_ERROR, Reason.REASON_TASK_GROUP_INVALID, error)
+            tasks.refuse(core, framework, info, mesos.TASK_ERROR, reason, error)
         return
     framework.counters["operations/launch_group"] += 1
     is_new = _add_executor(pool, executor)
     for info in group:
         _add_task(pool, info, Resources.from_messages(info.resources))
     core.send(agent, RunTaskGroup(framework.info, executor, tuple(group), launch_executor=is_new))
+
+
+def _unauthorized(pool: _Pool, info: mesos.TaskInfo) -> Request | None:
+    if pool.permissions.unrestricted:
+        return None
+    request = launch_request(info, pool.framework.info)
+    return None if pool.permissions.allows(request.action, request.thing) else request
+
+
+def _group_refusal(pool: _Pool, group: Iterable[mesos.TaskInfo]) -> str | None:
+    """Why a group is not launched: what is wrong with the last task of which something is (the text is Mesos's)."""
+    error = None
+    for info in group:
+        refused = _unauthorized(pool, info)
+        if refused is not None:
+            error = f"Task '{info.task_id.value}' is not authorized to{refused}"
+    return error
 
 
 def _add_executor(pool: _Pool, info: mesos.ExecutorInfo) -> bool:
@@ -290,6 +319,10 @@ def _convert(pool: _Pool, operation: mesos.Offer.Operation) -> None:
     error = validation.operation_error(operation, agent, framework, framework.principal)
     if error is not None:
         operations.drop(core, framework, operation, f"{error}; on agent {agent.description}")
+        return
+    error = operation_refusal(pool.permissions, operation, framework.info)
+    if error is not None:
+        operations.drop(core, framework, operation, error)
         return
     if operation.type == Operation.DESTROY:
         _rescind_volumes(core, agent, Resources.from_messages(operation.destroy.volumes))
@@ -313,6 +346,8 @@ def _convert_disk(pool: _Pool, operation: mesos.Offer.Operation) -> None:
         text = f"Not supported on agent {agent.description} because it does not have RESOURCE_PROVIDER capability"
     elif error is not None:
         text = f"{error}; on agent {agent.description}"
+    elif (refused := operation_refusal(pool.permissions, operation, framework.info)) is not None:
+        text = refused
     else:
         (source,) = resources_from_messages(validation.resources_of(operation))
         text = f"Invalid {name} Operation: {pool.left} does not contain {source.print_one()}"

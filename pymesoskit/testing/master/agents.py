@@ -101,9 +101,13 @@ def stop_reregister_timer(agent: Agent) -> None:
 
 def _not_back(core: Core, agent: Agent) -> None:
     def due() -> None:
-        if core.state.agents.get(agent.id) is agent and not agent.connected:
-            mark_unreachable(core, agent, not_back_text(core))
+        if core.state.agents.get(agent.id) is not agent or agent.connected:
+            core.count("slave_unreachable_canceled")
+            return
+        core.count("slave_unreachable_completed")
+        mark_unreachable(core, agent, not_back_text(core))
 
+    core.count("slave_unreachable_scheduled")
     core.removals.acquire(due)
 
 

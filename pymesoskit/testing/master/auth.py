@@ -24,13 +24,14 @@ def master_authenticator(
 ) -> Authenticator:
     """The authenticator that the flags of a master ask for; ``credentials`` is the path of the credentials file.
 
-    Raises ``CredentialsError`` if a realm asks for credentials and there are none, or if the file cannot be used.
+    With a file it knows agents, too. Raises ``CredentialsError`` if a realm asks for credentials and there are none, or
+    if the file cannot be used.
     """
     wanted = {READONLY: readonly, READWRITE: readwrite, SCHEDULER: frameworks}
     realms = {realm for realm, needed in wanted.items() if needed}
-    if not realms:
-        return Authenticator()
     if credentials is None:
+        if not realms:
+            return Authenticator()
         flags = ", ".join(f"--{FLAG_OF_REALM[realm]}" for realm in sorted(realms))
         raise CredentialsError(f"No credentials provided for {flags}: --credentials names the file with them")
     return Authenticator(load_credentials(credentials), realms)

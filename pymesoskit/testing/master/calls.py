@@ -15,6 +15,7 @@ from pymesoskit.testing.api import check_method, negotiate, parse_call, refuse
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.testing.master import accept, frameworks, leadership, offers, operations, reconcile, status, subscribe
 from pymesoskit.testing.master.auth import SCHEDULER
+from pymesoskit.testing.master.authorization import registration_error
 from pymesoskit.testing.master.validation.calls import call_error, principal_mismatch
 from pymesoskit.testing.master.validation.framework import framework_error, update_error
 from pymesoskit.testing.messages import FrameworkToExecutor, KillTask, ShutdownExecutor
@@ -50,7 +51,7 @@ class SchedulerApi:
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves a request; raises ``Refused`` for those that are not even calls."""
         principal = self._authenticator.authenticate(request, SCHEDULER)
-        leadership.require(self._core, request)
+        leadership.require_recovered(self._core, request)
         check_method(request, "POST")
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)
@@ -226,6 +227,9 @@ def _update_framework(core: Core, framework: Framework, call: scheduler.Call) ->
             constraints = frameworks.compile_constraints(core, update.offer_constraints)
         except ConstraintsError as wrong:
             raise refuse(400, f"'UpdateFramework.offer_constraints' are not valid: {wrong}") from None
+    error = registration_error(core.permissions(framework.principal), update.framework_info)
+    if error is not None:
+        raise refuse(403, error)
     info = mesos.FrameworkInfo()
     info.CopyFrom(update.framework_info)
     if frameworks.update_info(core, framework, info, update.suppressed_roles, constraints):

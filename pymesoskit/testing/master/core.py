@@ -9,6 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pymesoskit.testing.authorization import Permissions
+from pymesoskit.testing.lifeline import Lifeline
+from pymesoskit.testing.master.leadership import Alone
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
 from pymesoskit.testing.process_log import ProcessLog
 from pymesoskit.testing.rate_limiter import RateLimiter
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import Allocator
     from pymesoskit.testing.api import Event
+    from pymesoskit.testing.authentication import Authenticator
+    from pymesoskit.testing.authorization import Authorizer, Subject
+    from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.events import Listener
     from pymesoskit.testing.master.leadership import Leadership
@@ -39,27 +45,6 @@ class History(Protocol):
     def note(self, source: str, text: str) -> None: ...
 
 
-class CancelableTimer:
-    """A timer of a master: it does not run once the master has ended."""
-
-    __slots__ = ("_args", "_callback", "_core", "_timer")
-
-    def __init__(self, core: Core, delay: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self._core = core
-        self._callback = callback
-        self._args = args
-        core.timers.add(self)
-        self._timer = core.actor.clock.call_later(delay, self._run)
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._core.timers.discard(self)
-
-    def _run(self) -> None:
-        self._core.timers.discard(self)
-        self._callback(*self._args)
-
-
 class Core:
     """See the module's text."""
 
@@ -76,13 +61,19 @@ class Core:
         hostname: str,
         ip: str,
         port: int,
-        leadership: Leadership,
+        leadership: Leadership | None,
+        name: str,
+        authenticator: Authenticator,
+        authorizer: Authorizer | None,
         log_file: LogFile | None = None,
     ) -> None:
         self.address = address
-        self.leadership = leadership
+        self.name = name  # in the cluster's history
+        self.authenticator = authenticator
+        self.authorizer = authorizer  # None: all is allowed
         self.flags = flags
-        self.actor = actor
+        self.lifeline = Lifeline(actor.clock)
+        self._actor = actor
         self.network = network
         self.rng = rng
         self.registry = registry
@@ -92,10 +83,10 @@ class Core:
         self.drained_to_be_gone: Callable[
             [str], None
         ]  # what becomes of a drained agent (id) that was to be marked gone
-        self.removals = RateLimiter(actor.post, self.call_later, flags.agent_removal_rate_limit)
-        self.timers: set[CancelableTimer] = set()
+        self.removals = RateLimiter(self.post, self.call_later, flags.agent_removal_rate_limit)
+        self.recovered = False  # whether it leads and knows what is in the registry
         self.log = ProcessLog(self.call_later, log_file)
-        self.state = MasterState(str(self.new_uuid()), actor.clock.time(), registry, flags.max_completed_frameworks)
+        self.state = MasterState(str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
             id=self.state.master_id,
             ip=int.from_bytes(bytes(map(int, ip.split("."))), "little"),
@@ -113,26 +104,37 @@ class Core:
 
         if flags.domain is not None:
             self.info.domain.CopyFrom(flags.domain)
+        self.leadership: Leadership = leadership if leadership is not None else Alone(self.info)
 
     # Time and chance
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self.actor.clock.time()
+        return self.lifeline.time()
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> CancelableTimer:
-        """A timer that ends with the master; ``delay`` in seconds."""
-        return CancelableTimer(self, delay, callback, args)
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """A timer that ends with the master and stands still with it; ``delay`` in seconds."""
+        return self.lifeline.call_later(delay, callback, *args)
+
+    def post(self, callback: Callable[..., object], *args: Any) -> None:
+        """Calls ``callback(*args)`` in a later turn, unless the master has ended by then."""
+        self._actor.post(self.lifeline.deliver, callback, *args)
 
     def new_uuid(self) -> uuid.UUID:
         """A random UUID, out of the cluster's chance."""
         return uuid.UUID(int=self.rng.getrandbits(128), version=4)
 
+    # Who may
+
+    def permissions(self, subject: Subject | None) -> Permissions:
+        """What somebody may do."""
+        return Permissions(self.authorizer, subject, self.note)
+
     # Telling
 
     def note(self, text: str) -> None:
         """Writes a line of the cluster's history, and of the master's log."""
-        self.history.note("master", text)
+        self.history.note(self.name, text)
         self.log.write(text)
 
     def store(self) -> None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.api import refuse
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.master import offers
 from pymesoskit.testing.master.machines import print_machine
 from pymesoskit.testing.messages import DrainAgent
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.registry import AgentRecord
     from pymesoskit.testing.master.state import Agent
@@ -28,8 +30,8 @@ _CAPABILITY = "AGENT_DRAINING"
 _LONGEST = 2**63 - 1
 
 
-def drain(core: Core, call: pb.Call.DrainAgent) -> None:
-    """DRAIN_AGENT: offers an agent no longer and has it kill its tasks. Raises ``Refused`` (400)."""
+def drain(core: Core, call: pb.Call.DrainAgent, permissions: Permissions) -> None:
+    """DRAIN_AGENT: offers an agent no longer and has it kill its tasks. Raises ``Refused`` (400, 403)."""
     agent_id = call.agent_id.value
     agent = core.state.agents.get(agent_id)
     if agent is not None:
@@ -39,6 +41,9 @@ def drain(core: Core, call: pb.Call.DrainAgent) -> None:
             raise refuse(400, text)
         if _CAPABILITY not in agent.capabilities:
             raise refuse(400, f"Agent {agent_id} is not capable of draining")
+    permissions.require(Action.DRAIN_AGENT)
+    if call.mark_gone:
+        permissions.require(Action.MARK_AGENT_GONE)
     record = _record(core, agent_id)
     config = mesos.DrainConfig(mark_gone=call.mark_gone)
     if call.HasField("max_grace_period"):

@@ -1,6 +1,7 @@
 """Which path is served by what, and who may: all endpoints of the operator's side of one master.
 
-Each endpoint belongs to a realm, or to none and is open to all. Source: docs/reference/operator-api.md 1 and 3.
+Each endpoint belongs to a realm, or to none and is open to all; ``authorization/gate.py`` lets in. Source:
+docs/reference/operator-api.md 1 and 3.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
+from pymesoskit.testing.authorization import Action, Gate
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
@@ -19,21 +21,21 @@ from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
 from pymesoskit.testing.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pymesoskit.testing.api import RequestHandler
     from pymesoskit.testing.authentication import Authenticator
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.flag_syntax import Rate
-    from pymesoskit.testing.http import Handler, Request, Responder, Response
+    from pymesoskit.testing.http import Request, Responder, Response
     from pymesoskit.testing.master.core import Core
 
-    #: Answers a request at once.
-    Answer = Callable[[Core, Request], Response]
-    #: The same, for those that have to know who asks.
-    PrincipalAnswer = Callable[[Core, Request, str | None], Response]
+    #: Answers a request at once, to somebody who may see and do so much.
+    Answer = Callable[[Core, Request, Permissions], Response]
 
 
-_READING: dict[str, Answer] = {
+#: Endpoints of the leading master (others send there) that only show something.
+_READING: Mapping[str, Answer] = {
     "/state": reading.state,
     "/state-summary": reading.state_summary,
     "/slaves": reading.slaves,
@@ -42,8 +44,8 @@ _READING: dict[str, Answer] = {
     "/roles": reading.all_roles,
 }
 
-#: Reading from one of these needs the right to write, too.
-_CHANGING: dict[str, Answer] = {
+#: The same for those that change something. Reading from one of these needs the right to write, too.
+_CHANGING: Mapping[str, Answer] = {
     "/quota": changing.serve_quota,
     "/weights": changing.serve_weights,
     "/maintenance/schedule": changing.serve_schedule,
@@ -51,13 +53,22 @@ _CHANGING: dict[str, Answer] = {
     "/machine/down": changing.machine_down,
     "/machine/up": changing.machine_up,
     "/teardown": changing.serve_teardown,
-}
-
-_RESERVING: dict[str, PrincipalAnswer] = {
     "/reserve": changing.reserve,
     "/unreserve": changing.unreserve,
     "/create-volumes": changing.create_volumes,
     "/destroy-volumes": changing.destroy_volumes,
+}
+
+#: The realm of each endpoint; those that are not here are open to all.
+REALMS: Mapping[str, str] = {
+    **dict.fromkeys(_READING, READONLY),
+    **dict.fromkeys(_CHANGING, READWRITE),
+    **dict.fromkeys(files.PATHS, READONLY),
+    "/api/v1": READWRITE,
+    "/flags": READONLY,
+    "/metrics/snapshot": READONLY,
+    "/logging/toggle": READWRITE,
+    "/allocator/offer_constraints_debug": READONLY,
 }
 
 
@@ -66,16 +77,16 @@ class OperatorEndpoints:
 
     def __init__(self, core: Core, authenticator: Authenticator, metrics_limit: Rate | None = None) -> None:
         self._core = core
-        self._authenticator = authenticator
-        limiter = RateLimiter(core.actor.post, core.call_later, metrics_limit) if metrics_limit is not None else None
+        self._gate = Gate(REALMS, authenticator.authenticate, core.permissions)
+        limiter = RateLimiter(core.post, core.call_later, metrics_limit) if metrics_limit is not None else None
         self._metrics = MetricsEndpoint(self.read_metrics, limiter)
         self.files = files.FileRoots()
-        self.events = OperatorEvents(core.state, core.actor.clock, core.flags.max_operator_event_stream_subscribers)
+        self.events = OperatorEvents(core.state, core.lifeline, core.flags.max_operator_event_stream_subscribers)
         core.listeners.append(self.events)
         self._api = OperatorApi(core, self.events, self.files)
         log = core.flags.external_log_file or core.log.path
         if log is not None:
-            self.files.attach("/master/log", Path(log).resolve())
+            self.files.attach("/master/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
 
     def routes(self) -> dict[str, RequestHandler]:
         """All paths (without the process's name) and what serves them."""
@@ -83,21 +94,21 @@ class OperatorEndpoints:
             "/api/v1": self._serve_api,
             "/health": _open(plain.health),
             "/version": _open(plain.serve_version),
-            "/flags": self._checked(READONLY, plain.flags),
             "/redirect": _open(lambda request: plain.redirect(self._core, request)),
-            "/metrics/snapshot": self._guarded(READONLY, self._metrics),
+            "/metrics/snapshot": self._serve_metrics,
             "/system/stats.json": _open(plain.system_stats),
-            "/logging/toggle": self._checked(READWRITE, plain.toggle_logging),
-            "/allocator/offer_constraints_debug": self._checked(READONLY, reading.constraints_debug),
         }
-        for path, answer in _READING.items():
-            routes[path] = self._led(READONLY, answer)
-        for path, answer in _CHANGING.items():
-            routes[path] = self._led(READWRITE, answer)
-        for path, reserve in _RESERVING.items():
-            routes[path] = self._for_principal(READWRITE, reserve)
+        for path, answer in {**_READING, **_CHANGING}.items():
+            routes[path] = self._guarded(path, answer, led=True)
+        of_every_master: dict[str, Answer] = {
+            "/flags": plain.flags,
+            "/logging/toggle": plain.toggle_logging,
+            "/allocator/offer_constraints_debug": reading.constraints_debug,
+        }
+        for path, answer in of_every_master.items():
+            routes[path] = self._guarded(path, answer)
         for path, serve in files.routes(self.files).items():
-            routes[path] = self._guarded(READONLY, serve)
+            routes[path] = self._guarded(path, _without_core(serve))
         return routes
 
     def read_metrics(self) -> dict[str, float]:
@@ -109,39 +120,28 @@ class OperatorEndpoints:
         self.events.close()
 
     def _serve_api(self, request: Request, responder: Responder) -> None:
-        principal = self._authenticator.authenticate(request, READWRITE)
-        leadership.require(self._core, request)
-        self._api.handle(request, responder, principal)
+        permissions = self._gate.admit(request, "/api/v1")
+        leadership.require_recovered(self._core, request)
+        self._api.handle(request, responder, permissions)
 
-    def _checked(self, realm: str, answer: Answer) -> RequestHandler:
-        """An endpoint of every master."""
+    def _serve_metrics(self, request: Request, responder: Responder) -> None:
+        self._gate.admit(request, "/metrics/snapshot")
+        self._metrics(request, responder)
+
+    def _guarded(self, path: str, answer: Answer, *, led: bool = False) -> RequestHandler:
+        """An endpoint behind the gate; ``led``: of the leading master, others send there."""
 
         def serve(request: Request, responder: Responder) -> None:
-            self._authenticator.authenticate(request, realm)
-            responder.respond(answer(self._core, request))
+            permissions = self._gate.admit(request, path)
+            if led:
+                leadership.require(self._core, request)
+            responder.respond(answer(self._core, request, permissions))
 
         return serve
 
-    def _led(self, realm: str, answer: Answer) -> RequestHandler:
-        """An endpoint of the leading master; others send there."""
-        return self._for_principal(realm, lambda core, request, _: answer(core, request))
 
-    def _for_principal(self, realm: str, answer: PrincipalAnswer) -> RequestHandler:
-        """The same for those that have to know who asks."""
-
-        def serve(request: Request, responder: Responder) -> None:
-            principal = self._authenticator.authenticate(request, realm)
-            leadership.require(self._core, request)
-            responder.respond(answer(self._core, request, principal))
-
-        return serve
-
-    def _guarded(self, realm: str, handler: Handler) -> RequestHandler:
-        def serve(request: Request, responder: Responder) -> None:
-            self._authenticator.authenticate(request, realm)
-            handler(request, responder)
-
-        return serve
+def _without_core(answer: Callable[[Request, Permissions], Response]) -> Answer:
+    return lambda _, request, permissions: answer(request, permissions)
 
 
 def _open(answer: Callable[[Request], Response]) -> RequestHandler:

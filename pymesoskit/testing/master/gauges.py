@@ -39,7 +39,7 @@ def read_metrics(core: Core, subscribers: int) -> dict[str, float]:
     metrics.update(_frameworks(state))
     metrics.update(_resources(state))
     metrics.update(_registrar(core.registry))
-    if leadership.leads(core):
+    if core.recovered:
         metrics["registrar/state_fetch_ms"] = 0.0
     metrics.update(state.stores.read())
     metrics["allocator/event_queue_dispatches"] = 0.0  # nothing ever queues there

@@ -1,7 +1,7 @@
 """Who leads, where there are several masters, and what the others answer: go there.
 
 Election itself is not here: whoever holds the masters hands in a ``Leadership`` that knows. A master that is alone
-leads. Source: docs/reference/scheduler-api.md 1.2 (rows 2 and 3), operator-api.md 1.
+leads. Source: docs/reference/scheduler-api.md 1.2 (rows 2 and 3), operator-api.md 1, failover.md "Several masters".
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.master.core import Core
-    from pymesoskit.testing.network import Address
+    from pymesoskit.wire.v1 import mesos
 
 
 class Leadership(Protocol):
     """Knows who leads, and tells when that changes."""
 
-    def leader(self) -> Address | None:
-        """The leading master's address, or None while there is none."""
+    def leader(self) -> mesos.MasterInfo | None:
+        """The leading master as this one knows it, or None while there is none."""
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """``changed()`` is called after each change of the leader; returns what ends that."""
@@ -31,12 +31,12 @@ class Leadership(Protocol):
 class Alone:
     """One master, which leads."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, info: mesos.MasterInfo) -> None:
+        self._info = info
 
-    def leader(self) -> Address | None:
+    def leader(self) -> mesos.MasterInfo | None:
         """The only master there is."""
-        return self._address
+        return self._info
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 (nothing ever changes)
         """Nothing ever changes."""
@@ -44,18 +44,15 @@ class Alone:
 
 
 def leads(core: Core) -> bool:
-    """Whether this master is the leading one."""
-    return core.leadership.leader() == core.address
+    """Whether this life of the master is the leading one: another life at its address is another master."""
+    leader = core.leadership.leader()
+    return leader is not None and leader.id == core.info.id
 
 
 def location(core: Core) -> str | None:
     """Where the leader answers HTTP (``//host:port``), or None while there is none."""
     leader = core.leadership.leader()
-    if leader is None:
-        return None
-    if leader == core.address:
-        return f"//{core.info.hostname}:{core.info.port}"
-    return f"//{leader.partition('@')[2]}"
+    return None if leader is None else f"//{leader.hostname}:{leader.port}"
 
 
 def require(core: Core, request: Request) -> None:
@@ -66,3 +63,10 @@ def require(core: Core, request: Request) -> None:
     if where is None:
         raise refuse(503, "No leader elected")
     raise Refused(Response(307, b"", (("Location", where + request.target),)))
+
+
+def require_recovered(core: Core, request: Request) -> None:
+    """The same for those who also need what is in the registry: 503 until the leader has read it."""
+    require(core, request)
+    if not core.recovered:
+        raise refuse(503, "Master has not finished recovery")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.api import refuse
+from pymesoskit.testing.authorization import Action, Object
 from pymesoskit.testing.master import agents, offers
 from pymesoskit.testing.master.machines import MachineKey, machine_key, machines_error, schedule_error
 from pymesoskit.testing.master.options import unavailability_of
@@ -23,6 +24,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.state import Agent
 
@@ -33,18 +35,33 @@ DOWN = mesos.MachineInfo.DOWN
 MACHINE_DOWN = "Operator initiated 'Machine DOWN'"
 
 
-def schedule(core: Core) -> pb.Schedule:
-    """The schedule; empty if there is none."""
+def schedule(core: Core, permissions: Permissions) -> pb.Schedule:
+    """The schedule, with those machines that can be seen; empty if there is none."""
+    found = _schedule(core)
+    if permissions.unrestricted:
+        return found
+    visible = pb.Schedule()
+    for window in found.windows:
+        machines = permissions.machines(Action.GET_MAINTENANCE_SCHEDULE, window.machine_ids)
+        if machines:
+            visible.windows.add(machine_ids=machines, unavailability=window.unavailability)
+    return visible
+
+
+def _schedule(core: Core) -> pb.Schedule:
     return core.registry.schedule if core.registry.schedule is not None else pb.Schedule()
 
 
-def update_schedule(core: Core, updated: pb.Schedule) -> None:
-    """Replaces the schedule. Raises ``Refused`` (400), and then changes nothing."""
+def update_schedule(core: Core, updated: pb.Schedule, permissions: Permissions) -> None:
+    """Replaces the schedule. Raises ``Refused`` (400, 403), and then changes nothing."""
     registry = core.registry
     down = {key: core.state.machines[key] for key, machine in registry.machines.items() if machine.mode == DOWN}
     error = schedule_error(updated, down)
     if error is not None:
         raise refuse(400, error)
+    for window in updated.windows:
+        for machine_id in window.machine_ids:
+            permissions.require(Action.UPDATE_MAINTENANCE_SCHEDULE, Object(machine_id=machine_id))
     before = registry.machines
     registry.machines = {
         (key := machine_key(machine)): Machine(
@@ -67,9 +84,13 @@ def update_schedule(core: Core, updated: pb.Schedule) -> None:
         )
 
 
-def start(core: Core, machines: Sequence[mesos.MachineID]) -> None:
-    """START_MAINTENANCE: brings draining machines down; their agents end and are removed. Raises ``Refused`` (400)."""
-    found = _find(core, machines, DRAINING, "is not in DRAINING mode and cannot be brought down")
+def start(core: Core, machines: Sequence[mesos.MachineID], permissions: Permissions) -> None:
+    """START_MAINTENANCE: brings draining machines down; their agents end and are removed.
+
+    Raises ``Refused`` (400, 403).
+    """
+    what = "is not in DRAINING mode and cannot be brought down"
+    found = _find(core, machines, DRAINING, what, permissions, Action.START_MAINTENANCE)
     for agent in [agent for agent in core.state.agents.values() if agent.machine in found]:
         core.send(agent, ShutdownAgent(MACHINE_DOWN))
         agents.remove(core, agent, MACHINE_DOWN)
@@ -78,13 +99,14 @@ def start(core: Core, machines: Sequence[mesos.MachineID]) -> None:
     core.store()
 
 
-def stop(core: Core, machines: Sequence[mesos.MachineID]) -> None:
-    """STOP_MAINTENANCE: machines that are down are up again, and off the schedule. Raises ``Refused`` (400)."""
-    found = _find(core, machines, DOWN, "is not in DOWN mode and cannot be brought up")
+def stop(core: Core, machines: Sequence[mesos.MachineID], permissions: Permissions) -> None:
+    """STOP_MAINTENANCE: machines that are down are up again, and off the schedule. Raises ``Refused`` (400, 403)."""
+    what = "is not in DOWN mode and cannot be brought up"
+    found = _find(core, machines, DOWN, what, permissions, Action.STOP_MAINTENANCE)
     for key in found:
         del core.registry.machines[key]
     rest = pb.Schedule()
-    for window in schedule(core).windows:
+    for window in _schedule(core).windows:
         left = [machine for machine in window.machine_ids if machine_key(machine) not in found]
         if left:
             rest.windows.add(machine_ids=left, unavailability=window.unavailability)
@@ -92,14 +114,18 @@ def stop(core: Core, machines: Sequence[mesos.MachineID]) -> None:
     core.store()
 
 
-def status(core: Core) -> pb.ClusterStatus:
-    """Machines that drain, with what frameworks answered to inverse offers, and machines that are down."""
+def status(core: Core, permissions: Permissions) -> pb.ClusterStatus:
+    """Machines that drain, with what frameworks answered to inverse offers, and machines that are down; those of them
+    that can be seen.
+    """
     on_machine: dict[MachineKey, list[Agent]] = {}
     for agent in core.state.agents.values():
         on_machine.setdefault(agent.machine, []).append(agent)
     answers = core.allocator.inverse_offer_statuses()
     cluster = pb.ClusterStatus()
     for key, machine in core.registry.machines.items():
+        if not permissions.allows(Action.GET_MAINTENANCE_STATUS, Object(machine_id=machine.id)):
+            continue
         if machine.mode == DOWN:
             cluster.down_machines.append(core.state.machines[key])
             continue
@@ -115,7 +141,12 @@ def status(core: Core) -> pb.ClusterStatus:
 
 
 def _find(
-    core: Core, machines: Sequence[mesos.MachineID], mode: mesos.MachineInfo.Mode, otherwise: str
+    core: Core,
+    machines: Sequence[mesos.MachineID],
+    mode: mesos.MachineInfo.Mode,
+    otherwise: str,
+    permissions: Permissions,
+    action: Action,
 ) -> dict[MachineKey, Machine]:
     if not machines:
         raise refuse(400, "List of machines is empty")
@@ -130,5 +161,6 @@ def _find(
             raise refuse(400, f"Machine '{to_json(machine)}' is not part of a maintenance schedule")
         if entry is None or entry.mode != mode:
             raise refuse(400, f"Machine '{to_json(machine)}' {otherwise}")
+        permissions.require(action, Object(machine_id=machine))
         found[key] = entry
     return found

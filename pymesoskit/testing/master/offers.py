@@ -167,9 +167,8 @@ def make_inverse_offers(core: Core, framework_id: str, given: Mapping[str, Unava
     for agent_id in given:
         agent = core.state.agents.get(agent_id)
         machine = core.registry.machines.get(agent.machine) if agent is not None else None
-        if agent is None or not agent.connected or machine is None or machine.unavailability is None:
-            core.allocator.update_inverse_offer(agent_id, framework_id, given[agent_id], None)
-            continue
+        if agent is None or not agent.active or machine is None or machine.unavailability is None:
+            continue  # the allocator is not told: it asks again only after a change of the unavailability
         offer = InverseOffer(
             mesos.InverseOffer(
                 id=mesos.OfferID(value=core.state.new_offer_id()),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.resources import Limits, Quantities, is_strict_subrole_of, role_error, validation_error
 from pymesoskit.resources.values import input_scalar_error, print_scalar
 from pymesoskit.testing.api import refuse
+from pymesoskit.testing.authorization import Action, Object
 from pymesoskit.testing.master import offers
 from pymesoskit.testing.master.roles import NOTHING, amounts_by_role, cluster_capacity, is_whitelisted
 from pymesoskit.wire.v1 import mesos
@@ -20,6 +21,7 @@ from pymesoskit.wire.v1 import quota as pb
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.entities import Offer
 
@@ -137,10 +139,12 @@ def total_guarantees(quotas: Mapping[str, pb.QuotaConfig]) -> Quantities:
     return total
 
 
-def status(core: Core) -> pb.QuotaStatus:
-    """All that is set: the configurations, and the guarantees once more in the older form."""
+def status(core: Core, permissions: Permissions) -> pb.QuotaStatus:
+    """All that is set and can be seen: the configurations, and the guarantees once more in the older form."""
     answer = pb.QuotaStatus()
     for config in core.registry.quotas.values():
+        if not permissions.allows(Action.GET_QUOTA, Object(value=config.role)):
+            continue
         guarantees, limits = guarantees_of(config), limits_of(config)
         info = answer.infos.add(role=config.role)
         for name, value in guarantees.items():
@@ -149,10 +153,11 @@ def status(core: Core) -> pb.QuotaStatus:
     return answer
 
 
-def update(core: Core, configs: Sequence[pb.QuotaConfig], *, force: bool) -> None:
+def update(core: Core, configs: Sequence[pb.QuotaConfig], permissions: Permissions, *, force: bool) -> None:
     """UPDATE_QUOTA: sets all of these, or none.
 
-    ``force`` admits limits below consumption, and guarantees beyond what the cluster has. Raises ``Refused`` (400).
+    ``force`` admits limits below consumption, and guarantees beyond what the cluster has.
+    Raises ``Refused`` (400, 403).
     """
     for config in configs:
         if not is_whitelisted(core.flags, config.role):
@@ -178,15 +183,17 @@ def update(core: Core, configs: Sequence[pb.QuotaConfig], *, force: bool) -> Non
         raise refuse(400, f"Invalid QuotaConfig: {text} {_FORCE}")
     core.store()
     for config in configs:
+        permissions.require(Action.UPDATE_QUOTA_WITH_CONFIG, Object(value=config.role))
+    for config in configs:
         _store(core, config)
     for config in configs:
         _enforce(core, config)
 
 
-def set_quota(core: Core, request: pb.QuotaRequest) -> None:
+def set_quota(core: Core, request: pb.QuotaRequest, permissions: Permissions) -> None:
     """SET_QUOTA: guarantees an amount to a role that has no quota yet, and limits it to that.
 
-    Raises ``Refused``: 400, or 409 if the cluster has not got as much.
+    Raises ``Refused``: 400, 403, or 409 if the cluster has not got as much.
     """
     quotas, role = core.registry.quotas, request.role
     error = request_error(request)
@@ -203,6 +210,7 @@ def set_quota(core: Core, request: pb.QuotaRequest) -> None:
         raise refuse(400, f"{_SET}: {error}")
     if "/" in role:
         raise refuse(400, f"Setting quota on nested role '{role}' is not supported yet")
+    permissions.require(Action.UPDATE_QUOTA, _object(role))
     guaranteed, capacity = total_guarantees(quotas | {role: config}), cluster_capacity(core.state)
     if not request.force and not capacity.contains(guaranteed):
         text = f"Total quota guarantees '{guaranteed}' exceed cluster capacity '{capacity}'"
@@ -212,8 +220,8 @@ def set_quota(core: Core, request: pb.QuotaRequest) -> None:
     _make_room(core, config)
 
 
-def remove(core: Core, role: str, path: str | None = None) -> None:
-    """REMOVE_QUOTA; ``path`` is that of the request if it came as one for a path. Raises ``Refused`` (400)."""
+def remove(core: Core, role: str, permissions: Permissions, path: str | None = None) -> None:
+    """REMOVE_QUOTA; ``path`` is that of the request if it came as one for a path. Raises ``Refused`` (400, 403)."""
     of_path = f" for path '{path}'" if path is not None else ""
     if path is not None and not is_whitelisted(core.flags, role):
         raise refuse(400, f"Failed to validate remove quota request{of_path}: Unknown role '{role}'")
@@ -223,9 +231,14 @@ def remove(core: Core, role: str, path: str | None = None) -> None:
     error = tree_error(rest)
     if error is not None:
         raise refuse(400, f"Failed to remove quota{of_path}: {error}")
+    permissions.require(Action.UPDATE_QUOTA, _object(role))
     core.registry.quotas = rest
     core.store()
     core.allocator.update_quota(role, {}, {})
+
+
+def _object(role: str) -> Object:
+    return Object(value=role, quota_info=pb.QuotaInfo(role=role))
 
 
 def _store(core: Core, config: pb.QuotaConfig) -> None:

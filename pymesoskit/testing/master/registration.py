@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.master.authorization import agent_error
 from pymesoskit.testing.master.entities import Operation, Task
 from pymesoskit.testing.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.master.registry import AgentRecord
@@ -36,6 +37,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from pymesoskit.testing.authentication import Credential
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.network import Address
 
@@ -50,7 +52,7 @@ def total_ping_timeout(core: Core) -> float:
 def register(core: Core, sender: Address, message: RegisterAgent) -> None:
     """An agent without an id."""
     core.count("messages_register_slave")
-    if _refused(core, sender, message.agent_info):
+    if not _is_authenticated(core, sender, message.credential) or _refused(core, sender, message):
         return
     known = core.state.agents_by_address.get(sender)
     if known is not None and known.connected:  # it did not hear the answer
@@ -76,12 +78,14 @@ def register(core: Core, sender: Address, message: RegisterAgent) -> None:
 def reregister(core: Core, sender: Address, message: ReregisterAgent) -> None:
     """An agent with an id, with all that it knows of."""
     core.count("messages_reregister_slave")
+    if not _is_authenticated(core, sender, message.credential):
+        return
     info = message.agent_info
     agent_id = info.id.value
     if agent_id in core.state.gone:
         _shut_down(core, sender, "Agent has been marked gone")
         return
-    if _refused(core, sender, info):
+    if _refused(core, sender, message):
         return
     agent = core.state.agents.get(agent_id)
     if agent is not None:
@@ -90,8 +94,25 @@ def reregister(core: Core, sender: Address, message: ReregisterAgent) -> None:
         _readmit(core, sender, message)
 
 
-def _refused(core: Core, sender: Address, info: mesos.AgentInfo) -> bool:
+def _is_authenticated(core: Core, sender: Address, credential: Credential | None) -> bool:
+    """Whether the agent is who it says it is, if it says it or has to. Others are left to try again."""
+    if credential is None:
+        known, why = not core.flags.authenticate_agents, "it is not authenticated"
+    else:
+        known, why = core.authenticator.knows(credential), f"it is not known to be '{credential.principal}'"
+    if not known:
+        core.note(f"agent at {sender} is ignored: {why}")
+    return known
+
+
+def _refused(core: Core, sender: Address, message: RegisterAgent | ReregisterAgent) -> bool:
     """Agents that must not come in: some are told to end, others are left to try again."""
+    info = message.agent_info
+    principal = None if message.credential is None else message.credential.principal
+    error = agent_error(core.permissions(principal), info)
+    if error is not None:
+        core.note(f"agent at {sender} is ignored: {error}")
+        return True
     machine = core.registry.machines.get((info.hostname.lower(), sender.partition("@")[2].rpartition(":")[0]))
     if machine is not None and machine.mode == mesos.MachineInfo.DOWN:
         _shut_down(core, sender, "Machine is `DOWN`")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import define, field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pymesoskit.wire.v1 import maintenance, mesos, quota
 
 
@@ -43,6 +45,35 @@ class Machine:
     unavailability: mesos.Unavailability | None = None
 
 
+class Storage:
+    """Whether the registry can be read. Masters that are elected while it cannot wait before they serve."""
+
+    def __init__(self) -> None:
+        self._held = 0  # by so many faults
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def readable(self) -> bool:
+        """Whether it can be read now."""
+        return not self._held
+
+    def when_readable(self, callback: Callable[[], None]) -> None:
+        """``callback()`` is called once, as soon as it can be read."""
+        self._waiting.append(callback)
+
+    def hold(self) -> None:
+        """It cannot be read until it is released as often as it was held."""
+        self._held += 1
+
+    def release(self) -> None:
+        """Takes back one ``hold``."""
+        self._held -= 1
+        if not self._held:
+            waiting, self._waiting = self._waiting, []
+            for callback in waiting:
+                callback()
+
+
 @define
 class Registry:
     """See the module's text. Agents are keyed by id."""
@@ -54,6 +85,7 @@ class Registry:
     weights: dict[str, float] = field(factory=dict)  # by role; only those that were set
     schedule: maintenance.Schedule | None = None
     machines: dict[tuple[str, str], Machine] = field(factory=dict)  # (hostname in lower case, IP) -> machine
+    storage: Storage = field(factory=Storage)
 
     def collect(self, now: float, max_age: float, max_count: int) -> bool:
         """Forgets unreachable and gone agents that are too old (seconds), and the oldest if there are too many. Whether

@@ -13,10 +13,12 @@ from pymesoskit.resources import Resources, ResourcesError, consumed, conversion
 from pymesoskit.testing.allocator import Filters
 from pymesoskit.testing.api import refuse
 from pymesoskit.testing.master import offers, operations
+from pymesoskit.testing.master.authorization import operation_requests
 from pymesoskit.testing.master.validation import operation as validation
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.state import Agent
 
@@ -26,8 +28,11 @@ Type = mesos.Offer.Operation.Type
 _AGENT_IS_NOT_NAMED = frozenset({Type.UNRESERVE, Type.DESTROY})
 
 
-def apply(core: Core, agent_id: str, operation: mesos.Offer.Operation, principal: str | None) -> None:
-    """Carries out an operation on an agent. Raises ``Refused``: 400, or 409 if the agent has not got the resources."""
+def apply(core: Core, agent_id: str, operation: mesos.Offer.Operation, permissions: Permissions) -> None:
+    """Carries out an operation on an agent.
+
+    Raises ``Refused``: 400, 403, or 409 if the agent has not got the resources.
+    """
     agent = core.state.agents.get(agent_id)
     if agent is None:
         raise refuse(400, "No agent found with specified ID")
@@ -37,10 +42,13 @@ def apply(core: Core, agent_id: str, operation: mesos.Offer.Operation, principal
     for resource in validation.resources_of(operation):
         upgrade_message(resource)
     name = Type.Name(operation.type)
-    error = validation.operation_error(operation, agent, None, principal)
+    error = validation.operation_error(operation, agent, None, permissions.principal)
     if error is not None:
         place = "" if operation.type in _AGENT_IS_NOT_NAMED else f" on agent {agent.description}"
         raise refuse(400, f"Invalid {name} operation{place}: {error}")
+    if not permissions.unrestricted:
+        for request in operation_requests(operation):
+            permissions.require(request.action, request.thing)
     try:
         required = consumed(operation)
     except ResourcesError as refused:

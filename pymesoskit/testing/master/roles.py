@@ -15,6 +15,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.state import MasterState
@@ -116,10 +117,10 @@ def known_roles(state: MasterState, flags: MasterFlags) -> list[str]:
 _SHOWN = ("cpus", "disk", "gpus", "mem")
 
 
-def role_messages(core: Core) -> Iterator[mesos.Role]:
+def role_messages(core: Core, permissions: Permissions) -> Iterator[mesos.Role]:
     """What GET_ROLES shows: no quota, and of what a role uses and is offered only the usual scalars."""
     amounts, frameworks = amounts_by_role(core.state), frameworks_by_role(core.state)
-    for name in known_roles(core.state, core.flags):
+    for name in filter(permissions.sees_role, known_roles(core.state, core.flags)):
         held = amounts.get(name, NOTHING)
         total = held.allocated + held.offered
         yield mesos.Role(
@@ -134,10 +135,10 @@ def role_messages(core: Core) -> Iterator[mesos.Role]:
         )
 
 
-def role_models(core: Core) -> Iterator[dict[str, Any]]:
+def role_models(core: Core, permissions: Permissions) -> Iterator[dict[str, Any]]:
     """What ``/roles`` shows."""
     amounts, frameworks = amounts_by_role(core.state), frameworks_by_role(core.state)
-    for name in known_roles(core.state, core.flags):
+    for name in filter(permissions.sees_role, known_roles(core.state, core.flags)):
         held = amounts.get(name, NOTHING)
         config = core.registry.quotas.get(name)
         yield {

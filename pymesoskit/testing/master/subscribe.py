@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.allocator.constraints import ConstraintsError
 from pymesoskit.testing.api import EventStream
 from pymesoskit.testing.master import events, frameworks
+from pymesoskit.testing.master.authorization import registration_error
 from pymesoskit.testing.master.transitions import FrameworkState
 from pymesoskit.testing.master.validation.framework import framework_error, principal_error
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -93,6 +94,8 @@ def _check(core: Core, info: mesos.FrameworkInfo, call: scheduler.Call.Subscribe
             constraints = frameworks.compile_constraints(core, call.offer_constraints)
         except ConstraintsError as wrong:
             error = str(wrong)
+    if error is None:
+        error = registration_error(core.permissions(info.principal if info.HasField("principal") else None), info)
     known = core.state.frameworks.get(info.id.value) if info.id.value else None
     if error is None and known is not None:
         error = principal_error(known.info, info)

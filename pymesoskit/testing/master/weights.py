@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import role_error
 from pymesoskit.testing.api import refuse
+from pymesoskit.testing.authorization import Action, Object
 from pymesoskit.testing.master import offers
 from pymesoskit.testing.master.roles import is_whitelisted
 from pymesoskit.wire.v1 import mesos
@@ -13,22 +14,25 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
 
 _REQUEST = "Failed to validate update weights request JSON"
 
 
-def all_weights(core: Core) -> list[mesos.WeightInfo]:
-    """The weights that have been set, by role."""
-    return [mesos.WeightInfo(role=role, weight=weight) for role, weight in sorted(core.registry.weights.items())]
+def all_weights(core: Core, permissions: Permissions) -> list[mesos.WeightInfo]:
+    """The weights that have been set, by role; of the roles that can be seen."""
+    weights = permissions.by_role(core.registry.weights)
+    return [mesos.WeightInfo(role=role, weight=weight) for role, weight in sorted(weights.items())]
 
 
-def update(core: Core, weights: Iterable[mesos.WeightInfo]) -> None:
+def update(core: Core, weights: Iterable[mesos.WeightInfo], permissions: Permissions) -> None:
     """Sets weights. If a framework has one of the roles, all offers are rescinded.
 
-    Raises ``Refused`` (400) if any is invalid, and then sets none.
+    Raises ``Refused`` (400 if any is invalid, 403 if any is not allowed), and then sets none.
     """
     updated: dict[str, float] = {}
+    things: list[Object] = []
     for info in weights:
         role = info.role.strip()
         error = role_error(role)
@@ -40,6 +44,8 @@ def update(core: Core, weights: Iterable[mesos.WeightInfo]) -> None:
             text = f"Invalid weight '{info.weight:g}': Weights must be positive"
             raise refuse(400, f"{_REQUEST} for role '{role}': {text}")
         updated[role] = info.weight
+        things.append(Object(value=role, weight_info=mesos.WeightInfo(role=role, weight=info.weight)))
+    permissions.require(Action.UPDATE_WEIGHT, *things)
     core.registry.weights.update(updated)
     core.store()
     # First the allocator, then the offers: what they held must not be offered by the old weights again.

@@ -1,8 +1,8 @@
 """One client's connection: bytes to requests and answers back, in order, within bounds.
 
-HTTP/1.1 with keep-alive, pipelining, chunked bodies both ways, 100-continue. A request that cannot be read is answered
-with 4xx and the connection ends; nothing that a client sends raises. What requests mean is the handler's business.
-Source: docs/reference/scheduler-api.md 1.1.
+HTTP/1.1 with keep-alive, pipelining, chunked and compressed bodies both ways, 100-continue. A request that cannot be
+read is answered with 4xx and the connection ends; nothing that a client sends raises. What requests mean is the
+handler's business. Source: docs/reference/scheduler-api.md 1.1.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import zlib
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,9 @@ FLUSH_SIZE = 256 * 1024
 
 #: Seconds for which a client's bytes are still taken after the last answer.
 LINGER = 1.0
+
+#: To zlib: a gzip header, and the largest window.
+_GZIP = 31
 
 #: A request body of this type is handed to the handler while it arrives.
 RECORDIO = "application/recordio"
@@ -102,6 +106,7 @@ class ServerConnection(asyncio.Protocol):
         self._body_size = 0
         self._exchange: Exchange | None = None  # of the request that is being read
         self._streamed: RequestBody | None = None
+        self._unpack: zlib._Decompress | None = None  # of a body that is compressed
 
     # asyncio.Protocol
 
@@ -195,6 +200,8 @@ class ServerConnection(asyncio.Protocol):
             keep_alive=bool(self._parser.should_keep_alive()),
             accept_encoding=headers.get("accept-encoding"),
         )
+        if headers.get("content-encoding") == "gzip":
+            self._unpack = zlib.decompressobj(wbits=_GZIP)
         if headers.get("expect", "").lower() == "100-continue" and not self._exchanges:
             self._out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
         if headers.get("content-type") == RECORDIO:
@@ -202,6 +209,13 @@ class ServerConnection(asyncio.Protocol):
             self._take(method, self._exchange)
 
     def on_body(self, data: bytes) -> None:
+        if self._unpack is not None:
+            try:
+                data = self._unpack.decompress(data, self._site.limits.body)
+            except zlib.error:
+                raise _RefusedError(400, "Failed to decode the request: its body is no gzip") from None
+            if self._unpack.unconsumed_tail:
+                raise self._body_too_large()
         if self._streamed is not None:
             self._guarded(lambda: self._streamed.feed(data) if self._streamed else None)
             if self._streamed.held > self._site.limits.body:
@@ -216,6 +230,8 @@ class ServerConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or self._parser.should_upgrade():
             return
+        if self._unpack is not None and not self._unpack.eof:
+            raise _RefusedError(400, "Failed to decode the request: its body is not a whole gzip")
         if self._streamed is not None:
             self._guarded(self._streamed.end)
         else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
 
@@ -53,13 +54,13 @@ def _messages(kind: type[M], elements: Iterable[object]) -> list[M]:
 # Quota and weights
 
 
-def serve_quota(core: Core, request: Request) -> Response:
+def serve_quota(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/quota`` and ``/quota/<role>``."""
     check_method(request, "GET", "POST", "DELETE")
     if request.method == "GET":
-        return json_text_answer(to_json(quota.status(core)), request)
+        return json_text_answer(to_json(quota.status(core, permissions)), request)
     if request.method == "POST":
-        quota.set_quota(core, _quota_request(request.body))
+        quota.set_quota(core, _quota_request(request.body), permissions)
     else:
         path = request.path
         if not path.startswith("/master/"):
@@ -68,7 +69,7 @@ def serve_quota(core: Core, request: Request) -> Response:
         if len(parts) < 3:
             text = f"expected 3 tokens, found {len(parts)} tokens"
             raise refuse(400, f"Failed to parse remove quota request for path '{path}': {text}")
-        quota.remove(core, "/".join(parts[2:]), path)
+        quota.remove(core, "/".join(parts[2:]), permissions, path)
     return OK
 
 
@@ -82,11 +83,11 @@ def _quota_request(body: bytes) -> pb_quota.QuotaRequest:
         raise refuse(400, f"Failed to validate set quota request JSON '{shown}': {error}") from None
 
 
-def serve_weights(core: Core, request: Request) -> Response:
+def serve_weights(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/weights``."""
     check_method(request, "GET", "PUT")
     if request.method == "GET":
-        return json_answer([to_json_value(info) for info in weights.all_weights(core)], request)
+        return json_answer([to_json_value(info) for info in weights.all_weights(core, permissions)], request)
     shown = request.body.decode("utf-8", "surrogateescape")
     try:
         infos = _messages(mesos.WeightInfo, _parse(request.body, list))
@@ -94,30 +95,30 @@ def serve_weights(core: Core, request: Request) -> Response:
         raise refuse(400, f"Failed to parse update weights request JSON '{shown}': {error}") from None
     except ConversionError as error:
         raise refuse(400, f"Failed to convert weights JSON array to protobuf '{shown}': {error}") from None
-    weights.update(core, infos)
+    weights.update(core, infos, permissions)
     return OK
 
 
 # Maintenance
 
 
-def serve_schedule(core: Core, request: Request) -> Response:
+def serve_schedule(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/maintenance/schedule``."""
     check_method(request, "GET", "POST")
     if request.method == "GET":
-        return json_text_answer(to_json(maintenance.schedule(core)), request)
+        return json_text_answer(to_json(maintenance.schedule(core, permissions)), request)
     try:
         schedule = from_json_value(_parse(request.body, dict), pb_maintenance.Schedule)
     except (JsonSyntaxError, ConversionError) as error:
         raise refuse(400, str(error)) from None
-    maintenance.update_schedule(core, schedule)
+    maintenance.update_schedule(core, schedule, permissions)
     return OK
 
 
-def serve_maintenance_status(core: Core, request: Request) -> Response:
+def serve_maintenance_status(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/maintenance/status``."""
     check_method(request, "GET")
-    return json_text_answer(to_json(maintenance.status(core)), request)
+    return json_text_answer(to_json(maintenance.status(core, permissions)), request)
 
 
 def _machines(request: Request) -> list[mesos.MachineID]:
@@ -128,15 +129,15 @@ def _machines(request: Request) -> list[mesos.MachineID]:
         raise refuse(400, str(error)) from None
 
 
-def machine_down(core: Core, request: Request) -> Response:
+def machine_down(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/machine/down``."""
-    maintenance.start(core, _machines(request))
+    maintenance.start(core, _machines(request), permissions)
     return OK
 
 
-def machine_up(core: Core, request: Request) -> Response:
+def machine_up(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/machine/up``."""
-    maintenance.stop(core, _machines(request))
+    maintenance.stop(core, _machines(request), permissions)
     return OK
 
 
@@ -166,45 +167,45 @@ def _resources(form: Mapping[str, str], name: str, parsing: str = "Error in pars
         raise refuse(400, f"{parsing} '{name}' query parameter in the request body: {error}") from None
 
 
-def serve_teardown(core: Core, request: Request) -> Response:
+def serve_teardown(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/teardown``."""
-    teardown(core, _required(_form(request), "frameworkId"))
+    teardown(core, _required(_form(request), "frameworkId"), permissions)
     return OK
 
 
-def reserve(core: Core, request: Request, principal: str | None) -> Response:
+def reserve(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/reserve``."""
     form = _form(request)
     agent_id = _required(form, "slaveId")
     message = Operation.Reserve(resources=_resources(form, "resources", "Error parsing"))
     if "source" in form:
         message.source.extend(_resources(form, "source", "Error parsing"))
-    reservations.apply(core, agent_id, Operation(type=Operation.RESERVE, reserve=message), principal)
+    reservations.apply(core, agent_id, Operation(type=Operation.RESERVE, reserve=message), permissions)
     return ACCEPTED
 
 
-def unreserve(core: Core, request: Request, principal: str | None) -> Response:
+def unreserve(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/unreserve``."""
     form = _form(request)
     agent_id = _required(form, "slaveId")
     message = Operation.Unreserve(resources=_resources(form, "resources"))
-    reservations.apply(core, agent_id, Operation(type=Operation.UNRESERVE, unreserve=message), principal)
+    reservations.apply(core, agent_id, Operation(type=Operation.UNRESERVE, unreserve=message), permissions)
     return ACCEPTED
 
 
-def create_volumes(core: Core, request: Request, principal: str | None) -> Response:
+def create_volumes(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/create-volumes``."""
     form = _form(request)
     agent_id = _required(form, "slaveId")
     message = Operation.Create(volumes=_resources(form, "volumes"))
-    reservations.apply(core, agent_id, Operation(type=Operation.CREATE, create=message), principal)
+    reservations.apply(core, agent_id, Operation(type=Operation.CREATE, create=message), permissions)
     return ACCEPTED
 
 
-def destroy_volumes(core: Core, request: Request, principal: str | None) -> Response:
+def destroy_volumes(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/destroy-volumes``."""
     form = _form(request)
     agent_id = _required(form, "slaveId")
     message = Operation.Destroy(volumes=_resources(form, "volumes"))
-    reservations.apply(core, agent_id, Operation(type=Operation.DESTROY, destroy=message), principal)
+    reservations.apply(core, agent_id, Operation(type=Operation.DESTROY, destroy=message), permissions)
     return ACCEPTED

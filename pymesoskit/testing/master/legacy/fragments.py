@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pymesoskit.resources import Format
+from pymesoskit.resources import Format, resource_to_message
 from pymesoskit.testing import model
 from pymesoskit.testing.master.legacy.answers import Listing
-from pymesoskit.testing.master.operator.views import drain_info
+from pymesoskit.testing.master.operator.views import drain_info, visible_tasks
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pymesoskit.resources import Resources
-    from pymesoskit.testing.master.entities import Task
+    from pymesoskit.testing.authorization import Permissions
+    from pymesoskit.testing.master.entities import Executor, Task
     from pymesoskit.testing.master.state import Agent, Framework
     from pymesoskit.testing.model import Json
 
@@ -41,8 +42,8 @@ SUMMARY_STATES = (
 )
 
 
-def agent(registered: Agent) -> Json:
-    """A registered agent."""
+def agent(registered: Agent, permissions: Permissions) -> Json:
+    """A registered agent, with what is reserved for the roles that can be seen."""
     total = registered.total_resources
     fragment = model.agent_info(registered.info)
     fragment["pid"] = registered.address
@@ -53,7 +54,7 @@ def agent(registered: Agent) -> Json:
     fragment["used_resources"] = model.resources(registered.used.total)
     fragment["offered_resources"] = model.resources(registered.offered.total)
     fragment["reserved_resources"] = {
-        role: model.resources(reserved) for role, reserved in total.by_reservation_role().items()
+        role: model.resources(reserved) for role, reserved in permissions.by_role(total.by_reservation_role()).items()
     }
     fragment["unreserved_resources"] = model.resources(total.unreserved())
     fragment["active"] = registered.active
@@ -68,19 +69,21 @@ def agent(registered: Agent) -> Json:
     return fragment
 
 
-def full_resources(registered: Agent) -> Json:
-    """What only ``/slaves`` adds to an agent: its resources with all their metadata."""
+def full_resources(registered: Agent, permissions: Permissions) -> Json:
+    """What only ``/slaves`` adds to an agent: its resources with all their metadata, as far as they can be seen."""
     total = registered.total_resources
     return {
-        "reserved_resources_full": {role: _full(held) for role, held in total.by_reservation_role().items()},
-        "unreserved_resources_full": _full(total.unreserved()),
-        "used_resources_full": _full(registered.used.total),
-        "offered_resources_full": _full(registered.offered.total),
+        "reserved_resources_full": {
+            role: _full(held, permissions) for role, held in permissions.by_role(total.by_reservation_role()).items()
+        },
+        "unreserved_resources_full": _full(total.unreserved(), permissions),
+        "used_resources_full": _full(registered.used.total, permissions),
+        "offered_resources_full": _full(registered.offered.total, permissions),
     }
 
 
-def _full(resources: Resources) -> list[Any]:
-    return [to_json_value(message) for message in resources.to_messages(Format.ENDPOINT)]
+def _full(resources: Resources, permissions: Permissions) -> list[Any]:
+    return [to_json_value(resource_to_message(each, Format.ENDPOINT)) for each in permissions.resources(resources)]
 
 
 def framework_summary(framework: Framework) -> Json:
@@ -100,8 +103,11 @@ def framework_summary(framework: Framework) -> Json:
     }
 
 
-def framework(registered: Framework) -> Json:
-    """A framework (a completed one, too) with its tasks, offers and executors."""
+def framework(registered: Framework, permissions: Permissions) -> Json:
+    """A framework (a completed one, too) with its offers, and the tasks and executors that can be seen.
+
+    In the place of an executor that cannot be seen is an empty object, as in Mesos.
+    """
     info = registered.info
     fragment = framework_summary(registered)
     fragment["user"] = info.user
@@ -118,12 +124,14 @@ def framework(registered: Framework) -> Json:
         fragment["roles"] = list(info.roles)
     else:
         fragment["role"] = info.role
-    fragment["tasks"] = tasks(registered.tasks.values())
-    fragment["unreachable_tasks"] = tasks(registered.unreachable_tasks.values())
-    fragment["completed_tasks"] = tasks(registered.completed_tasks)
+    fragment["tasks"] = tasks(visible_tasks(registered.tasks.values(), registered, permissions))
+    fragment["unreachable_tasks"] = tasks(visible_tasks(registered.unreachable_tasks.values(), registered, permissions))
+    fragment["completed_tasks"] = tasks(visible_tasks(registered.completed_tasks, registered, permissions))
     fragment["offers"] = Listing(model.offer(offer.message, offer.resources) for offer in registered.offers.values())
     fragment["executors"] = [
-        {**model.executor(executor.info, executor.resources), "slave_id": agent_id}
+        _executor(executor, agent_id)
+        if permissions.unrestricted or permissions.sees_executor(executor.info, info)
+        else {}
         for agent_id, executors in registered.executors.items()
         for executor in executors.values()
     ]
@@ -132,6 +140,10 @@ def framework(registered: Framework) -> Json:
     constraints = registered.offer_constraints
     fragment["offer_constraints"] = to_json_value(constraints) if constraints is not None else {}
     return fragment
+
+
+def _executor(executor: Executor, agent_id: str) -> Json:
+    return {**model.executor(executor.info, executor.resources), "slave_id": agent_id}
 
 
 def tasks(items: Iterable[Task]) -> Listing:

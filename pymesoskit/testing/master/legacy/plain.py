@@ -17,6 +17,7 @@ from pymesoskit.testing.master.legacy.answers import json_answer
 from pymesoskit.testing.system import system_model
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
 
@@ -36,7 +37,7 @@ def system_stats(request: Request) -> Response:
     return json_answer(system_model(), request)
 
 
-def flags(core: Core, request: Request) -> Response:
+def flags(core: Core, request: Request, _: Permissions) -> Response:
     """``/flags``."""
     return json_answer({"flags": core.flags.as_text()}, request)
 
@@ -51,7 +52,7 @@ def redirect(core: Core, request: Request) -> Response:
     return Response(307, b"", (("Location", where),))
 
 
-def toggle_logging(core: Core, request: Request) -> Response:
+def toggle_logging(core: Core, request: Request, _: Permissions) -> Response:
     """``/logging/toggle?level=&duration=``: shows the level, or raises it for a while."""
     query = request.query()
     level, duration = query.get("level"), query.get("duration")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import model, version
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.forms import numify
 from pymesoskit.testing.master import roles
 from pymesoskit.testing.master.legacy import fragments
 from pymesoskit.testing.master.legacy.answers import Listing, json_answer
+from pymesoskit.testing.master.operator.views import visible_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request, Response
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.entities import Task
@@ -29,7 +32,7 @@ TASK_LIMIT = 100
 _SIZE = 2**64
 
 
-def state(core: Core, request: Request) -> Response:
+def state(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/state``: everything."""
     info, flags = core.info, core.flags
     active = sum(agent.active for agent in core.state.agents.values())
@@ -51,46 +54,56 @@ def state(core: Core, request: Request) -> Response:
     body["leader_info"] = {"id": info.id, "pid": info.pid, "port": info.port, "hostname": info.hostname}
     if info.HasField("domain"):
         body["leader_info"]["domain"] = model.domain(info.domain)
-    for name in ("cluster", "log_dir", "external_log_file"):
-        value = getattr(flags, name)
-        if value is not None:
-            body[name] = value
-    body["flags"] = flags.as_text()
-    body["slaves"] = Listing(map(fragments.agent, core.state.agents.values()))
+    if permissions.allows(Action.VIEW_FLAGS):
+        for name in ("cluster", "log_dir", "external_log_file"):
+            value = getattr(flags, name)
+            if value is not None:
+                body[name] = value
+        body["flags"] = flags.as_text()
+    body["slaves"] = Listing(fragments.agent(agent, permissions) for agent in core.state.agents.values())
     body["recovered_slaves"] = _recovered(core)
-    body["frameworks"] = Listing(map(fragments.framework, core.state.frameworks.values()))
-    body["completed_frameworks"] = Listing(map(fragments.framework, core.state.completed_frameworks.values()))
+    body["frameworks"] = _frameworks(core.state.frameworks, permissions)
+    body["completed_frameworks"] = _frameworks(core.state.completed_frameworks, permissions)
     body["orphan_tasks"] = []
     body["unregistered_frameworks"] = []
     return json_answer(body, request)
+
+
+def _frameworks(group: Mapping[str, Framework], permissions: Permissions, wanted: str | None = None) -> Listing:
+    """Those of the group that can be seen; of them that with the wanted id, if one is wanted."""
+    return Listing(
+        fragments.framework(framework, permissions)
+        for framework in permissions.frameworks(group.values())
+        if wanted in {None, framework.id}
+    )
 
 
 def _recovered(core: Core) -> list[Json]:
     return [model.agent_info(record.info) for record in core.state.recovered_agents.values()]
 
 
-def state_summary(core: Core, request: Request) -> Response:
+def state_summary(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/state-summary``: agents and frameworks with numbers of tasks."""
     summaries = fragments.TaskSummaries(core.state.frameworks.values())
     body: Json = {"hostname": core.info.hostname}
     if core.flags.cluster is not None:
         body["cluster"] = core.flags.cluster
     body["slaves"] = Listing(
-        {**fragments.agent(agent), **summaries.of_agent(agent.id)} for agent in core.state.agents.values()
+        {**fragments.agent(agent, permissions), **summaries.of_agent(agent.id)} for agent in core.state.agents.values()
     )
     body["frameworks"] = [
         {**fragments.framework_summary(framework), **summaries.of_framework(framework.id)}
-        for framework in core.state.frameworks.values()
+        for framework in permissions.frameworks(core.state.frameworks.values())
     ]
     return json_answer(body, request)
 
 
-def slaves(core: Core, request: Request) -> Response:
+def slaves(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/slaves?slave_id=``: agents with all metadata of their resources."""
     wanted = request.query().get("slave_id")
     body = {
         "slaves": Listing(
-            {**fragments.agent(agent), **fragments.full_resources(agent)}
+            {**fragments.agent(agent, permissions), **fragments.full_resources(agent, permissions)}
             for agent in core.state.agents.values()
             if wanted in {None, agent.id}
         ),
@@ -99,22 +112,18 @@ def slaves(core: Core, request: Request) -> Response:
     return json_answer(body, request)
 
 
-def frameworks(core: Core, request: Request) -> Response:
+def frameworks(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/frameworks?framework_id=``."""
     wanted = request.query().get("framework_id")
-
-    def shown(group: Iterable[Framework]) -> Listing:
-        return Listing(fragments.framework(framework) for framework in group if wanted in {None, framework.id})
-
     body = {
-        "frameworks": shown(core.state.frameworks.values()),
-        "completed_frameworks": shown(core.state.completed_frameworks.values()),
+        "frameworks": _frameworks(core.state.frameworks, permissions, wanted),
+        "completed_frameworks": _frameworks(core.state.completed_frameworks, permissions, wanted),
         "unregistered_frameworks": [],
     }
     return json_answer(body, request)
 
 
-def tasks(core: Core, request: Request) -> Response:
+def tasks(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/tasks?framework_id=&task_id=&limit=&offset=&order=``: sorted by the time of the first status, latest first.
 
     A task without status is older than all others.
@@ -126,10 +135,10 @@ def tasks(core: Core, request: Request) -> Response:
     found = [
         task
         for group in (core.state.frameworks, core.state.completed_frameworks)
-        for framework in group.values()
+        for framework in permissions.frameworks(group.values())
         if query.get("framework_id") in {None, framework.id}
         for some in (framework.tasks.values(), framework.unreachable_tasks.values(), framework.completed_tasks)
-        for task in some
+        for task in visible_tasks(some, framework, permissions)
         if query.get("task_id") in {None, task.id}
     ]
     found.sort(key=_first_seen, reverse=not ascending)
@@ -149,11 +158,11 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
         return default
 
 
-def all_roles(core: Core, request: Request) -> Response:
+def all_roles(core: Core, request: Request, permissions: Permissions) -> Response:
     """``/roles``."""
-    return json_answer({"roles": list(roles.role_models(core))}, request)
+    return json_answer({"roles": list(roles.role_models(core, permissions))}, request)
 
 
-def constraints_debug(core: Core, request: Request) -> Response:
+def constraints_debug(core: Core, request: Request, _: Permissions) -> Response:
     """``/allocator/offer_constraints_debug``."""
     return json_answer(core.allocator.constraints_debug(), request)

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from pymesoskit.testing import version
 from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
+from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.files import FilesError
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import (
@@ -32,6 +33,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.files import FileRoots
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.master.core import Core
@@ -49,8 +51,19 @@ class _Call:
     """A call that is to be carried out, who sent it, and in which type to answer."""
 
     message: pb.Call
-    principal: str | None
+    permissions: Permissions
     content_type: str
+
+
+#: The actions that a call as such must be allowed; others depend on what the call is about, and are asked for when that
+#: has been looked at.
+_REQUIRED: Mapping[pb.Call.Type, Action] = {
+    Type.GET_FLAGS: Action.VIEW_FLAGS,
+    Type.SET_LOGGING_LEVEL: Action.SET_LOG_LEVEL,
+    Type.DEACTIVATE_AGENT: Action.DEACTIVATE_AGENT,
+    Type.REACTIVATE_AGENT: Action.REACTIVATE_AGENT,
+    Type.MARK_AGENT_GONE: Action.MARK_AGENT_GONE,
+}
 
 
 class OperatorApi:
@@ -78,35 +91,43 @@ class OperatorApi:
         }
         self._changes: Mapping[pb.Call.Type, Callable[[_Call], None]] = {
             Type.SET_LOGGING_LEVEL: self._set_logging_level,
-            Type.UPDATE_WEIGHTS: lambda call: weights.update(core, call.message.update_weights.weight_infos),
-            Type.UPDATE_MAINTENANCE_SCHEDULE: lambda call: maintenance.update_schedule(
-                core, call.message.update_maintenance_schedule.schedule
+            Type.UPDATE_WEIGHTS: lambda call: weights.update(
+                core, call.message.update_weights.weight_infos, call.permissions
             ),
-            Type.START_MAINTENANCE: lambda call: maintenance.start(core, call.message.start_maintenance.machines),
-            Type.STOP_MAINTENANCE: lambda call: maintenance.stop(core, call.message.stop_maintenance.machines),
-            Type.DRAIN_AGENT: lambda call: draining.drain(core, call.message.drain_agent),
+            Type.UPDATE_MAINTENANCE_SCHEDULE: lambda call: maintenance.update_schedule(
+                core, call.message.update_maintenance_schedule.schedule, call.permissions
+            ),
+            Type.START_MAINTENANCE: lambda call: maintenance.start(
+                core, call.message.start_maintenance.machines, call.permissions
+            ),
+            Type.STOP_MAINTENANCE: lambda call: maintenance.stop(
+                core, call.message.stop_maintenance.machines, call.permissions
+            ),
+            Type.DRAIN_AGENT: lambda call: draining.drain(core, call.message.drain_agent, call.permissions),
             Type.DEACTIVATE_AGENT: lambda call: draining.deactivate(core, call.message.deactivate_agent.agent_id.value),
             Type.REACTIVATE_AGENT: lambda call: draining.reactivate(core, call.message.reactivate_agent.agent_id.value),
             Type.MARK_AGENT_GONE: lambda call: mark_agent_gone(core, call.message.mark_agent_gone.agent_id.value),
-            Type.TEARDOWN: lambda call: teardown(core, call.message.teardown.framework_id.value),
+            Type.TEARDOWN: lambda call: teardown(core, call.message.teardown.framework_id.value, call.permissions),
             Type.UPDATE_QUOTA: self._update_quota,
-            Type.SET_QUOTA: lambda call: quota.set_quota(core, call.message.set_quota.quota_request),
-            Type.REMOVE_QUOTA: lambda call: quota.remove(core, call.message.remove_quota.role),
+            Type.SET_QUOTA: lambda call: quota.set_quota(core, call.message.set_quota.quota_request, call.permissions),
+            Type.REMOVE_QUOTA: lambda call: quota.remove(core, call.message.remove_quota.role, call.permissions),
         }
 
-    def handle(self, request: Request, responder: Responder, principal: str | None) -> None:
-        """Serves a request whose sender is known. Raises ``Refused``."""
+    def handle(self, request: Request, responder: Responder, permissions: Permissions) -> None:
+        """Serves a request of somebody with these permissions. Raises ``Refused``."""
         check_method(request, "POST")
         message = parse_call(request, pb.Call)
         error = call_error(message)
         if error is not None:
             raise refuse(400, f"Failed to validate master::Call: {error}")
-        call = _Call(message, principal, negotiate(request))
+        call = _Call(message, permissions, negotiate(request))
         kind = message.type
+        if kind in _REQUIRED:
+            permissions.require(_REQUIRED[kind])
         if kind == Type.SUBSCRIBE:
-            self._events.subscribe(responder, call.content_type)
+            self._events.subscribe(responder, call.content_type, permissions)
         elif kind in _LISTINGS:
-            responder.respond(_listing(self._core, kind, call.content_type))
+            responder.respond(_listing(self._core, kind, call))
         elif kind in self._queries:
             response = self._queries[kind](call)
             response.MergeFrom(pb.Response(type=Type.Name(kind)))  # an answer is named as its call
@@ -116,7 +137,7 @@ class OperatorApi:
             responder.respond(OK)
         elif kind in _OPERATIONS:
             agent_id, operation = _OPERATIONS[kind](message)
-            reservations.apply(self._core, agent_id, operation, principal)
+            reservations.apply(self._core, agent_id, operation, permissions)
             responder.respond(ACCEPTED)
         else:
             raise refuse(501, "501 Not Implemented.")
@@ -146,7 +167,7 @@ class OperatorApi:
 
     def _list_files(self, call: _Call) -> pb.Response:
         try:
-            infos = self._files.browse(call.message.list_files.path)
+            infos = self._files.browse(call.message.list_files.path, call.permissions)
         except FilesError as error:
             raise refuse(error.status, error.message) from None
         return pb.Response(list_files=pb.Response.ListFiles(file_infos=infos))
@@ -154,20 +175,21 @@ class OperatorApi:
     def _read_file(self, call: _Call) -> pb.Response:
         read = call.message.read_file
         try:
-            piece = self._files.read(read.path, read.offset, read.length if read.HasField("length") else None)
+            length = read.length if read.HasField("length") else None
+            piece = self._files.read(read.path, read.offset, length, call.permissions)
         except FilesError as error:
             raise refuse(error.status, error.message) from None
         return pb.Response(read_file=pb.Response.ReadFile(size=piece.size, data=piece.data))
 
-    def _get_operations(self, _: _Call) -> pb.Response:
-        return pb.Response(get_operations=queries.operations_message(self._core.state))
+    def _get_operations(self, call: _Call) -> pb.Response:
+        return pb.Response(get_operations=queries.operations_message(self._core.state, call.permissions))
 
-    def _get_roles(self, _: _Call) -> pb.Response:
-        return pb.Response(get_roles=pb.Response.GetRoles(roles=roles.role_messages(self._core)))
+    def _get_roles(self, call: _Call) -> pb.Response:
+        return pb.Response(get_roles=pb.Response.GetRoles(roles=roles.role_messages(self._core, call.permissions)))
 
-    def _get_weights(self, _: _Call) -> pb.Response:
+    def _get_weights(self, call: _Call) -> pb.Response:
         response = pb.Response()
-        for info in weights.all_weights(self._core):  # without any there is no payload at all
+        for info in weights.all_weights(self._core, call.permissions):  # without any there is no payload at all
             response.get_weights.weight_infos.append(info)
         return response
 
@@ -179,16 +201,16 @@ class OperatorApi:
             )
         )
 
-    def _get_maintenance_status(self, _: _Call) -> pb.Response:
-        status = maintenance.status(self._core)
+    def _get_maintenance_status(self, call: _Call) -> pb.Response:
+        status = maintenance.status(self._core, call.permissions)
         return pb.Response(get_maintenance_status=pb.Response.GetMaintenanceStatus(status=status))
 
-    def _get_maintenance_schedule(self, _: _Call) -> pb.Response:
-        schedule = maintenance.schedule(self._core)
+    def _get_maintenance_schedule(self, call: _Call) -> pb.Response:
+        schedule = maintenance.schedule(self._core, call.permissions)
         return pb.Response(get_maintenance_schedule=pb.Response.GetMaintenanceSchedule(schedule=schedule))
 
-    def _get_quota(self, _: _Call) -> pb.Response:
-        return pb.Response(get_quota=pb.Response.GetQuota(status=quota.status(self._core)))
+    def _get_quota(self, call: _Call) -> pb.Response:
+        return pb.Response(get_quota=pb.Response.GetQuota(status=quota.status(self._core, call.permissions)))
 
     # Changes
 
@@ -198,7 +220,7 @@ class OperatorApi:
 
     def _update_quota(self, call: _Call) -> None:
         update = call.message.update_quota
-        quota.update(self._core, update.quota_configs, force=update.force)
+        quota.update(self._core, update.quota_configs, call.permissions, force=update.force)
 
 
 # Listings: their JSON is not that of their message
@@ -213,13 +235,13 @@ _LISTINGS = {
 }
 
 
-def _listing(core: Core, kind: pb.Call.Type, content_type: str) -> Response:
+def _listing(core: Core, kind: pb.Call.Type, call: _Call) -> Response:
     name, as_json, as_message = _LISTINGS[kind]
-    if content_type == JSON:
-        return Response.json(f'{{"type":"{Type.Name(kind)}","{name}":{as_json(core.state)}}}')
+    if call.content_type == JSON:
+        return Response.json(f'{{"type":"{Type.Name(kind)}","{name}":{as_json(core.state, call.permissions)}}}')
     response = pb.Response(type=Type.Name(kind))
-    getattr(response, name).MergeFrom(as_message(core.state))
-    return answer(response, content_type)
+    getattr(response, name).MergeFrom(as_message(core.state, call.permissions))
+    return answer(response, call.content_type)
 
 
 # Operations on an agent's resources: the same as a framework's, in other words

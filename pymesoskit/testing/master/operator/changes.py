@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.api import refuse
+from pymesoskit.testing.authorization import Action, Object
 from pymesoskit.testing.master import agents, frameworks
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.master.core import Core
 
 
-def teardown(core: Core, framework_id: str) -> None:
-    """TEARDOWN: ends a framework and all its tasks. Raises ``Refused`` (400)."""
+def teardown(core: Core, framework_id: str, permissions: Permissions) -> None:
+    """TEARDOWN: ends a framework and all its tasks. Raises ``Refused`` (400, 403)."""
     framework = core.state.frameworks.get(framework_id)
     if framework is None:
         raise refuse(400, "No framework found with specified ID")
+    principal = framework.principal
+    thing = None if principal is None else Object(value=principal, framework_info=framework.info)
+    permissions.require(Action.TEARDOWN_FRAMEWORK, thing)
     frameworks.remove(core, framework)
 
 

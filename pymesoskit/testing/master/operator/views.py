@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pymesoskit.resources import Resource
+    from pymesoskit.testing.authorization import Permissions
+    from pymesoskit.testing.master.entities import Task
     from pymesoskit.testing.master.state import Agent, Framework
 
 AgentView = pb.Response.GetAgents.Agent
@@ -37,6 +39,13 @@ def endpoint_resources(resources: Iterable[Resource]) -> Iterable[mesos.Resource
     return (resource_to_message(resource, Format.ENDPOINT) for resource in resources)
 
 
+def visible_tasks(tasks: Iterable[Task], framework: Framework, permissions: Permissions) -> Iterable[Task]:
+    """Those tasks of a framework that can be seen."""
+    if permissions.unrestricted:
+        return tasks
+    return (task for task in tasks if permissions.sees_task(task.message, framework.info))
+
+
 def drain_info(agent: Agent) -> mesos.DrainInfo | None:
     """How far an agent's draining is, or None if it does not drain."""
     if agent.drain_config is None or agent.drain_state is None:
@@ -48,10 +57,13 @@ def drain_info(agent: Agent) -> mesos.DrainInfo | None:
 _CHECKPOINT = b"\x38\x01"
 
 
-def agent_info_view(info: mesos.AgentInfo) -> mesos.AgentInfo:
-    """The info of an agent (a recovered one, too)."""
+def agent_info_view(info: mesos.AgentInfo, permissions: Permissions) -> mesos.AgentInfo:
+    """The info of an agent (a recovered one, too), with those resources of which all roles can be seen."""
     view = mesos.AgentInfo()
     view.CopyFrom(info)
+    if not permissions.unrestricted:
+        view.ClearField("resources")
+        view.resources.extend(permissions.resource_messages(info.resources))
     view.MergeFromString(_CHECKPOINT)
     return view
 
@@ -70,18 +82,18 @@ def agent_value(view: AgentView) -> dict[str, Any]:
     return to_json_value(view) | {"agent_info": agent_info_value(view.agent_info)}
 
 
-def agent_view(agent: Agent) -> AgentView:
+def agent_view(agent: Agent, permissions: Permissions) -> AgentView:
     """An agent as GET_AGENTS and AGENT_ADDED show it."""
     view = AgentView(
-        agent_info=agent_info_view(agent.info),
+        agent_info=agent_info_view(agent.info, permissions),
         active=agent.active,
         deactivated=agent.deactivated,
         version=agent.version,
         pid=agent.address,
         registered_time=mesos.TimeInfo(nanoseconds=nanoseconds(agent.registered_time)),
-        total_resources=endpoint_resources(agent.total_resources),
-        allocated_resources=endpoint_resources(agent.used.total),
-        offered_resources=endpoint_resources(agent.offered.total),
+        total_resources=endpoint_resources(permissions.resources(agent.total_resources)),
+        allocated_resources=endpoint_resources(permissions.resources(agent.used.total)),
+        offered_resources=endpoint_resources(permissions.resources(agent.offered.total)),
         drain_info=drain_info(agent),
     )
     if agent.reregistered_time is not None:

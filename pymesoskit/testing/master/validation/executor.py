@@ -11,8 +11,8 @@ from pymesoskit.resources import (
     unique_persistence_error,
     used_resources_error,
 )
+from pymesoskit.testing.dump import dump
 from pymesoskit.testing.master.validation.common import command_error, container_error, first, id_error
-from pymesoskit.testing.master.validation.dump import dump
 from pymesoskit.testing.master.validation.equality import same_executor
 from pymesoskit.wire.v1 import mesos
 

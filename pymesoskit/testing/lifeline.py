@@ -1,8 +1,8 @@
-"""What an agent's process can still do: run, stand still, or nothing any more.
+"""What a master's or an agent's process can still do: run, stand still, or nothing any more.
 
-Everything that reaches an agent (timers, requests, ends of containers, executors' calls) passes its ``Lifeline``. A
-frozen agent (SIGSTOP) acts on nothing, and catches up in order when it thaws; one that has ended hears nothing more,
-and its timers are gone with it. Messages of the network are held back by the network itself (``network.py``).
+Everything that reaches such a process (timers, requests, ends of containers, executors' calls) passes its ``Lifeline``.
+A frozen process (SIGSTOP) acts on nothing, and catches up in order when it thaws; one that has ended hears nothing
+more, and its timers are gone with it. Messages of the network are held back by the network itself (``network.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.clock import Clock, Timer
+    from pymesoskit.testing.http import Headers, Responder, Response, Stream
 
 
 class _GuardedTimer:
@@ -63,6 +64,11 @@ class Lifeline:
         """Whether the process stands still."""
         return self._held is not None
 
+    @property
+    def pending(self) -> int:
+        """How many timers run."""
+        return len(self._timers)
+
     def time(self) -> float:
         return self._clock.time()
 
@@ -109,3 +115,25 @@ class Lifeline:
         self._held = None
         for timer in list(self._timers):
             timer.cancel()
+
+
+class Guarded:
+    """A ``Responder`` whose news for the process pass its lifeline; what the process says goes straight out."""
+
+    __slots__ = ("_lifeline", "_responder")
+
+    def __init__(self, responder: Responder, lifeline: Lifeline) -> None:
+        self._responder = responder
+        self._lifeline = lifeline
+
+    def respond(self, response: Response) -> None:
+        self._responder.respond(response)
+
+    def stream(self, status: int, headers: Headers, on_close: Callable[[], None]) -> Stream:
+        return self._responder.stream(status, headers, lambda: self._lifeline.deliver(on_close))
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        self._responder.on_close(lambda: self._lifeline.deliver(callback))
+
+    def abort(self) -> None:
+        self._responder.abort()
