@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11+ and nothing else: they set everything up in .venv first.
 # PYTHON is the interpreter to build it with (default: the oldest supported one on this machine).
 .DEFAULT_GOAL := help
-.PHONY: help setup foreign demo test nightly lint types imports examples wire bench clean
+.PHONY: help setup foreign docker demo test nightly lint types imports examples wire bench clean
 
 PYTHON ?= $(shell sh tools/find-python oldest)
 VENV := .venv
@@ -28,10 +28,19 @@ $(FOREIGN): tools/setup-foreign tests/foreign/requirements.txt tests/foreign/req
 	sh tools/setup-foreign
 	@touch $@
 
+# A Docker engine for the tests in tests/docker, which start it themselves where they may.
+DOCKER := .docker/.ready
+
+docker: $(DOCKER) ## unpacks a Docker engine in .docker, as far as this machine has what that needs
+
+$(DOCKER): tools/setup-docker
+	sh tools/setup-docker
+	@touch $@
+
 demo: setup ## a 3-agent cluster runs 30 real tasks of a framework
 	$(BIN)/python examples/demo.py
 
-test: setup foreign ## all tests, and the examples
+test: setup foreign docker ## all tests, and the examples
 	$(BIN)/python -m pytest -n auto
 
 nightly: setup ## 10,000 hostile requests to each endpoint (make test sends a sample)
@@ -55,4 +64,4 @@ wire: ## regenerates pymesoskit/wire/v1 from the .proto files
 	.venv-wire/bin/python tools/generate_wire.py
 
 clean: ## removes what set-up and tests made
-	rm -rf .venv .venv-* .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .foreign .docker .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

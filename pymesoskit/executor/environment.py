@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TARGET = "/api/v1/executor"
+
 #: Mesos's units of time, in seconds.
 UNITS = {
     "ns": 1e-9,
@@ -52,6 +54,7 @@ class ExecutorEnvironment:
     executor_id: str
     agent: Address
     agent_id: str | None = None
+    process: str = "slave(1)"  # the agent's name among the processes at its address
     directory: str | None = None  # the sandbox, on the host
     sandbox: str | None = None  # the sandbox, as the executor sees it
     checkpoint: bool = False  # whether the executor outlives its agent for a time
@@ -60,6 +63,11 @@ class ExecutorEnvironment:
     subscription_backoff_max: float = 2.0  # the longest pause between attempts to subscribe again
     authentication_token: str | None = field(default=None, repr=False)
     local: bool = False  # MESOS_LOCAL: the executor runs in a process that is not its own
+
+    @property
+    def target(self) -> str:
+        """The path of the executor API. Agents serve it on their domain socket under their own name only."""
+        return f"/{self.process}{TARGET}" if self.agent.scheme == "unix" else TARGET
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> ExecutorEnvironment:
@@ -76,6 +84,7 @@ class ExecutorEnvironment:
             "sandbox": reader.optional("MESOS_SANDBOX", str, None),
             "authentication_token": reader.optional("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", str, None),
         }
+        process = reader.optional("MESOS_SLAVE_PID", _process, "slave(1)")
         checkpoint = reader.optional("MESOS_CHECKPOINT", _flag, default=False)
         grace = reader.optional("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", parse_duration, 5.0)
         recovery = reader.optional("MESOS_RECOVERY_TIMEOUT", parse_duration, 900.0)
@@ -87,6 +96,7 @@ class ExecutorEnvironment:
             framework_id,
             executor_id,
             agent,
+            process=process,
             checkpoint=checkpoint,
             shutdown_grace_period=grace,
             recovery_timeout=recovery,
@@ -131,6 +141,13 @@ def _identifier(text: str) -> str:
     if any(character.isspace() or character in "/\\" for character in text):
         raise ValueError(f"not an id: {text!r}")
     return text
+
+
+def _process(text: str) -> str:
+    name, at, _ = text.partition("@")
+    if not at:
+        raise ValueError(f"not a process: {text!r} (as in slave(1)@10.0.0.1:5051)")
+    return _identifier(name)
 
 
 def _flag(text: str) -> bool:

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 Call = executor.Call
 Event = executor.Event
 
-TARGET = "/api/v1/executor"
-
 #: Seconds between heartbeats, in both directions.
 HEARTBEAT_INTERVAL = 1800.0
 
@@ -83,7 +81,7 @@ class ExecutorSession(Session[Event]):
             framework_id=mesos.FrameworkID(value=environment.framework_id),
         )
         self._encode_call = encoder(codec, Call, self._ids)
-        self._head = Head(TARGET, (*request_headers(codec), *self.credentials.headers()))
+        self._head = Head(environment.target, (*request_headers(codec), *self.credentials.headers()))
         self._lock = threading.Lock()  # what follows is read by the turn and written by whoever sends updates
         self._updates: dict[bytes, _Unacknowledged] = {}
         self._tasks: dict[str, mesos.TaskInfo] = {}

@@ -250,7 +250,8 @@ class AgentFlags(Flags):
     container_logger: str | None = _unset(kinds.TEXT)
     container_ports_isolated_range: str | None = _unset(kinds.TEXT)
     container_ports_watch_interval: float | None = _unset(kinds.POSITIVE_DURATION)
-    containerizers: str = _given(kinds.TEXT, "mesos")
+    # Mesos's default is only "mesos"; here an engine that answers is used without being named.
+    containerizers: str = _given(kinds.TEXT, "docker,mesos")
     credential: str | None = _unset(kinds.PATH)
     csi_plugin_config_dir: str | None = _unset(kinds.PATH)
     default_container_dns: str | None = _unset(kinds.TEXT)

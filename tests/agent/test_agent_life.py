@@ -130,14 +130,51 @@ def test_an_agent_without_executors_to_wait_for_registers_at_once() -> None:
     world.actor.run_until(lambda: world.agent.registered, 1.5)
 
 
-def test_a_task_that_ends_while_the_agent_is_away_is_reported_when_it_is_back() -> None:
-    world = World({"*": Outcome.fails(5, 3)}, executor_reregistration_timeout="1secs").start()
+@pytest.mark.parametrize(
+    ("away", "http", "message"),
+    [
+        (5.5, "false", "Command exited with status 3"),
+        (6.5, "false", "Executor terminated"),
+        (60.0, "true", "Command exited with status 3"),
+        (70.0, "true", "Executor terminated"),
+    ],
+)
+def test_a_command_executor_waits_for_its_agent_a_second_after_the_end_of_its_task_or_a_minute_if_it_speaks_http(
+    away: float, http: str, message: str
+) -> None:
+    flags = {"executor_reregistration_timeout": "1secs", "http_command_executor": http}
+    world = World({"*": Outcome.fails(5, 3)}, **flags).start()
     world.run(task(), info=framework(checkpoint=True))
     world.until_state("t1", "TASK_RUNNING")
     world.agent.terminate()
-    world.advance(20)
+    world.advance(away)
     world.restart()
-    assert world.until_state("t1", "TASK_FAILED").message == "Command exited with status 3"
+    assert world.until_state("t1", "TASK_FAILED").message == message
+
+
+@pytest.mark.parametrize(("http", "stays"), [("false", True), ("true", False)])
+def test_a_command_executor_that_speaks_http_ends_with_the_last_acknowledgement_others_after_a_second(
+    http: str, stays: bool
+) -> None:
+    world = World({"*": Outcome.finishes()}, http_command_executor=http).start()
+    world.run(task())
+    world.until_state("t1", "TASK_FINISHED")
+    world.advance(0.9)
+    assert bool(world.host.containers()) is stays
+    world.advance(0.2)
+    assert world.host.containers() == []
+    assert world.agent.core.frameworks == {}
+
+
+def test_an_agent_that_is_shut_down_waits_no_longer_than_its_tasks_take_to_end() -> None:
+    world = World(RUNS).start()
+    world.run(task())
+    world.until_state("t1", "TASK_RUNNING")
+    world.send(ShutdownAgent("Machine is `DOWN`"))
+    world.advance(0.9)
+    assert world.ended == []
+    world.advance(0.2)
+    assert len(world.ended) == 1
 
 
 def test_an_unacknowledged_update_is_sent_again_after_a_restart_as_it_was() -> None:

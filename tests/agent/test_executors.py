@@ -292,6 +292,16 @@ def test_a_kill_reaches_the_executor_with_its_policy(world: CustomWorld) -> None
     }
 
 
+def test_a_kill_reaches_an_executor_whose_task_has_ended_but_is_not_acknowledged(world: CustomWorld) -> None:
+    world.launch("t1")
+    stream = world.subscribe()
+    world.master.acknowledges = False
+    world.update("t1", "TASK_FINISHED")
+    world.kill("t1")
+    assert kinds(stream)[-1] == "KILL"
+    assert world.master.states("t1") == ["TASK_FINISHED"]
+
+
 def test_messages_pass_in_both_directions(world: CustomWorld) -> None:
     world.launch("t1")
     stream = world.subscribe()

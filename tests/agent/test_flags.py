@@ -93,21 +93,6 @@ def test_executors_run_as_their_user_or_as_the_agents(tmp_path: Path, flags: dic
     assert command.user == (info.user if switches else None)
 
 
-def test_the_containerizers_are_named_to_those_whom_none_can_serve(tmp_path: Path) -> None:
-    world = CustomWorld(tmp_path, containerizers="docker,mesos")
-    world.start()
-    info = framework()
-    info.user = getpass.getuser()
-    docker = task("t1", None)
-    docker.executor.CopyFrom(executor())
-    docker.executor.container.type = mesos.ContainerInfo.DOCKER
-    docker.executor.container.docker.image = "alpine"
-    world.send(RunTask(info, docker, launch_executor=True))
-    status = world.until_state("t1", "TASK_FAILED")
-    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
-    assert "None of the enabled containerizers (docker,mesos) could create a container" in status.message
-
-
 # Sandboxes
 
 

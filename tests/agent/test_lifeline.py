@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.lifeline import Lifeline
+from pymesoskit.testing.lifeline import Guarded, Lifeline
 
 
 def make() -> tuple[SimulatedActor, Lifeline, list[object]]:
@@ -61,3 +61,30 @@ def test_a_process_that_ends_while_it_catches_up_does_no_more() -> None:
     line.deliver(done.append, "after the end")
     line.thaw()
     assert done == []
+
+
+class Responder:
+    """Keeps who is to be told that the client is gone."""
+
+    def __init__(self) -> None:
+        self.told = []
+
+    def on_close(self, callback) -> None:
+        self.told.append(callback)
+
+    def stream(self, _status, _headers, on_close) -> None:
+        self.told.append(on_close)
+
+
+def test_a_frozen_process_learns_that_clients_have_gone_when_it_goes_on() -> None:
+    _, line, done = make()
+    responder = Responder()
+    guarded = Guarded(responder, line)
+    guarded.on_close(lambda: done.append("late answer"))
+    guarded.stream(200, (), lambda: done.append("stream"))
+    line.freeze()
+    for gone in responder.told:
+        gone()
+    assert done == []
+    line.thaw()
+    assert done == ["late answer", "stream"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymesoskit.testing.agent import Command, Exit, ProcessLauncher
+from pymesoskit.testing.agent.launcher import Remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -268,3 +269,62 @@ def test_usage_counts_the_tree(bench: Bench) -> None:
     usage = run.process.usage()
     assert usage is not None
     assert usage.mem_rss_bytes > 100_000
+
+
+# What is no process
+
+
+def remains(bench: Bench, name: str) -> Remains:
+    """A file that whoever removes remains removes."""
+    return Remains(str(bench.directory / name), ("rm", "-f"), {"PATH": os.environ["PATH"]})
+
+
+@pytest.mark.parametrize("script", ["touch left; exit 1", "touch left; sleep 1000"])
+def test_closing_removes_what_a_command_leaves_behind(tmp_path: Path, script: str) -> None:
+    bench = Bench(tmp_path)
+    bench.sh(script, remains=remains(bench, "left"))
+    wait_for((tmp_path / "left").exists)
+    bench.launcher.close()
+    assert not (tmp_path / "left").exists()
+
+
+def test_what_has_been_removed_is_not_removed_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    left = remains(bench, "left")
+    bench.sh("touch left", remains=left).wait()
+    bench.run((*left.removal, left.name), removes=left.name).wait()
+    (tmp_path / "left").touch()
+    bench.launcher.close()
+    assert (tmp_path / "left").exists()
+
+
+def test_what_could_not_be_removed_is_removed_at_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    left = remains(bench, "left")
+    bench.sh("touch left", remains=left).wait()
+    bench.sh("exit 1", removes=left.name).wait()
+    bench.launcher.close()
+    assert not (tmp_path / "left").exists()
+
+
+def test_remains_outlive_the_supervisor_but_not_the_next_one(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    run = bench.sh("touch left; sleep 1000", remains=remains(bench, "left"))
+    wait_for((tmp_path / "left").exists)
+    connection = bench.launcher._connection
+    assert connection is not None
+    connection.program.kill()
+    assert run.wait() == "terminated with signal Killed"
+    bench.launcher.close()
+    assert not (tmp_path / "left").exists()
+
+
+def test_what_comes_about_only_after_its_removal_is_removed_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    left = Remains(str(tmp_path / "left"), (str(tmp_path / "remove"),), {"PATH": os.environ["PATH"]})
+    (tmp_path / "remove").write_text('#!/bin/sh\nrm "$1" 2>/dev/null; touch go\n'.replace("go", str(tmp_path / "go")))
+    (tmp_path / "remove").chmod(0o755)
+    # As a container that is just about to start when all ends: the first removal finds nothing.
+    bench.sh("until [ -e go ]; do sleep 0.01; done; touch left; while [ -e left ]; do sleep 0.01; done", remains=left)
+    bench.launcher.close()
+    assert not (tmp_path / "left").exists()

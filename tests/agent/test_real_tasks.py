@@ -120,18 +120,14 @@ def test_a_uri_that_cannot_be_fetched_fails_the_launch(world: RealWorld) -> None
     assert "/no/such/file" in (world.sandbox() / "stderr").read_text()
 
 
-@pytest.mark.parametrize("kind", ["DOCKER", "MESOS"])
-def test_containers_with_images_fail_at_launch(world: RealWorld, kind: str) -> None:
+def test_mesos_containers_with_images_fail_at_launch(world: RealWorld) -> None:
     info = task()
-    info.container.type = mesos.ContainerInfo.Type.Value(kind)
-    if kind == "DOCKER":
-        info.container.docker.image = "busybox"
-    else:
-        info.container.mesos.image.type = mesos.Image.DOCKER
-        info.container.mesos.image.docker.name = "busybox"
+    info.container.type = mesos.ContainerInfo.MESOS
+    info.container.mesos.image.type = mesos.Image.DOCKER
+    info.container.mesos.image.docker.name = "busybox"
     status = run(world, info, "TASK_FAILED")
     assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
-    assert ("no Docker engine" if kind == "DOCKER" else "Unsupported container image type") in status.message
+    assert "Unsupported container image type" in status.message
 
 
 def test_nothing_of_a_task_is_left_when_it_has_ended(world: RealWorld) -> None:

@@ -179,6 +179,21 @@ def test_a_framework_that_comes_back_brings_its_old_executors_along() -> None:
     assert [done.info.executor_id.value for done in known.completed] == ["t1", "t2"]
 
 
+def test_an_agent_that_is_shut_down_while_it_recovers_ends(tmp_path: Path) -> None:
+    world = CheckpointedWorld(tmp_path)
+    world.launch("t1")
+    world.subscribe()
+    world.restart()
+    world.agent.shutdown()
+    assert kinds(world.subscribe()) == ["SHUTDOWN"]
+    world.advance(4)
+    assert world.agent.phase is Phase.TERMINATING
+    assert world.master.got(ReregisterAgent) == []
+    world.process().on_exit(Exit.of_code(0))
+    world.advance(0.1)
+    assert world.ended[-1] == "unregisters and shuts down"
+
+
 # An agent that only cleans up
 
 

@@ -24,6 +24,7 @@ def test_the_socket_is_there_while_the_agent_runs_and_serves_the_v1_api_only(tmp
     flags = {"http_executor_domain_sockets": "true", "domain_socket_location": str(path)}
     with Cluster(agents=1, agent_flags=flags) as cluster:
         assert ask(path, b"GET /api/v1/executor HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 405")
+        assert ask(path, b"GET /slave(1)/api/v1/executor HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 405")
         assert ask(path, b"GET /state HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 403")
         cluster.agents[0].kill()
         assert not path.exists()

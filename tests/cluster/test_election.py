@@ -221,6 +221,25 @@ def test_a_frozen_follower_leads_as_soon_as_it_goes_on_if_it_was_elected_in_time
     cluster.wait_for_agents(timeout=5)
 
 
+@pytest.mark.parametrize("trouble", ["pause", "partition"])
+def test_a_follower_whose_session_has_expired_stands_again_when_it_is_back(make, trouble):
+    cluster = make(masters=2)
+    leader, follower = cluster.masters
+    if trouble == "pause":
+        follower.pause()
+        heal = follower.resume
+    else:
+        heal = cluster.faults.partition(follower).heal
+    cluster.advance(TIMEOUT + 1)
+    heal()
+    cluster.settle()
+    assert follower.running
+    leader.kill()
+    cluster.advance(TIMEOUT + 0.1)
+    assert leading(cluster) == [1]
+    cluster.wait_for_agents(timeout=5)
+
+
 def test_a_leader_that_is_frozen_and_cut_off_ends_when_it_goes_on_although_it_is_still_cut_off(make):
     cluster = make(masters=2)
     fault = cluster.faults.partition(cluster.masters[0])
@@ -408,6 +427,34 @@ class TestElection:
         session.speak(FROZEN)
         assert told == [True]
 
+    def test_one_that_is_cut_off_again_before_it_stands_again_does_not_stand(self):
+        actor = SimulatedActor()
+        election = Election(actor, 5)
+        session = election.connect()
+        session.stand(self.candidate(0))
+        session.silence("first")
+        actor.advance(6)
+        session.speak("first")
+        session.silence("second")
+        actor.settle()
+        assert election.elected() is None
+        session.speak("second")
+        actor.settle()
+        assert election.leader() == session.leader().pid == "master@127.0.0.1:0"
+
+    def test_lives_that_are_over_are_forgotten(self):
+        actor = SimulatedActor()
+        election = Election(actor, 5)
+        for number in range(3):
+            session = election.connect()
+            session.stand(self.candidate(number))
+            session.end()
+        election.connect().end()  # one that never stood
+        actor.advance(6)
+        assert election.elected() is None
+        assert not election._sessions
+        assert actor.clock.next_due() is None
+
     def test_nobody_is_elected_any_more_once_it_is_closed(self):
         actor = SimulatedActor()
         election = Election(actor, 5)
@@ -416,7 +463,9 @@ class TestElection:
         second.stand(self.candidate(1))
         told: list[None] = []
         second.watch(lambda: told.append(None))
+        first.silence("cut off")
         election.close()
+        assert actor.clock.next_due() is None
         first.end()
         actor.advance(60)
         assert told == []

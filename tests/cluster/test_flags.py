@@ -43,7 +43,7 @@ def test_what_real_ones_show_is_read_and_shown_the_same(kind, recorded: dict[str
             AgentFlags,
             recorded_agent_flags(),
             {
-                "advertise_ip", "attributes", "fetcher_cache_dir", "hostname", "hostname_lookup", "ip", "isolation",
+                "advertise_ip", "attributes", "containerizers", "fetcher_cache_dir", "hostname", "hostname_lookup", "ip", "isolation",
                 "launcher", "master", "port", "resources", "runtime_dir", "systemd_enable_support", "work_dir",
             },
         ),

@@ -44,6 +44,16 @@ def test_a_domain_socket_goes_before_the_endpoint():
     assert (environment.agent.scheme, environment.agent.host) == ("unix", "/run/agent.sock")
 
 
+def test_over_a_domain_socket_the_agent_is_called_by_its_name():
+    socket = {**LEAST, "MESOS_DOMAIN_SOCKET": "/run/agent.sock"}
+    assert ExecutorEnvironment.read(LEAST).target == "/api/v1/executor"
+    assert ExecutorEnvironment.read(socket).target == "/slave(1)/api/v1/executor"
+    named = {**socket, "MESOS_SLAVE_PID": "slave(2)@10.0.0.1:5051"}
+    assert ExecutorEnvironment.read(named).target == "/slave(2)/api/v1/executor"
+    with pytest.raises(EnvironmentProblems, match="MESOS_SLAVE_PID: not a process"):
+        ExecutorEnvironment.read({**LEAST, "MESOS_SLAVE_PID": "10.0.0.1:5051"})
+
+
 def test_the_token_is_not_printed():
     environment = ExecutorEnvironment.read({**LEAST, "MESOS_EXECUTOR_AUTHENTICATION_TOKEN": "s3cret"})
     assert environment.authentication_token == "s3cret"

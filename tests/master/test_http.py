@@ -129,6 +129,38 @@ def test_calls_are_validated_before_their_framework_is_looked_for(world, call, e
     assert refusal(world.post(call)) == (400, f"Failed to validate scheduler::Call: {error}")
 
 
+def test_calls_that_are_not_valid_are_counted_where_there_is_a_counter(world):
+    for kind in ("ACKNOWLEDGE", "ACKNOWLEDGE_OPERATION_STATUS", "MESSAGE", "KILL"):
+        world.post({"type": kind, "framework_id": {"value": "x"}})
+    invalid = {name: value for name, value in world.get("/metrics/snapshot").items() if value and "/invalid_" in name}
+    assert invalid == {
+        "master/invalid_status_update_acknowledgements": 1.0,
+        "master/invalid_operation_status_update_acknowledgements": 1.0,
+        "master/invalid_framework_to_executor_messages": 1.0,
+    }
+
+
+def test_a_framework_s_calls_are_counted_refused_ones_too(world):
+    framework = world.framework()
+    framework.call("REVIVE")
+    framework.call("REVIVE", **{"mesos-stream-id": "x"})
+    framework.call("KILL")  # not valid
+    framework.call("UNKNOWN")
+    framework.call("REQUEST", {})
+    prefix = f"master/frameworks/A/{framework.id}/calls"
+    counted = {
+        name.removeprefix(prefix): value
+        for name, value in world.get("/metrics/snapshot").items()
+        if name.startswith(prefix) and value
+    }
+    assert counted == {"": 4.0, "/subscribe": 1.0, "/revive": 2.0, "/request": 1.0}
+
+
+def test_teardown_is_no_message_of_a_driver(world):
+    world.framework().call("TEARDOWN")
+    assert world.get("/metrics/snapshot")["master/messages_unregister_framework"] == 0.0
+
+
 @pytest.mark.parametrize("version", range(16))
 def test_a_uuid_has_one_of_the_versions_there_are(world, version):
     uuid = base64.b64encode(bytes([0] * 6 + [version << 4] + [0] * 9)).decode()

@@ -110,6 +110,24 @@ def test_grow_volume_has_words_of_its_own(world, framework, agent):
     ]
 
 
+def test_what_is_dropped_is_counted_as_an_error(world, framework, agent):
+    carry_out(world, framework, agent, reserve(cpus()), reserve(cpus(1, reservation())), {"type": "CREATE"})
+    framework.accept({"id": {"value": "x"}}, operations=[destroy(), {"type": "UNKNOWN"}])
+    metrics = world.get("/metrics/snapshot")
+    errors = {
+        name: value
+        for name, value in metrics.items()
+        if name.startswith("master/operations/") and value and "error" in name
+    }
+    assert errors == {
+        "master/operations/reserve/error": 1.0,
+        "master/operations/create/error": 1.0,
+        "master/operations/destroy/error": 1.0,
+        "master/operations/error": 3.0,
+    }
+    assert metrics["master/operations/reserve/pending"] == 1.0
+
+
 def test_operations_of_an_unknown_type_are_ignored(world, framework, agent):
     offer = world.offer(framework, agent)
     framework.accept(offer, operations=[{"type": "UNKNOWN", "id": {"value": "u"}}, {"type": "NEVER_HEARD_OF"}, {}])

@@ -259,6 +259,8 @@ class Agent:
             self._finish_recovery(found)
 
     def _finish_recovery(self, found: Found) -> None:
+        if self.core.phase is not Phase.RECOVERING:
+            return  # it was told to shut down meanwhile
         self.core.phase = Phase.DISCONNECTED
         self._draining.go_on()
         self._registration.start()

@@ -16,11 +16,16 @@ from pymesoskit.testing.agent.launcher import Exit, Usage
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.agent.docker.container import DockerSettings
     from pymesoskit.testing.agent.machine import Machine
     from pymesoskit.testing.clock import Timer
 
 #: How long an executor whose work is done waits for the last acknowledgement, in seconds.
 LAST_ACKNOWLEDGEMENT = 60.0
+#: How long a command executor that does not speak HTTP stays when its task has ended, acknowledged or not, in seconds.
+PARTING = 1.0
 #: What of the shutdown grace period is kept for the executor itself, in seconds.
 OWN_GRACE = 2.0
 
@@ -39,6 +44,8 @@ class Spec:
     shutdown_grace: float  # seconds between SHUTDOWN and the end
     user: str | None
     ip: str
+    docker: DockerSettings | None = None  # how it runs in a container of the Docker engine, if it does
+    http: bool = False  # whether the command executor speaks HTTP
 
 
 class Line(Protocol):
@@ -110,6 +117,10 @@ class BuiltinExecutor(ABC):
             if timer is not None:
                 timer.cancel()
         self._destroy_tasks()
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Calls back, in a later turn, when what a destroyed executor ran has ended."""
+        self.machine.actor.post(callback)
 
     def _call(self, call_type: executor.Call.Type) -> executor.Call:
         call = executor.Call(type=call_type)

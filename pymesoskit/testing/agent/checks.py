@@ -45,6 +45,7 @@ class Look:
     launcher: Launcher
     prober: Prober
     command: Callable[[mesos.CommandInfo], Command]  # how a command of the task's container is run
+    address: str = LOOPBACK  # where ports of the task's container are reached over IPv4
 
 
 @frozen
@@ -88,19 +89,19 @@ def probe_of(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | 
         if check.type == mesos.CheckInfo.COMMAND:
             return lambda timeout, done: run_command(look, check.command.command, timeout, done)
         if check.type == mesos.CheckInfo.HTTP:
-            http = f"http://{LOOPBACK}:{check.http.port}{check.http.path}"
+            http = f"http://{look.address}:{check.http.port}{check.http.path}"
             return lambda timeout, done: look.prober.http(http, timeout, done)
         if check.type == mesos.CheckInfo.TCP:
-            return lambda timeout, done: look.prober.tcp(LOOPBACK, check.tcp.port, timeout, done)
+            return lambda timeout, done: look.prober.tcp(look.address, check.tcp.port, timeout, done)
         return None
     if check.type == mesos.HealthCheck.COMMAND:
         return lambda timeout, done: run_command(look, check.command, timeout, done)
     if check.type == mesos.HealthCheck.HTTP:
-        host = f"[{LOOPBACK_V6}]" if check.http.protocol == mesos.NetworkInfo.IPv6 else LOOPBACK
+        host = f"[{LOOPBACK_V6}]" if check.http.protocol == mesos.NetworkInfo.IPv6 else look.address
         url = f"{check.http.scheme or 'http'}://{host}:{check.http.port}{check.http.path}"
         return lambda timeout, done: look.prober.http(url, timeout, done)
     if check.type == mesos.HealthCheck.TCP:
-        address = LOOPBACK_V6 if check.tcp.protocol == mesos.NetworkInfo.IPv6 else LOOPBACK
+        address = LOOPBACK_V6 if check.tcp.protocol == mesos.NetworkInfo.IPv6 else look.address
         return lambda timeout, done: look.prober.tcp(address, check.tcp.port, timeout, done)
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent import environment
-from pymesoskit.testing.agent.builtin_executor import OWN_GRACE, BuiltinExecutor
+from pymesoskit.testing.agent.builtin_executor import OWN_GRACE, PARTING, BuiltinExecutor
 from pymesoskit.testing.agent.commands import command_of, overlaid
 from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.agent.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
@@ -103,7 +103,10 @@ class CommandExecutor(BuiltinExecutor):
             self.line.exit(how)
             return
         self.report(run.terminal(how))
-        self._wind_down()
+        if self.spec.http:
+            self._wind_down()
+        else:
+            self._patience = self.machine.clock.call_later(PARTING, self._exit)
 
     def _launch_group(self, event: executor.Event) -> None:
         self._shutdown(event)
@@ -122,7 +125,7 @@ class CommandExecutor(BuiltinExecutor):
             self._run.kill(max(0.0, self.spec.shutdown_grace - OWN_GRACE), may_tighten=True)
 
     def _is_done(self) -> bool:
-        return self._run is not None and self._run.ended
+        return self.spec.http and self._run is not None and self._run.ended
 
     def _destroy_tasks(self) -> None:
         if self._run is not None:

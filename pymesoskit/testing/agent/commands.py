@@ -92,12 +92,18 @@ def _cut(text: str) -> str:
 # Sandboxes
 
 
+def is_docker(container: mesos.ContainerInfo) -> bool:
+    """Whether it is one of the Docker engine's."""
+    return container.HasField("type") and container.type == mesos.ContainerInfo.DOCKER
+
+
 def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None:
-    """Raises ``SandboxError`` for containers that real processes cannot stand in for."""
-    if container.HasField("type") and container.type == mesos.ContainerInfo.DOCKER:
+    """Raises ``SandboxError`` for containers that nothing on the agent can make."""
+    if is_docker(container) and "docker" not in containerizers.split(","):
         raise SandboxError(
             f"None of the enabled containerizers ({containerizers}) could create a container for the provided"
-            " TaskInfo/ExecutorInfo message: there is no Docker engine on this agent"
+            " TaskInfo/ExecutorInfo message: this agent uses no Docker engine"
+            " (start it with --containerizers=docker,mesos where one answers)"
         )
     if container.mesos.HasField("image"):
         kind = mesos.Image.Type.Name(container.mesos.image.type)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent import environment, layout
 from pymesoskit.testing.agent.command_executor import CommandExecutor
-from pymesoskit.testing.agent.commands import SandboxError, command_of, link_container_volumes, make_sandbox
+from pymesoskit.testing.agent.commands import (
+    SandboxError,
+    command_of,
+    is_docker,
+    link_container_volumes,
+    make_sandbox,
+)
 from pymesoskit.testing.agent.container_io import InputStream, OutputStream, record_type, stream_type
 from pymesoskit.testing.agent.containers import NestedContainer, message_of, path_of
 from pymesoskit.testing.agent.switchboard import Switchboard
@@ -167,6 +173,8 @@ class ContainerApi:
         top = self._executor(path[0]) if len(path) > 1 else None
         if len(path) > 1 and top is None and self._tree.find(path[:1]) is None:
             raise refuse(400, f"Failed to find parent container {path[0]}")
+        if top is not None and is_docker(top.info.container) and not self._core.host.simulates:
+            raise refuse(500, "Nested containers are not supported")
         sandbox = self._sandbox(path, top)
         user = None if self._core.host.simulates else command.user or None
         try:

@@ -21,6 +21,10 @@ from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.containers import ContainerTree
 from pymesoskit.testing.agent.default_executor import DefaultExecutor
 from pymesoskit.testing.agent.disk_meter import ThreadMeter
+from pymesoskit.testing.agent.docker.client import DockerClient, ImageProvider
+from pymesoskit.testing.agent.docker.executor import DockerExecutor
+from pymesoskit.testing.agent.docker.options import DockerOptionsError, run_arguments
+from pymesoskit.testing.agent.docker.process import DockerProcess
 from pymesoskit.testing.agent.environment import inherited
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.builtin_executor import Spec
     from pymesoskit.testing.agent.checks import Prober
+    from pymesoskit.testing.agent.docker.container import DockerSettings
     from pymesoskit.wire.v1 import executor
 
 
@@ -55,7 +60,7 @@ class AgentPort(Protocol):
         """An executor says something."""
 
 
-Builtin = Union[CommandExecutor, DefaultExecutor, SimulatedExecutor]
+Builtin = Union[CommandExecutor, DefaultExecutor, DockerExecutor, SimulatedExecutor]
 
 
 @define(eq=False)
@@ -69,7 +74,7 @@ class Container:
     process: Process | None = None
     launched: bool = False
     doomed: bool = False  # destroyed, but not gone yet
-    abandon: Callable[[], None] | None = None  # gives up its launch while something is fetched for it
+    abandon: Callable[[], None] | None = None  # gives up its launch while something is fetched or pulled for it
 
     @property
     def id(self) -> str:
@@ -206,7 +211,7 @@ class Host:
             def fetched(error: str | None) -> None:
                 container.abandon = None
                 if error is None:
-                    self._start(container, command, callbacks)
+                    self._provide_image(container, command, callbacks)
                 elif container.id in self._containers:
                     self._note(container, error)
                     what = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
@@ -218,8 +223,32 @@ class Host:
             container.abandon = abandon
             self.machine.fetcher.fetch(spec.info.command, spec.directory, spec.user, fetched)
         else:
-            self._start(container, command, callbacks)
+            self._provide_image(container, command, callbacks)
         return container
+
+    def _provide_image(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
+        docker = container.spec.docker
+        if docker is None or container.doomed:
+            self._start(container, command, callbacks)
+            return
+
+        def provided(error: str | None) -> None:
+            container.abandon = None
+            if error is None:
+                self._start(container, command, callbacks)
+            else:
+                self.give_up(container, callbacks, error)
+
+        wanted = container.spec.info.container.docker
+        client = DockerClient(docker.engine, self.machine)
+        images = ImageProvider(client, wanted.image, wanted.force_pull_image, docker.place.sandbox, provided)
+
+        def abandon() -> None:
+            images.cancel()
+            self.give_up(container, callbacks, "discarded")
+
+        container.abandon = abandon
+        images.start()
 
     def deliver(self, container: Container, event: executor.Event) -> None:
         """Hands an event to a built-in executor, in a later turn."""
@@ -236,7 +265,7 @@ class Host:
             container.process.kill(signal.SIGKILL)
         elif container.builtin is not None:
             container.builtin.destroy()
-            self.machine.actor.post(self._end, container, Exit.of_signal(signal.SIGKILL))
+            container.builtin.when_gone(lambda: self._end(container, Exit.of_signal(signal.SIGKILL)))
         elif container.abandon is not None:
             self.machine.actor.post(container.abandon)
 
@@ -262,9 +291,13 @@ class Host:
             def failed(why: str) -> None:
                 self.give_up(container, callbacks, why)
 
-            container.process = self.machine.launcher.launch(
-                command, started, lambda how: self.exited(container, how), failed
-            )
+            def exited(how: Exit) -> None:
+                self.exited(container, how)
+
+            if container.spec.docker is not None:
+                self._start_in_docker(container, container.spec.docker, started, exited, failed)
+            else:
+                container.process = self.machine.launcher.launch(command, started, exited, failed)
             return
         container.builtin = self._make_builtin(container, callbacks)
         container.launched = True
@@ -273,6 +306,26 @@ class Host:
         else:
             self.machine.actor.post(self._launched, container, callbacks)
 
+    def _start_in_docker(
+        self,
+        container: Container,
+        settings: DockerSettings,
+        started: Callable[[], None],
+        exited: Callable[[Exit], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        info = container.spec.info
+        try:
+            arguments = run_arguments(
+                info.container, info.command, settings.place, info.resources, environment=container.spec.environment
+            )
+        except DockerOptionsError as error:
+            self.machine.actor.post(failed, str(error))
+            return
+        process = DockerProcess(settings, self.machine, arguments, started, exited, failed)
+        container.process = process
+        process.start()
+
     def _launched(self, container: Container, callbacks: Callbacks) -> None:
         if container.builtin is not None and not container.builtin.dead:
             callbacks.launched()
@@ -280,6 +333,8 @@ class Host:
 
     def _make_builtin(self, container: Container, callbacks: Callbacks) -> Builtin:
         line = HostLine(self, container, callbacks)
+        if container.spec.docker is not None:
+            return DockerExecutor(container.spec, self.machine, line, container.spec.docker)
         if container.kind is Kind.COMMAND:
             return CommandExecutor(container.spec, self.machine, line)
         if container.kind is Kind.DEFAULT:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.agent.access import launch_error
-from pymesoskit.testing.agent.commands import SandboxError, describe_command
+from pymesoskit.testing.agent.commands import SandboxError, describe_command, is_docker
 from pymesoskit.testing.agent.executors import COMMAND_EXTRA_GRACE, Executors
 from pymesoskit.testing.agent.host import Kind
 from pymesoskit.testing.agent.state import Executor, ExecutorState, Framework, Task
@@ -195,8 +195,8 @@ class Launching:
         if self._core.host.simulates or "cgroups/all" in isolators:
             return None
         for task in tasks:
-            if task.HasField("container") and task.container.type == mesos.ContainerInfo.DOCKER:
-                continue
+            if is_docker(task.container):
+                continue  # the engine sees to them
             for name, (isolator, what) in LIMIT_ISOLATORS.items():
                 if name in task.limits and isolator not in isolators:
                     text = (
@@ -286,12 +286,16 @@ class Launching:
         queued = executor.queued.get(task_id)
         if queued is not None:
             self._kill_queued(framework, executor, queued)  # the executor itself goes when it subscribes for nothing
-        elif task_id in executor.launched and executor.connection is not None:
+        elif executor.connection is not None:  # be it that the task has ended, and is not acknowledged
             event = executor_v1.Event(type=executor_v1.Event.KILL)
             event.kill.task_id.value = task_id
-            if kill_policy is not None and (not executor.is_command or self._core.flags.http_command_executor):
+            if kill_policy is not None and self._takes_kill_policies(executor):
                 event.kill.kill_policy.CopyFrom(kill_policy)
             executor.connection.send(event)
+
+    def _takes_kill_policies(self, executor: Executor) -> bool:
+        docker = is_docker(executor.info.container)
+        return not executor.is_command or docker or self._core.flags.http_command_executor
 
     def _kill_queued(self, framework: Framework, executor: Executor, task: Task) -> None:
         text = "Killed before delivery to the executor"

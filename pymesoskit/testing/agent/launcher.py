@@ -43,6 +43,15 @@ class ProcessIo(Protocol):
 
 
 @frozen
+class Remains:
+    """Something that a command brings about and that is no process of its tree, so that it could outlive everything."""
+
+    name: str
+    removal: tuple[str, ...]  # the command that removes such things; their names come after its arguments
+    environment: Mapping[str, str]  # of that command
+
+
+@frozen
 class Command:
     """What to run, and as whom."""
 
@@ -55,6 +64,8 @@ class Command:
     task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
     delay: float = 0.0  # seconds between the start of the process and that of the command
     interaction: Interaction | None = None  # somebody talks to it: no files, but pipes or a terminal
+    remains: Remains | None = None  # what the launcher removes when it ends everything
+    removes: str | None = None  # if it exits with 0, the remains of that name are gone
 
 
 @frozen

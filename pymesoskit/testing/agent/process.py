@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from pymesoskit.testing.agent import supervisor
-from pymesoskit.testing.agent.launcher import Command, Exit, Usage
+from pymesoskit.testing.agent.launcher import Command, Exit, Remains, Usage
 from pymesoskit.testing.agent.pipes import Pipes
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
 
 _HEADER = struct.Struct("!I")
-#: How long the supervisor may take to end everything, in seconds (its own limit is a little less).
+#: How long the supervisor may take to end everything, in seconds (its own limits are a little less), and how much
+#: longer if there are remains to be removed.
 _PATIENCE = 5.0
+_PATIENCE_WITH_REMAINS = supervisor.LAST_REMOVAL + _PATIENCE
 
 
 @define
@@ -46,6 +48,7 @@ class RealProcess:
     on_start: Callable[[], None]
     on_exit: Callable[[Exit], None]
     on_error: Callable[[str], None]
+    removes: str | None = None  # the name of remains
     pid: int = 0
     io: Pipes | None = None
 
@@ -75,6 +78,7 @@ class ProcessLauncher:
         self._actor = actor
         self._numbers = itertools.count(1)
         self._connection: _Connection | None = None
+        self._remains: dict[str, Remains] = {}  # by name
         self._closed = False
 
     def launch(
@@ -85,7 +89,7 @@ class ProcessLauncher:
         on_error: Callable[[str], None],
     ) -> RealProcess:
         """See ``Launcher``."""
-        process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error)
+        process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error, command.removes)
         try:
             if command.interaction is not None:
                 process.io = Pipes(command.interaction, command.directory)
@@ -93,6 +97,8 @@ class ProcessLauncher:
             order = self._order(process.number, command, len(stdio))
             connection = self._connect()
             connection.processes[process.number] = process
+            if command.remains is not None:
+                self._remains[command.remains.name] = command.remains
             self._send(connection, order, stdio)
             if process.io is not None:
                 process.io.start(self._actor)
@@ -119,7 +125,7 @@ class ProcessLauncher:
         with contextlib.suppress(OSError):
             connection.socket.shutdown(socket.SHUT_RDWR)
         try:
-            connection.program.wait(_PATIENCE)
+            connection.program.wait(_PATIENCE_WITH_REMAINS if self._remains else _PATIENCE)
         except subprocess.TimeoutExpired:
             connection.program.kill()
             connection.program.wait()
@@ -141,6 +147,8 @@ class ProcessLauncher:
             "tty": command.interaction is not None and command.interaction.tty,
             "delay": command.delay,
             "fds": files,
+            "remains": None if command.remains is None else _order_of(command.remains),
+            "removes": command.removes,
         }
 
     def _connect(self) -> _Connection:
@@ -159,6 +167,10 @@ class ProcessLauncher:
             reader = threading.Thread(target=self._read, name="pymesoskit-supervisor", daemon=True)
             self._connection = _Connection(program, ours, reader)
             reader.start()
+            if self._remains:  # of commands that another supervisor started
+                self._send(
+                    self._connection, {"op": "inherit", "remains": [*map(_order_of, self._remains.values())]}, ()
+                )
         return self._connection
 
     def _send(self, connection: _Connection, order: dict[str, Any], files: Sequence[int]) -> None:
@@ -210,6 +222,8 @@ class ProcessLauncher:
             else:
                 del connection.processes[number]
                 used = Usage(cpus_user_time_secs=answer["user"], cpus_system_time_secs=answer["system"])
+                if process.removes is not None and answer["status"] == 0:
+                    self._remains.pop(process.removes, None)
                 process.on_exit(Exit(answer["status"], used, exceeded=answer.get("exceeded")))
 
     def _lost(self, connection: _Connection) -> None:
@@ -226,6 +240,12 @@ class ProcessLauncher:
                 process.on_exit(Exit.of_signal(signal.SIGKILL))
             else:
                 process.on_error("the process that starts processes was killed")
+        if self._remains:
+            self._connect()  # somebody has to remove them in the end
+
+
+def _order_of(remains: Remains) -> dict[str, Any]:
+    return {"name": remains.name, "argv": remains.removal, "env": dict(remains.environment)}
 
 
 def switch_to(user: str | None) -> tuple[str, int, int] | None:

@@ -13,22 +13,26 @@ from pymesoskit.testing.agent.builtin_executor import Spec
 from pymesoskit.testing.agent.commands import (
     check_supported,
     command_of,
+    is_docker,
     link_container_volumes,
     link_volume,
     make_sandbox,
 )
+from pymesoskit.testing.agent.docker.client import Engine
+from pymesoskit.testing.agent.docker.container import NAME_PREFIX, DockerSettings
+from pymesoskit.testing.agent.docker.options import Place
 from pymesoskit.testing.agent.host import Kind
 from pymesoskit.testing.flag_syntax import print_duration
+from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pymesoskit.testing.agent.auth import ExecutorAuthenticator
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.launcher import Command
     from pymesoskit.testing.agent.sandboxes import Sandboxes
     from pymesoskit.testing.agent.state import Executor, Framework
-    from pymesoskit.wire.v1 import mesos
 
 _NANOSECONDS = 1_000_000_000
 
@@ -79,6 +83,8 @@ class Provisioning:
             shutdown_grace=self.grace(executor),
             user=user,
             ip=core.endpoint.ip,
+            docker=self._docker(executor, tasks),
+            http=core.flags.http_command_executor,
         )
         if executor.kind is not Kind.CUSTOM:
             return spec, None
@@ -87,9 +93,45 @@ class Provisioning:
 
     def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
         """Shows the volumes of further tasks in the executor's sandbox. Raises ``SandboxError``."""
-        if executor.directory and not self._core.host.simulates:
+        if executor.directory and not self._core.host.simulates and not is_docker(executor.info.container):
             for task in tasks:
                 self._link_volumes(executor, task.resources, None)
+
+    def _docker(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> DockerSettings | None:
+        core = self._core
+        if core.host.simulates or not is_docker(executor.info.container):
+            return None
+        flags = core.flags
+        place = Place(
+            name=NAME_PREFIX + executor.container_id,
+            sandbox=self._mountable(executor),
+            mapped=flags.sandbox_directory,
+            volumes=tuple(self._mounts(executor, tasks)),
+            cfs=flags.cgroups_enable_cfs,
+        )
+        engine = Engine(flags.docker, flags.docker_socket, core.host.environment)
+        return DockerSettings(engine, place, flags.docker_stop_timeout, flags.docker_remove_delay)
+
+    def _mountable(self, executor: Executor) -> str:
+        """The sandbox by a path without colons, which mean something to ``docker run -v``."""
+        if ":" not in executor.directory:
+            return executor.directory
+        assert self._core.host.work_dir is not None
+        link = self._core.host.work_dir / f"slaves/{self._core.agent_id}/docker/links/{executor.container_id}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(executor.directory)
+        return str(link)
+
+    def _mounts(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> Iterator[str]:
+        """Persistent volumes, as ``docker run -v`` takes them; as in Mesos, only those right below the sandbox."""
+        if not executor.is_command:
+            return
+        for resource in (resource for task in tasks for resource in task.resources):
+            path = resource.disk.volume.container_path
+            if resource.disk.HasField("persistence") and resource.disk.HasField("volume") and "/" not in path:
+                mode = ":ro" if resource.disk.volume.mode == mesos.Volume.RO else ""
+                yield f"{self._volume_of(resource)}:{self._core.flags.sandbox_directory}/{path}{mode}"
 
     def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
         return environment.of_executor(
@@ -132,19 +174,30 @@ class Provisioning:
         if self._core.host.simulates or not executor.directory:
             return
         check_supported(executor.info.container, self._core.flags.containerizers)
-        link_container_volumes(Path(executor.directory), executor.info.container, None)
-        self._link_volumes(executor, executor.info.resources, user)
-        for task in tasks:
-            self._link_volumes(executor, task.resources, user)
+        held = [*executor.info.resources, *(resource for task in tasks for resource in task.resources)]
+        if is_docker(executor.info.container):
+            self._make_volumes(held, user)
+        else:
+            link_container_volumes(Path(executor.directory), executor.info.container, None)
+            self._link_volumes(executor, held, user)
 
-    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
-        assert self._core.host.work_dir is not None
+    def _make_volumes(self, resources: Iterable[mesos.Resource], user: str | None) -> list[tuple[mesos.Resource, Path]]:
+        found = []
         for resource in resources:
             if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
-                role = resource.reservations[-1].role if resource.reservations else resource.role
-                volume = self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
+                volume = self._volume_of(resource)
                 make_volume(volume, user)
-                link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
+                found.append((resource, volume))
+        return found
+
+    def _volume_of(self, resource: mesos.Resource) -> Path:
+        assert self._core.host.work_dir is not None
+        role = resource.reservations[-1].role if resource.reservations else resource.role
+        return self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
+
+    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
+        for resource, volume in self._make_volumes(resources, user):
+            link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
 
 
 def make_volume(directory: Path, user: str | None) -> None:

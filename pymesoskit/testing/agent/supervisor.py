@@ -9,6 +9,7 @@ It talks frames (four bytes of length, then JSON) over a socket pair, in both di
 ====================================================================  ==========================================
 ``{"op": "spawn", "id", "argv", "env", "cwd", …}``                    ``{"id", "pid"}`` or ``{"id", "error"}``
 ``{"op": "kill", "id", "signal"}``
+``{"op": "inherit", "remains": […]}``
                                                                       ``{"id", "status", "user", "system"}`` at its end
 ====================================================================  ==========================================
 
@@ -22,6 +23,8 @@ outlives its
 - An orphan that hides whose it is lives no longer than the last task that may have started it.
 - A task has at most ``MOST_PROCESSES`` processes, or as many as its order says; one that has more is killed.
 - When the socket is closed (the cluster has ended, however) or the parent has changed, everything is killed.
+- What a task brings about that is no process of its tree (its *remains*: a container of a Docker engine) is removed
+  then, too, by the command that came with the order, unless a task that removes it has ended well before.
 
 Without Linux's /proc and subreapers the process group stands for the tree.
 """
@@ -48,6 +51,11 @@ PR_SET_CHILD_SUBREAPER = 36
 HEADER = struct.Struct("!I")
 #: How long the end of everything may take, in seconds, before this process gives up and ends itself.
 LAST_CALL = 4.0
+#: How long the removal of remains may take before that, in seconds.
+LAST_REMOVAL = 15.0
+#: How long what has been removed may take to end the command that waits for it, in seconds, before it is removed again,
+#: and how often it is.
+GRACE_OF_REMOVED, REMOVALS = 0.5, 4
 #: Answers gather up to so many bytes before they are sent: about ten.
 ENOUGH_TO_SEND = 300
 #: Rounds of stopping a tree that grows while it is being stopped.
@@ -79,14 +87,16 @@ RESET_SIGNALS = (
 class Task:
     """A process that was asked for."""
 
-    __slots__ = ("directory", "exceeded", "id", "limit", "pid", "sandbox")
+    __slots__ = ("directory", "exceeded", "id", "limit", "pid", "remains", "removes", "sandbox")
 
-    def __init__(self, number: int, pid: int, directory: str | None, sandbox: str | None, limit: int | None) -> None:
-        self.id = number
+    def __init__(self, order: dict[str, Any], pid: int) -> None:
+        self.id: int = order["id"]
         self.pid = pid
-        self.directory = directory
-        self.sandbox = sandbox
-        self.limit = limit  # of processes
+        self.directory: str | None = order["cwd"]
+        self.sandbox: str | None = order["env"].get("MESOS_SANDBOX")
+        self.limit: int | None = order["processes"]
+        self.remains: str | None = None if order["remains"] is None else order["remains"]["name"]
+        self.removes: str | None = order["removes"]
         self.exceeded: str | None = None  # why it was killed, if a limit is why
 
 
@@ -133,6 +143,13 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
         child(program, directory, order, stdio)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET_SIGNALS)
     return pid
+
+
+def run_quietly(argv: list[str], environment: dict[str, str]) -> int:
+    """Starts a command that nobody hears or reads, and returns its id. Raises OSError."""
+    program = find_program(argv[0], environment.get("PATH", os.defpath))
+    actions = file_actions(False)
+    return os.posix_spawn(program, argv, environment, file_actions=actions, setsid=True, setsigdef=RESET_SIGNALS)
 
 
 def file_actions(files: bool) -> list[tuple[Any, ...]]:
@@ -251,6 +268,7 @@ class Supervisor:
         self._tasks: dict[int, Task] = {}  # by id
         self._by_pid: dict[int, Task] = {}
         self._owners: dict[int, Task] = {}  # orphan -> whose it is
+        self._remains: dict[str, dict[str, Any]] = {}  # by name: what removes it
         self._strays: dict[int, set[int]] = {}  # orphan that hides it -> ids of the tasks that may have started it
         self._input = bytearray()
         self._output = bytearray()  # answers that have not been sent
@@ -326,6 +344,8 @@ class Supervisor:
     def _carry_out(self, order: dict[str, Any]) -> None:
         if order["op"] == "spawn":
             self._spawn(order)
+        elif order["op"] == "inherit":
+            self._remains.update((remains["name"], remains) for remains in order["remains"])
         elif (task := self._tasks.get(order["id"])) is not None:
             self._kill(task, order["signal"])
 
@@ -336,7 +356,9 @@ class Supervisor:
         except OSError as error:
             self._send({"id": order["id"], "error": os.strerror(error.errno or errno.EIO)})
         else:
-            task = Task(order["id"], pid, order["cwd"], order["env"].get("MESOS_SANDBOX"), order["processes"])
+            task = Task(order, pid)
+            if task.remains is not None:
+                self._remains[task.remains] = order["remains"]
             self._limited += task.limit is not None
             self._tasks[task.id] = self._by_pid[pid] = task
             self._send({"id": task.id, "pid": pid})
@@ -376,6 +398,8 @@ class Supervisor:
             if task is not None:
                 del self._by_pid[task.pid], self._tasks[task.id]
                 self._limited -= task.limit is not None
+                if task.removes is not None and status == 0:
+                    self._remains.pop(task.removes, None)
                 answer: dict[str, Any] = {
                     "id": task.id,
                     "status": status,
@@ -495,7 +519,48 @@ class Supervisor:
                     self._kill(task, signal.SIGKILL)
         self._next_count = time.monotonic() + self._count_interval()
 
+    # The end
+
+    def _remove_remains(self) -> None:
+        """Runs what removes the remains, as often as it takes until the commands that brought them about have ended:
+        one that is just about to do so must not come too late for its removal.
+        """
+        for task in self._by_pid.values():
+            if task.remains is None:
+                self._stop_and_kill(task)
+        groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for remains in self._remains.values():
+            groups.setdefault(tuple(remains["argv"]), []).append(remains)
+        deadline = time.monotonic() + LAST_REMOVAL
+        for _ in range(REMOVALS):
+            removers = set()
+            for argv, group in groups.items():
+                with contextlib.suppress(OSError):
+                    removers.add(run_quietly([*argv, *(remains["name"] for remains in group)], group[0]["env"]))
+            self._outlast(removers, deadline)
+            waiting = {task.pid for task in self._by_pid.values() if task.remains in self._remains}
+            if (
+                self._outlast(waiting, min(deadline, time.monotonic() + GRACE_OF_REMOVED))
+                or time.monotonic() > deadline
+            ):
+                return
+
+    def _outlast(self, pids: set[int], deadline: float) -> bool:
+        """Waits until those children have ended, and takes them out of ``pids``; whether none is left in time."""
+        while pids and time.monotonic() < deadline:
+            try:
+                ended, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            pids.discard(ended)
+            self._by_pid.pop(ended, None)
+            if not ended:
+                time.sleep(0.002)
+        return not pids
+
     def _end_everything(self) -> None:
+        if self._remains:
+            self._remove_remains()
         deadline = time.monotonic() + LAST_CALL
         while time.monotonic() < deadline:
             for task in list(self._by_pid.values()):

@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 
 Type = scheduler.Call.Type
 
-#: The framework's counter of each type of call.
-_COUNTERS = {number: f"calls/{name.lower()}" for name, number in Type.items()}
-
-#: The master's counter of calls that are invalid in themselves; other types have none.
+#: What counts calls of these types that are not even valid.
 _INVALID = {
     Type.ACKNOWLEDGE: "invalid_status_update_acknowledgements",
     Type.ACKNOWLEDGE_OPERATION_STATUS: "invalid_operation_status_update_acknowledgements",
@@ -56,8 +53,9 @@ class SchedulerApi:
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)
         if error is not None:
-            if call.type in _INVALID:
-                self._core.count(_INVALID[call.type])
+            invalid = _INVALID.get(call.type)
+            if invalid is not None:
+                self._core.count(invalid)
             raise refuse(400, f"Failed to validate scheduler::Call: {error}")
         stream_id = request.header("mesos-stream-id")
         if call.type == Type.SUBSCRIBE:
@@ -79,7 +77,8 @@ class SchedulerApi:
         framework = self._core.state.frameworks.get(call.framework_id.value)
         if framework is None:
             raise refuse(400, "Framework cannot be found")
-        framework.counters[_COUNTERS[call.type]] += 1  # whatever becomes of it
+        if call.type in _HANDLERS:
+            framework.counters[f"calls/{Type.Name(call.type).lower()}"] += 1
         if principal is not None and principal != framework.principal:
             raise refuse(400, principal_mismatch(principal, framework.info.principal))
         if not framework.connected:
@@ -99,7 +98,6 @@ class SchedulerApi:
 
 
 def _teardown(core: Core, framework: Framework, _: scheduler.Call) -> None:
-    core.count("messages_unregister_framework")
     frameworks.remove(core, framework)
 
 

@@ -128,8 +128,14 @@ def count_operation(
     before: mesos.OperationState | None,
     now: mesos.OperationState | None,
 ) -> None:
-    """An operation goes from one state to another; None before: it is new; None now: it is forgotten unfinished."""
-    prefix = f"master/operations/{mesos.Offer.Operation.Type.Name(kind).lower()}"
+    """An operation goes from one state to another; None before: it is new; None now: it is forgotten unfinished.
+
+    One of an unknown type, which can only be dropped, is not counted.
+    """
+    name = mesos.Offer.Operation.Type.Name(kind).lower()
+    if name not in TRACKED_OPERATIONS:
+        return
+    prefix = f"master/operations/{name}"
     for state, change in ((before, -1), (now, 1)):
         if state is not None:
             counters[f"{prefix}/{mesos.OperationState.Name(state).removeprefix('OPERATION_').lower()}"] += change

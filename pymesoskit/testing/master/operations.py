@@ -56,6 +56,7 @@ def make_status(
 def drop(core: Core, framework: Framework, operation: mesos.Offer.Operation, message: str) -> None:
     """An operation is not carried out; the framework is told if it wants feedback."""
     core.note(f"{framework.id}: {mesos.Offer.Operation.Type.Name(operation.type)} is dropped: {message}")
+    count_operation(core.state.counters, operation.type, before=None, now=mesos.OPERATION_ERROR)
     if operation.HasField("id"):
         status = make_status(mesos.OPERATION_ERROR, operation_id=operation.id.value, message=message)
         core.tell(framework, events.update_operation_status(status))
