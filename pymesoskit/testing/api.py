@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
+from pymesoskit.testing.flag_syntax import DURATION
 from pymesoskit.testing.http import Request, Responder, Response, Stream, admits
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
@@ -50,6 +51,18 @@ def check_method(request: Request, *allowed: str) -> None:
         expected = ", ".join(f"'{method}'" for method in allowed)
         text = f"405 Method Not Allowed. Expecting one of {{ {expected} }}, but received '{request.method}'."
         raise Refused(Response.text(405, text, (("Allow", ", ".join(allowed)),)))
+
+
+def check_timeout(request: Request) -> None:
+    """Raises ``Refused`` (400) if the ``timeout`` in the query is no duration. All is at hand at once, so it is never
+    needed.
+    """
+    timeout = request.query().get("timeout")
+    if timeout is not None:
+        try:
+            DURATION.parse(timeout)
+        except (ValueError, ArithmeticError) as error:
+            raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
 
 
 def parse_call(request: Request, call_type: type[M], name: str = "Call") -> M:

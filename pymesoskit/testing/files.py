@@ -19,7 +19,7 @@ from attrs import frozen
 
 from pymesoskit.testing.forms import numify
 from pymesoskit.testing.http import Request, Response
-from pymesoskit.testing.mime import media_type
+from pymesoskit.testing.mime import MIME_TYPES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -53,6 +53,22 @@ class Piece:
 
     size: int  # of the whole file
     data: bytes
+
+
+class FileSource:
+    """A file as the body of an answer: as much of it as there is now."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, count: int) -> bytes:
+        """The next bytes."""
+        return self._file.read(count)
+
+    def close(self) -> None:
+        """It is closed."""
+        self._file.close()
 
 
 class FileRoots:
@@ -112,11 +128,14 @@ class FileRoots:
         raise FilesError(404)
 
     def _below(self, root: Path, parts: list[str]) -> Path:
-        wanted = root.joinpath(*parts)
+        wanted = "/".join((str(root), *parts))
         try:
-            real = wanted.resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):  # not there; links in a circle; a NUL
+            real = Path(os.path.realpath(wanted, strict=True))
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # not there; below a file; a NUL
             raise FilesError(404) from None
+        except OSError as error:
+            text = f"Failed to determine canonical path of '{wanted}': {error.strerror}"
+            raise FilesError(400, text) from None
         if not any(real == allowed or allowed in real.parents for allowed in (root, *self._shared)):
             raise FilesError(400, f"'{wanted}' is inaccessible")
         return real
@@ -151,15 +170,14 @@ class FileRoots:
         except OSError as error:
             raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
-    def whole(self, path: str, permissions: Permissions) -> tuple[str, bytes]:
-        """A whole file, and what it is really called."""
+    def open(self, path: str, permissions: Permissions) -> tuple[Path, FileSource]:
+        """Where a file really is, and what reads it."""
         self.check(path, permissions)
         real = self.resolve(path)
         if real.is_dir():
             raise FilesError(400, "Cannot download a directory")
         try:
-            with _open_regular(real) as file:
-                return real.name, file.read()
+            return real, FileSource(_open_regular(real))
         except OSError as error:
             raise FilesError(500, f"Failed to open file at '{real}': {error.strerror}") from None
 
@@ -277,13 +295,14 @@ _DEFAULTS: Mapping[int, str] = {403: "403 Forbidden.", 404: "404 Not Found."}
 def _download(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
     path = _path(query)
     try:
-        name, data = roots.whole(path, permissions)
+        real, source = roots.open(path, permissions)
     except FilesError as error:
         if error.status not in _DEFAULTS:
             raise
         return Response.text(error.status, _DEFAULTS[error.status])
-    disposition = ("Content-Disposition", f"attachment; filename={name}")
-    return Response(200, data, (("Content-Type", media_type(name)), disposition))
+    kind = MIME_TYPES.get(real.suffix, "application/octet-stream")
+    disposition = ("Content-Disposition", f"attachment; filename={real.name}")
+    return Response(200, b"", (("Content-Type", kind), disposition), source)
 
 
 def _debug(roots: FileRoots, query: Mapping[str, str], _: Permissions) -> Response:

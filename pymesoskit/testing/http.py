@@ -44,6 +44,20 @@ class Request:
         return decode_form(self.target.partition("?")[2].encode("latin-1"))
 
 
+class BodySource(Protocol):
+    """A body that is read while it is sent, because it may be larger than memory."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, at most so many; none if there are no more after all."""
+
+    def close(self) -> None:
+        """It is not needed any more."""
+
+
 @frozen
 class Response:
     """A whole answer."""
@@ -51,6 +65,16 @@ class Response:
     status: int
     body: bytes = b""
     headers: Headers = ()
+    source: BodySource | None = None  # of the body, in place of ``body``
+
+    def whole_body(self) -> bytes:
+        """The body in one piece; a source is used up by that."""
+        if self.source is None:
+            return self.body
+        try:
+            return self.source.read(self.source.size)
+        finally:
+            self.source.close()
 
     @classmethod
     def text(cls, status: int, text: str, headers: Headers = ()) -> Response:

@@ -259,7 +259,7 @@ class InProcessConnection:
             response, reply = exchange.response, exchange.reply
             assert response is not None
             assert reply is not None
-            reply.on_reply(response.status, _lower(response.headers), response.body)
+            reply.on_reply(response.status, _lower(response.headers), response.whole_body())
 
 
 class _Exchange:
@@ -295,8 +295,8 @@ class _Exchange:
             self.connection.later(self.connection.answered)
         elif self.sink is not None:
             self.connection.later(self.sink.on_head, response.status, _lower(response.headers))
-            if response.body:
-                self.connection.later(self.sink.on_data, response.body)
+            if body := response.whole_body():
+                self.connection.later(self.sink.on_data, body)
             self.connection.later(self.sink.on_end, None)
 
     def stream(self, status: int, headers: Headers, on_close: Callable[[], None]) -> _Exchange | _Collected:

@@ -19,7 +19,7 @@ from attrs import frozen
 from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
 from pymesoskit.testing.agent.agent import Agent
 from pymesoskit.testing.agent.detector import Endpoint
-from pymesoskit.testing.agent.fetcher import ThreadFetcher
+from pymesoskit.testing.agent.fetcher import Settings, ThreadFetcher
 from pymesoskit.testing.agent.host import Host
 from pymesoskit.testing.agent.pace import INSTANT
 from pymesoskit.testing.agent.prober import NetworkProber
@@ -33,6 +33,7 @@ from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.network import Network
 from pymesoskit.testing.process_log import LogFile
 from pymesoskit.testing.server import HttpServer
+from pymesoskit.testing.system import detected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,9 +68,17 @@ class Runner(Protocol):
         """Waits until the condition holds."""
 
 
+#: Among an agent's resources: it finds out what it is not told.
+AUTO = "auto"
+
+
 @frozen
 class AgentSpec:
-    """What an agent has. Texts are Mesos's; ``simulated`` lets its tasks only pretend to run."""
+    """What an agent has. Texts are Mesos's; ``simulated`` lets its tasks only pretend to run.
+
+    It has the resources that it is told of, on every machine the same. With ``auto`` among them (``auto;cpus:2``) it
+    finds out, as a real one does, what it is not told: cpus, mem, disk and ports.
+    """
 
     resources: str = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
     attributes: str = ""
@@ -87,10 +96,16 @@ class AgentSpec:
         spec.labels()
         return spec
 
-    def total(self, flags: AgentFlags) -> Resources:
+    def total(self, flags: AgentFlags, work_dir: Path | None = None) -> Resources:
         """The resources. Raises ``ClusterError`` for text that is none."""
+        tokens = [token.strip() for token in self.resources.split(";")]
+        text = self.resources
+        if AUTO in tokens:
+            told = [token for token in tokens if token not in {AUTO, ""}]
+            names = {token.partition(":")[0].partition("(")[0].strip() for token in told}
+            text = ";".join([*told, detected(names, work_dir)])
         try:
-            return Resources.parse(self.resources, flags.default_role)
+            return Resources.parse(text, flags.default_role)
         except ResourcesError as error:
             raise ClusterError(f"resources '{self.resources}' of an agent: {error}") from None
 
@@ -397,7 +412,7 @@ class ClusterAgent(Member):
         self.index = index
         self.spec = spec
         self.flags = flags
-        self._resources = spec.total(flags)
+        self._resources = spec.total(flags, stage.work_dir)
         self._attributes = spec.labels()
         self._detector = detector
         self._process: Agent | None = None
@@ -591,7 +606,11 @@ class ClusterAgent(Member):
                 prober=stage.prober,
                 fetcher=stage.fetcher
                 if directory is None
-                else stage.fetcher.with_cache(directory / "fetch", self.flags.fetcher_cache_size),
+                else stage.fetcher.with_cache(
+                    directory / "fetch",
+                    self.flags.fetcher_cache_size,
+                    Settings(self.flags.frameworks_home, self.flags.fetcher_stall_timeout),
+                ),
                 pace=stage.pace if simulated is None else INSTANT,
             )
         return self._host

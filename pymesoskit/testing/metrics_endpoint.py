@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.api import refuse
-from pymesoskit.testing.flag_syntax import DURATION
+from pymesoskit.testing.api import check_timeout
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.wire import dumps_value
 
@@ -24,12 +23,7 @@ class MetricsEndpoint:
 
     def __call__(self, request: Request, responder: Responder) -> None:
         """All metrics are at hand at once, so the ``timeout`` that a request may give is only checked."""
-        timeout = request.query().get("timeout")
-        if timeout is not None:
-            try:
-                DURATION.parse(timeout)
-            except (ValueError, ArithmeticError) as error:
-                raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
+        check_timeout(request)
         if self._limiter is None:
             self._answer(request, responder)
         else:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pymesoskit.resources import Resources
+from pymesoskit.testing import system
 from pymesoskit.testing.agent import Outcome, sandboxes
 from pymesoskit.testing.agent.environment import DEFAULT_PATH
 from pymesoskit.testing.agent.launcher import Exit
-from pymesoskit.testing.cluster import SimulatedCluster
+from pymesoskit.testing.cluster import AgentSpec, SimulatedCluster
+from pymesoskit.testing.flags import AgentFlags
 from pymesoskit.testing.messages import RunTask, ShutdownExecutor
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
@@ -214,3 +220,33 @@ def test_an_agent_may_come_back_with_more_if_the_policy_lets_it(policy: str, res
         assert "TASK_RUNNING" in world.master.states("t1")
     else:
         assert "Old agent info" in str(world.ended[-1]) or "not permitted" in str(world.ended[-1])
+
+
+# Resources that the agent finds out itself (agent-executor.md 14)
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "mem", "expected_disk"),
+    [(8192, 100000, 7168, 94880), (2048, 10240, 1024, 5120), (2000, 10000, 1000, 5000), (0, 0, 1024, 10240)],
+)
+def test_an_agent_leaves_a_little_of_what_it_finds_to_the_machine(
+    monkeypatch: pytest.MonkeyPatch, memory: int, disk: int, mem: int, expected_disk: int
+) -> None:
+    monkeypatch.setattr(system, "_memory", lambda: (float(memory << 20), 0.0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=disk << 20))
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    found = AgentSpec("auto").total(AgentFlags.from_texts({}))
+    assert found == Resources.parse(f"cpus:3;mem:{mem};disk:{expected_disk};ports:[31000-32000]")
+
+
+def test_what_an_agent_is_told_it_does_not_find_out() -> None:
+    flags = AgentFlags.from_texts({"default_role": "web"})
+    told = AgentSpec("auto; cpus:2 ;mem(ads):100;ports:[1-5];disk:0;gpus:1").total(flags)
+    assert told == Resources.parse("cpus:2;mem(ads):100;ports:[1-5];disk:0;gpus:1", "web")
+    assert AgentSpec("cpus:2").total(flags) == Resources.parse("cpus:2", "web")
+    found = AgentSpec("auto;disk:0;mem:1").total(flags)
+    assert {(item.name, item.reservations[-1].role) for item in found.to_messages()} == {
+        ("cpus", "web"),
+        ("mem", "web"),
+        ("ports", "web"),
+    }

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.agent import Outcome
+from pymesoskit.testing.agent import Outcome, SimulatedLauncher
 from pymesoskit.testing.messages import ExitedExecutor
 from pymesoskit.wire.v1 import mesos
 
 from .world import World, framework, task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.agent import Command, Outcomes
+    from pymesoskit.testing.agent.simulated import SimulatedProcess
 
 RUNS = {"*": Outcome.runs()}
 
@@ -142,3 +150,46 @@ def test_one_unhealthy_task_makes_all_later_ends_in_its_executor_unhealthy() -> 
     status = world.until_state("t2", "TASK_KILLED")
     assert status.HasField("healthy")
     assert not status.healthy
+
+
+class SlowLauncher(SimulatedLauncher):
+    """Tells of a start only when the test says so."""
+
+    def __init__(self, actor: Actor, outcomes: Outcomes) -> None:
+        super().__init__(actor, outcomes)
+        self.starts: list[Callable[[], None]] = []
+
+    def launch(self, command: Command, on_start: Callable[[], None], *others: Any) -> SimulatedProcess:
+        return super().launch(command, lambda: self.starts.append(on_start), *others)
+
+
+class SlowWorld(World):
+    def make_launcher(self, outcomes: Outcomes) -> SlowLauncher:
+        return SlowLauncher(self.actor, outcomes)
+
+
+def test_a_kill_that_comes_before_the_group_is_launched_is_lost() -> None:
+    world = SlowWorld(RUNS)
+    world.start()
+    world.run_group(task("t1"), task("t2"))
+    world.until_state("t2", "TASK_STARTING")
+    world.kill("t1")
+    world.advance(10)
+    assert world.master.states("t1") == ["TASK_STARTING"]
+    for start in world.launcher.starts:
+        start()
+    world.advance(60)
+    assert world.master.states("t1") == ["TASK_STARTING", "TASK_RUNNING"]
+    world.kill("t1")
+    world.until_state("t1", "TASK_KILLED")
+
+
+def test_without_checkpoints_a_group_ends_at_once_when_its_agent_is_gone() -> None:
+    world = World({"*": Outcome.runs().ignoring_sigterm()}).start()
+    world.run_group(task("t1"))
+    world.until_state("t1", "TASK_RUNNING")
+    world.advance(1)
+    world.agent.terminate()
+    world.actor.settle()
+    assert world.host.containers() == []
+    assert world.host.nested.all() == []

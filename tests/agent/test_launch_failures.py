@@ -320,7 +320,7 @@ def test_a_sandbox_that_cannot_be_made_drops_the_task(tmp_path: Path) -> None:
         world.run(custom("t"))
         status = world.until_state("t", "TASK_DROPPED", 10)
         assert status.reason == Reason.REASON_EXECUTOR_TERMINATED
-        assert status.message.startswith("Failed to create sandbox")
+        assert status.message.startswith("Failed to create executor directory")
         assert [message.executor_id for message in world.master.got(ExitedExecutor)] == ["custom"]
         assert world.agent.core.frameworks == {}
     finally:

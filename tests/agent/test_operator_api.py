@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from pymesoskit.testing.agent import Outcome
 from pymesoskit.testing.messages import DrainAgent
+from pymesoskit.testing.system import read_system
 from pymesoskit.wire.v1 import agent, mesos
 
 from .test_agent_life import reserve
@@ -78,8 +80,64 @@ def test_an_idle_agents_state_has_the_shape_of_a_real_ones(world: World) -> None
 
 def test_metrics_have_the_names_of_a_real_ones(world: World) -> None:
     recorded = set(json.loads((SNAPSHOTS / "agent.metrics_snapshot.json").read_text()))
-    missing = recorded - set(get(world, "/metrics/snapshot"))
-    assert {name for name in missing if name.startswith(("slave/", "system/"))} == set()
+    assert recorded - set(get(world, "/metrics/snapshot")) == set()
+
+
+def test_executors_that_have_ended_are_counted(world: World) -> None:
+    world.run(task("t1"), task("long"))
+    world.until_state("t1", "TASK_FINISHED")
+    world.advance(60)
+    metrics = get(world, "/metrics/snapshot")
+    assert (metrics["slave/executors_running"], metrics["slave/executors_terminated"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "text"),
+    [
+        ("/metrics/snapshot?timeout=1secs", 200, None),
+        ("/metrics/snapshot?timeout=abc", 400, "Invalid timeout 'abc'"),
+        ("/logging/toggle", 200, "0\n"),
+        ("/logging/toggle?level=2", 400, "Expecting 'duration=value' in query.\n"),
+        ("/logging/toggle?level=2&duration=1mins", 200, ""),
+        ("/system/stats.json", 200, '{"avg_load_15min":'),
+    ],
+)
+def test_what_every_process_of_mesos_serves(world: World, target: str, status: int, text: str | None) -> None:
+    found, body = status_of(world.http("GET", target))
+    assert found == status
+    assert text is None or body.startswith(text)
+
+
+def test_a_level_of_logging_is_the_same_in_both_apis(world: World) -> None:
+    world.http("GET", "/logging/toggle?level=2&duration=1mins")
+    assert ask(world, "GET_LOGGING_LEVEL")["get_logging_level"]["level"] == 2
+    world.advance(61)
+    assert ask(world, "GET_LOGGING_LEVEL")["get_logging_level"].get("level", 0) == 0
+
+
+def test_containers_without_statistics_are_not_in_the_statistics(world: World) -> None:
+    info = task("long")
+    world.run(info)
+    world.until_state("long", "TASK_RUNNING")
+    (shown,) = get(world, "/monitor/statistics")
+    assert shown["statistics"]["cpus_soft_limit"] == shown["statistics"]["cpus_limit"] == 0.2
+    assert shown["statistics"]["mem_soft_limit_bytes"] == shown["statistics"]["mem_limit_bytes"] == 64 << 20
+    ((_, executor),) = world.agent.core.executors()
+    assert executor.container is not None
+    executor.container.builtin = None  # as of one that has just ended
+    assert get(world, "/monitor/statistics") == []
+    assert len(get(world, "/containers")) == 1
+
+
+def test_limits_are_shown_instead_of_what_is_held(world: World) -> None:
+    info = task("long")
+    info.limits["cpus"].value = 2
+    info.limits["mem"].value = math.inf
+    world.run(info)
+    world.until_state("long", "TASK_RUNNING")
+    (shown,) = get(world, "/monitor/statistics")
+    assert shown["statistics"]["cpus_limit"] == 2.1
+    assert shown["statistics"]["mem_limit_bytes"] == read_system()["system/mem_total_bytes"]
 
 
 def test_flags_are_the_same_in_both_apis(world: World) -> None:
@@ -134,8 +192,12 @@ def test_nested_containers_are_shown_when_asked_for(world: World) -> None:
     world.run_group(task("long"))
     world.until_state("long", "TASK_RUNNING")
     assert len(ask(world, "GET_CONTAINERS")["get_containers"]["containers"]) == 1
-    shown = ask(world, "GET_CONTAINERS", show_nested=True)["get_containers"]["containers"]
-    assert ["parent" in item["container_id"] for item in shown] == [False, True]
+    executor, nested = ask(world, "GET_CONTAINERS", show_nested=True)["get_containers"]["containers"]
+    assert executor["executor_id"] == {"value": "default"}
+    assert set(nested) == {"container_id", "container_status", "resource_statistics"}  # whose it is, its status tells
+    own = nested["container_status"]["container_id"]
+    assert own["parent"] == executor["container_id"]
+    assert nested["container_id"] == {"value": own["value"]}
 
 
 def test_a_draining_agent_says_so(world: World) -> None:
@@ -179,7 +241,17 @@ def test_answers_come_in_protobuf_too(world: World) -> None:
         ({"type": "READ_FILE"}, 400, "Failed to validate agent::Call: Expecting 'read_file' to be present"),
         ({"type": "GET_METRICS"}, 400, "Failed to validate agent::Call: Expecting 'get_metrics' to be present"),
         ({"type": "LIST_FILES", "list_files": {"path": "/nowhere"}}, 404, ""),
+        ({"type": "GET_METRICS", "get_metrics": 1}, 400, "Not expecting a JSON number for field 'get_metrics'"),
         ({"type": "UNKNOWN"}, 501, ""),
+        ({"type": "ADD_RESOURCE_PROVIDER_CONFIG",
+          "add_resource_provider_config": {"info": {"type": "t", "name": "n"}}}, 400,
+         ("Failed to validate resource provider config with type 't' and name 'n':"
+          " Unknown local resource provider type 't'")),
+        ({"type": "UPDATE_RESOURCE_PROVIDER_CONFIG",
+          "update_resource_provider_config": {"info": {"type": "org.apache.mesos.rp.local.storage", "name": "n"}}}, 500,
+         "Missing required flag --resource_provider_config_dir"),
+        ({"type": "REMOVE_RESOURCE_PROVIDER_CONFIG", "remove_resource_provider_config": {"type": "t", "name": "n"}},
+         500, "Missing required flag --resource_provider_config_dir"),
         ({"type": "MARK_RESOURCE_PROVIDER_GONE",
           "mark_resource_provider_gone": {"resource_provider_id": {"value": "x"}}}, 501, ""),
     ],
@@ -187,6 +259,12 @@ def test_answers_come_in_protobuf_too(world: World) -> None:
 def test_calls_that_are_refused(world: World, call: dict[str, Any], status: int, text: str) -> None:
     answer = world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)
     assert status_of(answer) == (status, text)
+
+
+def test_an_agent_with_a_directory_for_resource_providers_has_none_all_the_same() -> None:
+    world = World({}, resource_provider_config_dir="/nowhere").start()
+    call = {"type": "REMOVE_RESOURCE_PROVIDER_CONFIG", "remove_resource_provider_config": {"type": "t", "name": "n"}}
+    assert status_of(world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)) == (501, "")
 
 
 def test_a_recovering_agent_is_healthy_but_says_nothing_else() -> None:

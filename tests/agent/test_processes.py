@@ -142,6 +142,14 @@ def test_a_program_that_is_not_there_says_so_and_exits_with_1(bench: Bench) -> N
     assert "No such file or directory" in (bench.directory / "stderr").read_text()
 
 
+def test_only_a_program_that_is_named_as_such_may_be_in_the_working_directory(bench: Bench) -> None:
+    (bench.directory / "true").write_text("#!/bin/sh\nexit 7\n")
+    (bench.directory / "true").chmod(0o755)
+    assert bench.run(("true",)).wait() == "exited with status 0"  # such as docker's command line
+    assert bench.run(("true",), executable="true").wait() == "exited with status 7"  # a task's
+    assert bench.run(("./true",)).wait() == "exited with status 7"
+
+
 def test_the_environment_is_only_what_was_given(bench: Bench) -> None:
     bench.run(("env",)).wait()
     names = {line.partition("=")[0] for line in (bench.directory / "stdout").read_text().split()}

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.messages import ExitedExecutor, RunTask
+from pymesoskit.testing.messages import ExitedExecutor, RunTask, RunTaskGroup
 from pymesoskit.wire.v1 import mesos
 
 from .test_agent_life import reserve
-from .world import RealWorld, executor, framework, task
+from .world import RealWorld, default_executor, executor, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def test_a_persistent_volume_outlives_its_task(world: RealWorld) -> None:
     assert not directory.exists()
 
 
-def volume_of(world: RealWorld, name: str) -> mesos.Resource:
+def volume_of(world: RealWorld, name: str, *, shared: bool = False) -> mesos.Resource:
     """A persistent volume that the agent has made; ``name`` is its path, too."""
     operation = reserve("disk:64")
     world.send(operation)
@@ -171,9 +171,69 @@ def volume_of(world: RealWorld, name: str) -> mesos.Resource:
     volume.CopyFrom(operation.operation.reserve.resources[0])
     volume.disk.persistence.id = volume.disk.volume.container_path = name
     volume.disk.volume.mode = mesos.Volume.RW
+    if shared:
+        volume.shared.SetInParent()
     operation.operation.CopyFrom(create)
     world.send(operation)
     return volume
+
+
+def test_a_persistent_volume_survives_its_agent_and_is_at_the_same_path_again(world: RealWorld) -> None:
+    volume = volume_of(world, "v")
+    for name, command in (("t1", "echo kept > v/file; pwd -P; cd v; pwd -P"), ("t2", "cat v/file; cd v; pwd -P")):
+        info = task(name, command)
+        info.resources.append(volume)
+        run(world, info)
+        world.restart()
+        world.actor.run_until(lambda: world.agent.registered)
+    before, after = ((world.sandbox(name) / "stdout").read_text().split() for name in ("t1", "t2"))
+    assert after == ["kept", before[1]]
+
+
+def test_tasks_share_a_volume_at_the_same_time(world: RealWorld) -> None:
+    volume = volume_of(world, "v", shared=True)
+    reader = task("reader", "until test -e v/word; do sleep 0.01; done; cat v/word")
+    writer = task("writer", "echo hello > v/new; mv v/new v/word; sleep 1000")
+    for info in (reader, writer):
+        info.resources.append(volume)
+        world.run(info)
+    world.until_state("reader", "TASK_FINISHED", 20)
+    assert (world.sandbox("reader") / "stdout").read_text() == "hello\n"
+    assert world.master.states("writer")[-1] == "TASK_RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/etc", "Path '/etc' in SANDBOX_PATH volume is absolute"),
+        ("../up", "The path '../up' is not inside the sandbox"),
+    ],
+)
+def test_a_volume_in_the_sandbox_is_inside_it(world: RealWorld, path: str, error: str) -> None:
+    info = task(command="true")
+    info.container.type = mesos.ContainerInfo.MESOS
+    volume = info.container.volumes.add(container_path="x", mode="RW")
+    volume.source.type = mesos.Volume.Source.SANDBOX_PATH
+    volume.source.sandbox_path.type = mesos.Volume.Source.SandboxPath.SELF
+    volume.source.sandbox_path.path = path
+    world.run(info)
+    assert world.until_state("t1", "TASK_FAILED", 20).message == f"Failed to launch container: {error}"
+
+
+def test_a_task_of_a_group_sees_a_volume_of_its_executor_where_it_asks_for_it(world: RealWorld) -> None:
+    volume = volume_of(world, "v")
+    group_executor = default_executor()
+    group_executor.resources.append(volume)
+    info = task("t1", "echo 1 > mine/file")
+    info.container.type = mesos.ContainerInfo.MESOS
+    asked = info.container.volumes.add(container_path="mine", mode="RW")
+    asked.source.type = mesos.Volume.Source.SANDBOX_PATH
+    asked.source.sandbox_path.type = mesos.Volume.Source.SandboxPath.PARENT
+    asked.source.sandbox_path.path = "v"
+    world.send(RunTaskGroup(framework(), group_executor, (info,), launch_executor=True))
+    world.until_state("t1", "TASK_FINISHED", 20)
+    assert world.host.work_dir is not None
+    assert (world.host.work_dir / "volumes/roles/web/v/file").read_text() == "1\n"
 
 
 def test_each_task_of_a_group_has_its_volume(world: RealWorld) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import shutil
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,10 +36,15 @@ class Source:
         return bring
 
 
+def copy(cache: FetchCache, key: tuple[str, str | None], bring: Callable[[Path], None], target: Path) -> None:
+    with cache.file(key, key[0], bring) as file:
+        shutil.copy(file, target)
+
+
 def test_a_file_is_brought_once_for_each_user(tmp_path: Path) -> None:
     cache, source = FetchCache(tmp_path / "cache", 1000), Source()
     for number, user in enumerate((None, None, "a", None, "a")):
-        cache.copy(("x", user), source("x"), tmp_path / str(number))
+        copy(cache, ("x", user), source("x"), tmp_path / str(number))
         assert (tmp_path / str(number)).read_text() == "x" * 10
     assert source.brought == ["x", "x"]
 
@@ -45,14 +52,14 @@ def test_a_file_is_brought_once_for_each_user(tmp_path: Path) -> None:
 def test_many_who_want_the_same_wait_for_one(tmp_path: Path) -> None:
     cache, source = FetchCache(tmp_path / "cache", 1000), Source()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: cache.copy(("x", None), source("x"), tmp_path / str(n)), range(50)))
+        list(pool.map(lambda n: copy(cache, ("x", None), source("x"), tmp_path / str(n)), range(50)))
     assert source.brought == ["x"]
 
 
 def test_the_least_recently_used_makes_room(tmp_path: Path) -> None:
     cache, source = FetchCache(tmp_path / "cache", 25), Source()
     for name in "abac" + "a" + "b":
-        cache.copy((name, None), source(name), tmp_path / "target")
+        copy(cache, (name, None), source(name), tmp_path / "target")
     assert source.brought == ["a", "b", "c", "b"]
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 25
 
@@ -65,17 +72,17 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        cache.copy(("x", None), fails, tmp_path / "target")
+        copy(cache, ("x", None), fails, tmp_path / "target")
     assert list((tmp_path / "cache").iterdir()) == []
-    cache.copy(("x", None), Source()("x"), tmp_path / "target")
+    copy(cache, ("x", None), Source()("x"), tmp_path / "target")
 
 
 def test_a_file_that_somebody_has_removed_is_brought_again(tmp_path: Path) -> None:
     cache, source = FetchCache(tmp_path / "cache", 1000), Source()
-    cache.copy(("x", None), source("x"), tmp_path / "target")
+    copy(cache, ("x", None), source("x"), tmp_path / "target")
     for path in (tmp_path / "cache").iterdir():
         path.unlink()
-    cache.copy(("x", None), source("x"), tmp_path / "target")
+    copy(cache, ("x", None), source("x"), tmp_path / "target")
     assert source.brought == ["x", "x"]
 
 
@@ -102,3 +109,24 @@ def test_tasks_of_one_agent_share_what_is_to_be_cached(tmp_path: Path, flags: di
             assert (world.sandbox(name) / "stdout").read_text() == "over http"
         server.shutdown()
     assert asked == ["/served"] * downloads
+
+
+def test_a_download_that_stalls_fails_its_task() -> None:
+    flags = {"fetcher_stall_timeout": "200ms"}
+    with socket.create_server(("127.0.0.1", 0)) as silent, World(agent_flags=flags) as world:
+        command = mesos.CommandInfo(value="true")
+        command.uris.add(value=f"http://127.0.0.1:{silent.getsockname()[1]}/never")
+        world.launch("a", command)
+        status = world.end("a")
+    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
+    assert "Failed to fetch all URIs for container" in status.message
+
+
+def test_a_relative_path_is_below_the_frameworks_home(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("at home")
+    with World(agent_flags={"frameworks_home": str(tmp_path)}) as world:
+        command = mesos.CommandInfo(value="cat data")
+        command.uris.add(value="data")
+        world.launch("a", command)
+        assert state_name(world.end("a")) == "TASK_FINISHED"
+        assert (world.sandbox("a") / "stdout").read_text() == "at home"

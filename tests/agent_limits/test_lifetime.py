@@ -16,7 +16,7 @@ import pytest
 
 from pymesoskit.scheduler import Scheduler, SchedulerDriver, command_task
 from pymesoskit.wire.v1 import mesos
-from tests.agent_limits.world import alive, pids_in, until
+from tests.agent_limits.world import World, alive, pids_in, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -234,3 +234,20 @@ print(before == left(), before, left())
     done = python(tmp_path, script)
     assert done.stderr == ""
     assert done.stdout.startswith("True"), done.stdout
+
+
+def test_a_cluster_does_not_wait_for_those_it_fetches_from_or_looks_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        command = mesos.CommandInfo(value="true")
+        command.uris.add(value=f"http://127.0.0.1:{port}/never")
+        check = mesos.HealthCheck(type=mesos.HealthCheck.HTTP, delay_seconds=0, timeout_seconds=0)  # no limit of time
+        check.http.port = port
+        with World() as world:
+            world.launch("fetches", command)
+            world.launch("checked", "sleep 1000", health_check=check)
+            lines = [silent.accept()[0] for _ in range(2)]
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 20
+        for line in lines:
+            line.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -158,3 +159,79 @@ def test_a_recordio_body_ends_with_its_connection(served: Served) -> None:
     served.wait_for(lambda: events == [b"a"])
     client.close()
     served.wait_for(lambda: events == [b"a", "end"])
+
+
+class Zeros:
+    """A body that is read while it is sent."""
+
+    def __init__(self, size: int, there: int | None = None) -> None:
+        self.size = size
+        self.there = size if there is None else there
+        self.taken = 0
+        self.closed = 0
+
+    def read(self, count: int) -> bytes:
+        data = bytes(min(count, self.there - self.taken))
+        self.taken += len(data)
+        return data
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+GET = b"GET /file HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n"
+
+
+def _serve(served: Served, source: Zeros) -> None:
+    served.respond = lambda _, responder: responder.respond(Response(200, b"", (("Content-Type", "a/b"),), source))
+
+
+def test_a_body_larger_than_what_may_lie_unread_is_read_while_it_is_sent(served: Served) -> None:
+    source = Zeros(300_000_007)
+    _serve(served, source)
+    client = served.connect().send(GET)
+    head = client.head()
+    assert head.headers["content-length"] == str(source.size)
+    served.wait_for(lambda: source.taken > 0)
+    assert source.taken < 100_000_000  # as nobody reads
+    left = source.size
+    while left:
+        left -= len(client.read(min(left, 1 << 20)))
+    served.wait_for(lambda: source.closed)
+    _serve(served, Zeros(5))
+    assert client.send(GET).answer().body == bytes(5)
+
+
+def test_answers_behind_a_body_that_is_read_wait_for_their_turn(served: Served) -> None:
+    bodies = iter([Zeros(2_000_000), Zeros(3), Zeros(0)])
+    served.respond = lambda _, responder: responder.respond(Response(200, b"", (), next(bodies)))
+    client = served.connect().send(GET * 3)
+    assert [len(client.answer().body) for _ in range(3)] == [2_000_000, 3, 0]
+
+
+def test_head_tells_the_size_of_a_body_and_reads_none_of_it(served: Served) -> None:
+    source = Zeros(1 << 40)
+    _serve(served, source)
+    answer = served.connect().send(b"HEAD /file HTTP/1.1\r\n\r\n").answer(to_head=True)
+    assert answer.headers["content-length"] == str(1 << 40)
+    assert (source.taken, source.closed) == (0, 1)
+
+
+def test_a_body_that_turns_out_shorter_breaks_the_connection(served: Served) -> None:
+    source = Zeros(1_000, there=10)
+    _serve(served, source)
+    client = served.connect().send(GET)
+    with suppress(ConnectionResetError):
+        assert len(client.rest()) < 1_000
+    served.wait_for(lambda: source.closed)
+    assert source.closed == 1
+
+
+def test_a_body_is_closed_when_the_client_goes_away(served: Served) -> None:
+    source = Zeros(1 << 40)
+    _serve(served, source)
+    client = served.connect().send(GET)
+    client.head()
+    client.close()
+    served.wait_for(lambda: source.closed)
+    assert source.closed == 1

@@ -154,6 +154,7 @@ class Agent:
         self._sandboxes = Sandboxes(
             self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
         )
+        core.removals = self._sandboxes.removals
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)

@@ -39,6 +39,7 @@ REALMS: Mapping[str, str] = {
     "/flags": READONLY,
     "/containerizer/debug": READONLY,
     "/metrics/snapshot": READONLY,
+    "/logging/toggle": READWRITE,
     "/files/browse": READONLY,
     "/files/read": READONLY,
     "/files/download": READONLY,

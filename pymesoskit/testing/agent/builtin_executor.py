@@ -46,6 +46,8 @@ class Spec:
     ip: str
     docker: DockerSettings | None = None  # how it runs in a container of the Docker engine, if it does
     http: bool = False  # whether the command executor speaks HTTP
+    secrets: bool = False  # whether variables that are secrets are resolved
+    switch_user: bool = True  # whether tasks may have users of their own
 
 
 class Line(Protocol):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Union
 
 from attrs import evolve, frozen
@@ -22,9 +24,17 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 LOOPBACK_V6 = "::1"
 
+
+class Unavailable(Enum):
+    """Nothing could be found out this time, and nothing follows from that."""
+
+    UNAVAILABLE = "unavailable"
+
+
 #: An exit code, an HTTP status code, whether a connection came about; None if there is no answer.
 Result = Union[int, bool, None]
 OnResult = Callable[[Result], None]
+OnLook = Callable[[Union[Result, Unavailable]], None]
 
 
 class Prober(Protocol):
@@ -46,6 +56,7 @@ class Look:
     prober: Prober
     command: Callable[[mesos.CommandInfo], Command]  # how a command of the task's container is run
     address: str = LOOPBACK  # where ports of the task's container are reached over IPv4
+    nested: bool = False  # in a container of its own, which ends with the task's
 
 
 @frozen
@@ -61,26 +72,58 @@ class Timing:
         return cls(check.delay_seconds, check.interval_seconds, check.timeout_seconds or math.inf)
 
 
-Probe = Callable[[float, OnResult], None]
+Probe = Callable[[float, OnLook], None]
 
 
-def run_command(look: Look, info: mesos.CommandInfo, timeout: float, on_result: OnResult) -> None:
-    """Runs the command beside the task: its exit code; None if it is ended by a signal or takes too long."""
+def run_command(look: Look, info: mesos.CommandInfo, timeout: float, on_look: OnLook) -> None:
+    """Runs the command beside the task: its exit code; None if it is ended by a signal or takes too long.
+
+    One that is killed in a container nested in the task's says nothing: that container is going down.
+    """
     timer: Timer | None = None
     process: Process | None = None
+    too_late = False
 
     def ended(how: Exit) -> None:
         if timer is not None:
             timer.cancel()
-        on_result(how.code)
+        lost = look.nested and how.signal == signal.SIGKILL and not too_late
+        on_look(Unavailable.UNAVAILABLE if lost else how.code)
+
+    def failed(_why: str) -> None:
+        if timer is not None:
+            timer.cancel()
+        on_look(Unavailable.UNAVAILABLE if look.nested else None)
 
     def kill() -> None:
+        nonlocal too_late
+        too_late = True
         if process is not None:
             process.kill(signal.SIGKILL)
 
-    process = look.launcher.launch(look.command(info), lambda: None, ended, lambda _: on_result(None))
+    process = look.launcher.launch(look.command(info), lambda: None, ended, failed)
     if timeout < math.inf:
         timer = look.clock.call_later(timeout, kill)
+
+
+def run_prober(
+    look: Look, probe: Callable[[float, Callable[[Result], None]], None], timeout: float, on_look: OnLook
+) -> None:
+    """Lets the prober look; None if it does not come to an end in time."""
+    timer: Timer | None = None
+    over = False
+
+    def looked(result: Result) -> None:
+        nonlocal over
+        if timer is not None:
+            timer.cancel()
+        if not over:
+            over = True
+            on_look(result)
+
+    if timeout < math.inf:
+        timer = look.clock.call_later(timeout, looked, None)
+    probe(timeout, looked)
 
 
 def probe_of(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | None:
@@ -89,21 +132,27 @@ def probe_of(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | 
         if check.type == mesos.CheckInfo.COMMAND:
             return lambda timeout, done: run_command(look, check.command.command, timeout, done)
         if check.type == mesos.CheckInfo.HTTP:
-            http = f"http://{look.address}:{check.http.port}{check.http.path}"
-            return lambda timeout, done: look.prober.http(http, timeout, done)
+            return _http(look, f"http://{look.address}:{check.http.port}{check.http.path}")
         if check.type == mesos.CheckInfo.TCP:
-            return lambda timeout, done: look.prober.tcp(look.address, check.tcp.port, timeout, done)
+            return _tcp(look, look.address, check.tcp.port)
         return None
     if check.type == mesos.HealthCheck.COMMAND:
         return lambda timeout, done: run_command(look, check.command, timeout, done)
     if check.type == mesos.HealthCheck.HTTP:
         host = f"[{LOOPBACK_V6}]" if check.http.protocol == mesos.NetworkInfo.IPv6 else look.address
-        url = f"{check.http.scheme or 'http'}://{host}:{check.http.port}{check.http.path}"
-        return lambda timeout, done: look.prober.http(url, timeout, done)
+        return _http(look, f"{check.http.scheme or 'http'}://{host}:{check.http.port}{check.http.path}")
     if check.type == mesos.HealthCheck.TCP:
         address = LOOPBACK_V6 if check.tcp.protocol == mesos.NetworkInfo.IPv6 else look.address
-        return lambda timeout, done: look.prober.tcp(address, check.tcp.port, timeout, done)
+        return _tcp(look, address, check.tcp.port)
     return None
+
+
+def _http(look: Look, url: str) -> Probe:
+    return lambda timeout, done: run_prober(look, partial(look.prober.http, url), timeout, done)
+
+
+def _tcp(look: Look, host: str, port: int) -> Probe:
+    return lambda timeout, done: run_prober(look, partial(look.prober.tcp, host, port), timeout, done)
 
 
 def is_healthy(health: mesos.HealthCheck, result: Result) -> bool:
@@ -161,11 +210,11 @@ class Checker:
         self._cancel()
 
     def resume(self) -> None:
-        """Goes on looking."""
+        """Goes on looking, at once."""
         if self._paused:
             self._paused = False
             if not self._looking:
-                self._later(self._timing.interval)
+                self._later(0.0)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -181,11 +230,12 @@ class Checker:
         self._looking = True
         self._probe(self._timing.timeout, self._looked)
 
-    def _looked(self, result: Result) -> None:
+    def _looked(self, result: Result | Unavailable) -> None:
         self._looking = False
         if self._stopped or self._paused:
             return
-        self._on_result(result)
+        if not isinstance(result, Unavailable):
+            self._on_result(result)
         self._later(self._timing.interval)
 
 
@@ -216,7 +266,7 @@ def judge(health: mesos.HealthCheck, before: Health, result: Result, age: float)
     """
     if is_healthy(health, result):
         return Verdict(Health(0, True, True), None if before.last is True else True, False)
-    if not before.ever_healthy and age < health.grace_period_seconds:
+    if not before.ever_healthy and health.grace_period_seconds > 0 and age <= health.grace_period_seconds:
         return Verdict(before, None, False)
     after = evolve(before, failures=before.failures + 1, last=False)
     return Verdict(after, False, after.failures >= health.consecutive_failures)

@@ -5,17 +5,19 @@ Source: docs/reference/agent-executor.md 8. How a task runs and ends is ``task_r
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.agent import environment
 from pymesoskit.testing.agent.builtin_executor import OWN_GRACE, PARTING, BuiltinExecutor
 from pymesoskit.testing.agent.commands import command_of, overlaid
+from pymesoskit.testing.agent.launcher import Exit
 from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.agent.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.agent.launcher import Command, Exit, Usage
+    from pymesoskit.testing.agent.launcher import Command, Usage
 
 
 def wants_killing_state(framework: mesos.FrameworkInfo) -> bool:
@@ -68,6 +70,9 @@ class CommandExecutor(BuiltinExecutor):
             on_error=self._failed,
             killing_state=wants_killing_state(self.spec.framework),
         )
+        if sandbox is not None and not task.command.HasField("value"):
+            self._abort()
+            return
         self._run.launch()
         if self.switchboard is not None:
             self.switchboard.io = self._run.io
@@ -76,9 +81,15 @@ class CommandExecutor(BuiltinExecutor):
         return {} if self.spec.directory is None else environment.of_command_task(self.spec.environment, task)
 
     def _check_command(self, info: mesos.CommandInfo) -> Command:
+        variables = overlaid(self.spec.environment, info.environment)
+        return command_of(info, variables, self.spec.directory, user=self.spec.user, output=("stderr", "stderr"))
+
+    def _abort(self) -> None:
+        """A command without a value is one that the executor does not survive."""
         assert self._run is not None
-        variables = overlaid(self._variables(self._run.task), info.environment)
-        return command_of(info, variables, self.spec.directory, user=self.spec.user)
+        self.report(self._run.status(mesos.TASK_STARTING))
+        self.destroy()
+        self.line.exit(Exit.of_signal(signal.SIGABRT))
 
     def _failed(self, _run: TaskRun, why: str) -> None:
         self.line.fail(why)

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 #: Nobody but its user and group looks into a sandbox.
 SANDBOX_MODE = 0o750
 
+#: The files that a command's output goes to.
+OUTPUT = ("stdout", "stderr")
+
 
 class SandboxError(Exception):
-    """A sandbox cannot be made as asked; the text says why."""
+    """A container cannot be made as asked; the text says why."""
 
 
 def command_of(
@@ -37,18 +40,23 @@ def command_of(
     task: mesos.TaskInfo | None = None,
     delay: float = 0.0,
     interaction: Interaction | None = None,
+    path: str | None = None,
+    output: tuple[str, str] = OUTPUT,
+    whole_tree: bool = True,
 ) -> Command:
     """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
-    argv.
+    argv. One without a value says so and exits with 1. ``path``: where programs are looked for, if not on the
+    environment's PATH.
     """
     argv: tuple[str, ...]
     executable: str | None
-    if info.shell:
+    if not info.HasField("value"):
+        missing = "Shell command" if info.shell else "Executable path"
+        argv, executable = ("sh", "-c", f"echo '{missing} is not specified' >&2; exit 1"), "/bin/sh"
+    elif info.shell:
         argv, executable = ("sh", "-c", info.value), "/bin/sh"
     else:
-        argv, executable = tuple(info.arguments) or (info.value,), None
-        if argv[0] != info.value:
-            executable = info.value
+        argv, executable = tuple(info.arguments) or (info.value,), info.value
     return Command(
         argv=argv,
         executable=executable,
@@ -59,6 +67,10 @@ def command_of(
         task=task,
         delay=delay,
         interaction=interaction,
+        path=path,
+        stdout=output[0],
+        stderr=output[1],
+        whole_tree=whole_tree,
     )
 
 
@@ -79,7 +91,7 @@ def describe_command(task: mesos.TaskInfo) -> str:
     if command.shell:
         text = f"sh -c '{_cut(command.value)}'" if command.HasField("value") else "NO COMMAND"
     elif command.HasField("value"):
-        text = f"[{_cut(', '.join((command.value, *command.arguments)))}]"
+        text = "[" + _cut(f"{command.value}, " + ", ".join(command.arguments)) + "]"
     else:
         text = "NO EXECUTABLE"
     return f"Command Executor (Task: {task.task_id.value}) (Command: {text})"
@@ -105,22 +117,40 @@ def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None
             " TaskInfo/ExecutorInfo message: this agent uses no Docker engine"
             " (start it with --containerizers=docker,mesos where one answers)"
         )
+    _check_image(container)
+
+
+def check_nested(container: mesos.ContainerInfo) -> None:
+    """The same for containers that are no executor's."""
+    if container.HasField("type") and container.type != mesos.ContainerInfo.MESOS:
+        raise SandboxError("The provided ContainerInfo is not supported")
+    _check_image(container)
+
+
+def _check_image(container: mesos.ContainerInfo) -> None:
     if container.mesos.HasField("image"):
         kind = mesos.Image.Type.Name(container.mesos.image.type)
         raise SandboxError(f"Unsupported container image type: {kind}")
 
 
-def make_sandbox(directory: Path, user: str | None) -> None:
-    """Makes the directory, its owner's only if that can be. Raises ``SandboxError``."""
+def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
+    """Makes the directory, the user's if the cluster may give it away. Raises ``SandboxError``, which begins with
+    ``failure``; then the directory is not there.
+    """
     try:
         make_directories(directory)
-        if user is not None and os.geteuid() == 0:
-            entry = pwd.getpwnam(user)
-            os.chown(directory, entry.pw_uid, entry.pw_gid)
-    except KeyError:
-        raise SandboxError(f"Failed to get user information for '{user}'") from None
     except OSError as error:
-        raise SandboxError(f"Failed to create sandbox '{directory}': {error.strerror}") from error
+        raise SandboxError(f"{failure}: Failed to create directory: {error.strerror}") from error
+    if user is None or os.geteuid() != 0:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+        os.chown(directory, entry.pw_uid, entry.pw_gid)
+    except (KeyError, OSError) as error:
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+        why = f"No such user '{user}'" if isinstance(error, KeyError) else error.strerror
+        raise SandboxError(f"{failure}: Failed to chown directory to '{user}': {why}") from None
 
 
 def make_directories(directory: Path) -> None:
@@ -161,6 +191,10 @@ def link_container_volumes(sandbox: Path, container: mesos.ContainerInfo, parent
             if base is None:
                 raise SandboxError("PARENT type sandbox path volume is only supported for nested containers")
             target = base / source.path
+            if source.path.startswith("/"):
+                raise SandboxError(f"Path '{source.path}' in SANDBOX_PATH volume is absolute")
+            if ".." in Path(source.path).parts:
+                raise SandboxError(f"The path '{source.path}' is not inside the sandbox")
             if not target.exists():
                 target.mkdir(parents=True, exist_ok=True)
         elif volume.HasField("host_path"):
@@ -177,6 +211,13 @@ def unlink_volume(sandbox: Path, container_path: str) -> None:
     link = sandbox / container_path
     if link.is_symlink():
         link.unlink()
+
+
+def note(sandbox: Path, text: str) -> None:
+    """Leaves a line for people in the sandbox's stderr, if that is a file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(OSError), os.fdopen(os.open(sandbox / "stderr", flags, 0o644), "w") as file:
+        file.write(text + "\n")
 
 
 def remove_tree(directory: Path) -> None:

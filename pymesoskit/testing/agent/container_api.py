@@ -6,31 +6,36 @@ Source: docs/reference/operator-api.md 4.1. The containers themselves are in ``c
 from __future__ import annotations
 
 import signal
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
+
+from attrs import frozen
 
 from pymesoskit.testing.agent import environment, layout
 from pymesoskit.testing.agent.command_executor import CommandExecutor
 from pymesoskit.testing.agent.commands import (
+    OUTPUT,
     SandboxError,
+    check_nested,
     command_of,
-    is_docker,
     link_container_volumes,
     make_sandbox,
+    remove_tree,
 )
-from pymesoskit.testing.agent.container_io import InputStream, OutputStream, record_type, stream_type
-from pymesoskit.testing.agent.containers import NestedContainer, message_of, path_of
+from pymesoskit.testing.agent.container_io import InputStream, OutputStream
+from pymesoskit.testing.agent.containers import NestedContainer, Path, message_of, path_of
 from pymesoskit.testing.agent.switchboard import Switchboard
-from pymesoskit.testing.api import RECORDIO, answer, refuse
+from pymesoskit.testing.api import answer, refuse
 from pymesoskit.testing.http import Request, Responder, Response
 from pymesoskit.wire.v1 import agent, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pymesoskit.testing.agent.core import Core
-    from pymesoskit.testing.agent.launcher import Exit
-    from pymesoskit.testing.agent.state import Executor
+    from pymesoskit.testing.agent.launcher import Command, Exit
+    from pymesoskit.testing.agent.machine import FetchFailure
+    from pymesoskit.testing.agent.media_types import MediaTypes
 
 
 class ContainerApi:
@@ -42,32 +47,28 @@ class ContainerApi:
 
     # Views
 
-    def nested(self, executor: Executor) -> Iterator[mesos.ContainerStatus]:
-        """The status of each container nested in an executor's."""
-        for container in self._tree.below(executor.container_id):
-            if container.ended is None:
-                yield status_of(container)
-
-    def standalone(self) -> Iterator[mesos.ContainerStatus]:
-        """The status of each container that belongs to no executor."""
+    def others(self, *, nested: bool, standalone: bool) -> Iterator[NestedContainer]:
+        """The containers that run and are no executor's: those nested in others, and those that are not."""
         for container in self._tree.all():
-            if container.ended is None and len(container.path) == 1:
-                yield status_of(container)
+            if container.runs and (nested if len(container.path) > 1 else standalone):
+                yield container
 
     # Calls
 
-    def takes(self, request: Request) -> bool:
-        """Whether the request is a stream of calls."""
-        return request.header("content-type") == RECORDIO
-
-    def attach_input(self, request: Request, responder: Responder, check: Callable[[mesos.ContainerID], None]) -> None:
-        """Serves a stream of calls; ``check`` refuses a container that must not be written to. Raises ``Refused``."""
+    def attach_input(
+        self,
+        request: Request,
+        media: MediaTypes,
+        responder: Responder,
+        check: Callable[[mesos.ContainerID], None],
+    ) -> None:
+        """Serves a stream of calls; ``check`` refuses a container that must not be written to."""
 
         def find(container_id: mesos.ContainerID) -> Switchboard:
             check(container_id)
             return self._switchboard(container_id)
 
-        stream = InputStream(find, responder, record_type(request))
+        stream = InputStream(find, responder, media)
         if request.body_stream is not None:
             request.body_stream.listen(stream.data, stream.end)
         else:
@@ -78,19 +79,20 @@ class ContainerApi:
         """Whether the answer to the call is a stream."""
         return call.type in {agent.Call.LAUNCH_NESTED_CONTAINER_SESSION, agent.Call.ATTACH_CONTAINER_OUTPUT}
 
-    def stream(self, call: agent.Call, request: Request, responder: Responder) -> None:
+    def stream(self, call: agent.Call, media: MediaTypes, responder: Responder) -> None:
         """Serves such a call. Raises ``Refused``."""
-        kind, headers = stream_type(request)
+        kind, headers = media.records, media.stream_headers
         output = OutputStream(self._core.lifeline, self._core.flags.http_heartbeat_interval)
         if call.type == agent.Call.ATTACH_CONTAINER_OUTPUT:
             output.listen(self._switchboard(call.attach_container_output.container_id))
             output.open(responder, kind, headers)
             return
         session = call.launch_nested_container_session
-        switchboard = Switchboard.of(session.container) or Switchboard(tty=False)
         path = path_of(session.container_id)
-        if self._tree.find(path) is not None:
-            raise refuse(400, f"Container {text_of(session.container_id)} already exists")
+        if self._tree.running(path) is not None:
+            responder.respond(Response(202))
+            return
+        switchboard = Switchboard.of(session.container) or Switchboard(tty=False)
 
         def started() -> None:
             output.finished = lambda: container.kill(signal.SIGKILL)
@@ -100,22 +102,25 @@ class ContainerApi:
             responder.respond(Response.text(400, why))
 
         output.listen(switchboard)
-        container = self._start(path, session.command, session.container, started, failed, switchboard)
+        command = self._command(path, session.command, session.container, switchboard, is_session=True)
+        container = self._tree.launch(path, command, started, lambda _: None, failed, switchboard)
 
     def _switchboard(self, container_id: mesos.ContainerID) -> Switchboard:
         """The switchboard of a container. Raises ``Refused`` if there is none."""
         path = path_of(container_id)
+        top = self._core.host.find(path[0])
+        if top is None:
+            raise refuse(404, f"Container {text_of(container_id)} cannot be found")
         found: Switchboard | None
-        if len(path) == 1 and (top := self._core.host.find(path[0])) is not None:
+        if len(path) == 1:
             found = top.builtin.switchboard if isinstance(top.builtin, CommandExecutor) else None
         else:
             nested = self._tree.find(path)
             if nested is None:
-                raise refuse(404, f"Container {text_of(container_id)} cannot be found")
+                raise refuse(500, f"Unknown container {text_of(container_id)}")
             found = nested.switchboard
         if found is None:
-            text = f"I/O switchboard server was disabled for container '{text_of(container_id)}'"
-            raise refuse(400, text)
+            raise refuse(500, "I/O switchboard server was disabled for this container")
         return found
 
     def handle(self, call: agent.Call, content_type: str, responder: Responder) -> bool:
@@ -143,6 +148,8 @@ class ContainerApi:
             return False
         return True
 
+    # Launching
+
     def _launch(
         self,
         container_id: mesos.ContainerID,
@@ -151,67 +158,117 @@ class ContainerApi:
         responder: Responder,
     ) -> None:
         path = path_of(container_id)
-        if self._tree.find(path) is not None:
+        if self._tree.running(path) is not None or (len(path) == 1 and self._core.host.find(path[0]) is not None):
             responder.respond(Response(202))
             return
 
         def failed(why: str) -> None:
             responder.respond(Response.text(400, why))
 
-        switchboard = Switchboard.of(container)
-        self._start(path, command, container, lambda: responder.respond(Response(200)), failed, switchboard)
+        def launched() -> None:
+            responder.respond(Response(200))
 
-    def _start(
+        switchboard = Switchboard.of(container)
+        what = self._command(path, command, container, switchboard)
+
+        def fetched(failure: FetchFailure | None) -> None:
+            if failure is not None:
+                failed(failure.text(text_of(container_id)))
+            elif self._tree.running(path) is None:
+                self._tree.launch(path, what, launched, lambda _: None, failed, switchboard)
+            else:
+                responder.respond(Response(202))
+
+        directory = None if what.directory is None else str(what.directory)
+        self._core.host.machine.fetch(command, directory, what.user, fetched)
+
+    def _command(
         self,
-        path: tuple[str, ...],
+        path: Path,
         command: mesos.CommandInfo,
         container: mesos.ContainerInfo,
-        on_start: Callable[[], None],
-        on_error: Callable[[str], None],
         switchboard: Switchboard | None,
-    ) -> NestedContainer:
-        top = self._executor(path[0]) if len(path) > 1 else None
-        if len(path) > 1 and top is None and self._tree.find(path[:1]) is None:
-            raise refuse(400, f"Failed to find parent container {path[0]}")
-        if top is not None and is_docker(top.info.container) and not self._core.host.simulates:
-            raise refuse(500, "Nested containers are not supported")
-        sandbox = self._sandbox(path, top)
-        user = None if self._core.host.simulates else command.user or None
+        *,
+        is_session: bool = False,
+    ) -> Command:
+        """What is to run in such a container, in the sandbox that is made for it. Raises ``Refused``.
+
+        A session runs where its parent runs, and sees what that sees; only its output is kept in its own sandbox.
+        """
+        sandbox = self._sandbox(path)
+        if len(path) == 1 and sandbox is not None:  # here this comes first, and is answered otherwise
+            try:
+                make_sandbox(
+                    sandbox, (command.user if self._switches_user else None) or None, "Failed to create sandbox"
+                )
+            except SandboxError as error:
+                raise refuse(500, str(error)) from None
         try:
+            check_nested(container)
+            parent = self._parent(path)
+            user = (command.user or (None if parent is None else parent.user)) if self._switches_user else None
             if sandbox is not None:
-                make_sandbox(sandbox, user)
+                if len(path) > 1:
+                    make_sandbox(sandbox, user or None, f"Failed to create nested sandbox '{sandbox}'")
                 link_container_volumes(sandbox, container, sandbox.parent.parent if len(path) > 1 else None)
-        except SandboxError as error:
+            joins = parent if is_session else None
+            variables = environment.of_nested(
+                command,
+                directory=str(sandbox or ""),
+                secrets=environment.resolves_secrets(self._core.flags),
+                inherited=None if joins is None else joins.environment,
+            )
+        except (SandboxError, environment.SecretError) as error:
             raise refuse(400, str(error)) from None
-        role = None if top is None else environment.allocation_role(top.info.resources)
-        variables = environment.of_nested(
-            self._core.host.environment, command, directory=str(sandbox or ""), role=role, ip=None
-        )
-        what = command_of(
+        directory = None if sandbox is None else str(sandbox)
+        return command_of(
             command,
             variables,
-            None if sandbox is None else str(sandbox),
-            user=user,
+            directory if joins is None else joins.directory,
+            user=user or None,
             container=container,
             interaction=None if switchboard is None else switchboard.interaction,
+            path=self._core.host.environment["PATH"],
+            output=OUTPUT if joins is None or directory is None else (f"{directory}/stdout", f"{directory}/stderr"),
+            whole_tree=False,
         )
-        return self._tree.launch(path, what, on_start, lambda _: None, on_error, switchboard)
 
-    def _executor(self, container_id: str) -> Executor | None:
-        for _, executor in self._core.executors():
-            if executor.container_id == container_id:
-                return executor
-        return None
+    @property
+    def _switches_user(self) -> bool:
+        return self._core.flags.switch_user and not self._core.host.simulates
 
-    def _sandbox(self, path: tuple[str, ...], executor: Executor | None) -> Path | None:
+    def _parent(self, path: Path) -> Surroundings | None:
+        """What the container around one has; None if there is none around it. Raises ``SandboxError``."""
+        if len(path) == 1:
+            return None
+        executor = self._core.host.find(path[0]) if len(path) == 2 else None
+        if executor is not None:
+            spec = executor.spec
+            if spec.docker is not None:
+                raise refuse(500, "Nested containers are not supported")
+            return Surroundings(spec.environment, spec.user, spec.directory)
+        around = self._tree.running(path[:-1])
+        if around is None:
+            raise SandboxError(f"Parent container {'.'.join(path[:-1])} does not exist")
+        command = around.command
+        directory = None if command.directory is None else str(command.directory)
+        return Surroundings(command.environment, command.user, directory)
+
+    def _sandbox(self, path: Path) -> FilePath | None:
         work_dir = self._core.host.work_dir
         if work_dir is None:
             return None
-        top = Path(executor.directory) if executor is not None else work_dir / layout.standalone_sandbox(path[0])
-        return layout.nested_sandbox(top, path[1:])
+        executor = self._core.host.find(path[0])
+        if executor is not None and executor.spec.directory is not None:
+            return layout.nested_sandbox(FilePath(executor.spec.directory), path[1:])
+        return layout.nested_sandbox(work_dir / layout.standalone_sandbox(path[0]), path[1:])
+
+    # Waiting, killing, removing
 
     def _wait(self, container_id: mesos.ContainerID, content_type: str, responder: Responder, *, nested: bool) -> None:
-        container = self._find(container_id, f"Container {text_of(container_id)} cannot be found")
+        path = path_of(container_id)
+        container = self._tree.find(path)
+        executor = self._core.host.find(path[0]) if len(path) == 1 else None
 
         def ended(how: Exit) -> None:
             kind = agent.Response
@@ -221,33 +278,52 @@ class ContainerApi:
             result.exit_status = how.status
             responder.respond(answer(response, content_type))
 
-        if container.ended is not None:
+        if container is not None and container.ended is not None:
             ended(container.ended)
-        else:
-            container.waiters.append(ended)
-            responder.on_close(lambda: container.waiters.remove(ended) if ended in container.waiters else None)
+            return
+        around = container or executor
+        if around is None:
+            raise refuse(404, f"Container {text_of(container_id)} cannot be found")
+        around.waiters.append(ended)
+        responder.on_close(lambda: around.waiters.remove(ended) if ended in around.waiters else None)
 
     def _kill(self, kill: agent.Call.KillContainer | agent.Call.KillNestedContainer, responder: Responder) -> None:
-        missing = f"Container '{text_of(kill.container_id)}' cannot be found (or is already killed)"
-        container = self._find(kill.container_id, missing)
-        if container.ended is not None:
-            raise refuse(404, missing)
-        container.kill(kill.signal if kill.HasField("signal") else signal.SIGKILL)
+        path = path_of(kill.container_id)
+        container = self._tree.running(path)
+        executor = self._core.host.find(path[0]) if len(path) == 1 else None
+        if container is None and executor is None:
+            raise refuse(404, f"Container '{text_of(kill.container_id)}' cannot be found (or is already killed)")
+        number = kill.signal if kill.HasField("signal") else signal.SIGKILL
+        if not 0 <= number < signal.NSIG:
+            raise refuse(500, "Unable to send signal to container: Invalid argument")
+        if container is not None:
+            container.kill(number)
+        elif executor is not None:
+            self._core.host.signal(executor, number)
         responder.respond(Response(200))
 
     def _remove(self, container_id: mesos.ContainerID, responder: Responder) -> None:
         path = path_of(container_id)
-        container = self._tree.find(path)
-        if container is not None and container.ended is None:
-            raise refuse(500, f"Failed to remove container {text_of(container_id)}: it is still running")
+        top = self._core.host.find(path[0])
+        if self._tree.running(path) is not None or (len(path) == 1 and top is not None):
+            raise refuse(500, "Nested container has not terminated yet")
+        if len(path) > 1:
+            if top is None and self._tree.running(path[:1]) is None:
+                raise refuse(500, "Unknown root container")
+            sandbox = self._sandbox(path)
+            if sandbox is not None and not self._core.host.simulates:
+                remove_tree(sandbox)
         self._tree.remove(path)
         responder.respond(Response(200))
 
-    def _find(self, container_id: mesos.ContainerID, missing: str) -> NestedContainer:
-        container = self._tree.find(path_of(container_id))
-        if container is None:
-            raise refuse(404, missing)
-        return container
+
+@frozen
+class Surroundings:
+    """What a container has of the one that it is nested in."""
+
+    environment: Mapping[str, str]
+    user: str | None
+    directory: str | None
 
 
 def text_of(container_id: mesos.ContainerID) -> str:

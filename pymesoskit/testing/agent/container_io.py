@@ -9,45 +9,23 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from pymesoskit.testing.api import (
-    JSON,
-    PROTOBUF,
-    RECORDIO,
-    Event,
-    EventStream,
-    Refused,
-    accepts,
-    negotiate,
-    parse_json,
-    parse_protobuf,
-    refuse,
-)
-from pymesoskit.testing.http import Request, Responder, Response
+from pymesoskit.testing.agent.media_types import check_streaming, parse
+from pymesoskit.testing.agent.validation import call_error, process_io_error
+from pymesoskit.testing.api import Event, EventStream, Refused, refuse
+from pymesoskit.testing.http import Responder, Response
 from pymesoskit.wire import RecordDecoder, WireError
 from pymesoskit.wire.v1 import agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pymesoskit.testing.agent.media_types import MediaTypes
     from pymesoskit.testing.agent.switchboard import Switchboard
     from pymesoskit.testing.clock import Clock, Timer
     from pymesoskit.testing.http import Headers
     from pymesoskit.wire.v1 import mesos
 
 _KINDS = {1: agent.ProcessIO.Data.STDOUT, 2: agent.ProcessIO.Data.STDERR}
-
-
-def stream_type(request: Request) -> tuple[str, Headers]:
-    """The type of the records of a streaming answer, and the headers that say so. Raises ``Refused`` (406).
-
-    A client that accepts ``application/recordio`` names the type of the records in ``Message-Accept``; any other
-    accepts that type itself.
-    """
-    if accepts(request, RECORDIO) and request.header("accept") not in {None, "*/*"}:
-        kind = negotiate(request, "message-accept")
-        return kind, (("Content-Type", RECORDIO), ("Message-Content-Type", kind))
-    kind = negotiate(request)
-    return kind, (("Content-Type", kind),)
 
 
 @define(eq=False)
@@ -115,7 +93,7 @@ class InputStream:
 
     find: Callable[[mesos.ContainerID], Switchboard]  # raises ``Refused``
     responder: Responder
-    kind: str  # of the records
+    media: MediaTypes
     _decoder: RecordDecoder = field(factory=RecordDecoder)
     _switchboard: Switchboard | None = None
     _answered: bool = False
@@ -139,17 +117,26 @@ class InputStream:
             self._answer(Response(200))
 
     def _record(self, record: bytes) -> None:
-        parse = parse_json if self.kind == JSON else parse_protobuf
-        call = parse(record, agent.Call)
+        call = parse(record, self.media.message_content or "")
+        error = call_error(call)
+        if error is not None:
+            raise refuse(400, f"Failed to validate agent::Call: {error}")
         attach = call.attach_container_input
-        kind = agent.Call.AttachContainerInput
-        if call.type != agent.Call.ATTACH_CONTAINER_INPUT or not call.HasField("attach_container_input"):
-            raise refuse(400, "Failed to validate agent::Call: Expecting 'attach_container_input' to be present")
         if self._switchboard is None:
-            if attach.type != kind.CONTAINER_ID:
+            check_streaming(call, self.media)
+            if attach.type != agent.Call.AttachContainerInput.CONTAINER_ID:
                 raise refuse(400, "Expecting 'attach_container_input.type' to be CONTAINER_ID")
-            self._switchboard = self.find(attach.container_id)
-        elif attach.type == kind.PROCESS_IO:
+            found = self.find(attach.container_id)
+            if found.input_taken:
+                raise refuse(409, "Multiple input connections are not allowed")
+            found.input_taken = True
+            self._switchboard = found
+            self.responder.on_close(self._left)
+            found.at_end(self._ended)
+        else:
+            error = process_io_error(attach)
+            if error is not None:
+                raise refuse(400, error)
             self._write(self._switchboard, attach.process_io)
 
     def _write(self, switchboard: Switchboard, message: agent.ProcessIO) -> None:
@@ -165,17 +152,16 @@ class InputStream:
             size = message.control.tty_info.window_size
             io.resize(size.rows, size.columns)
 
+    def _ended(self) -> None:
+        """The container has ended: whoever still sends gets the answer."""
+        self._answer(Response(200))
+
+    def _left(self) -> None:
+        if self._switchboard is not None:
+            self._switchboard.input_taken = False
+
     def _answer(self, response: Response) -> None:
         if not self._answered:
             self._answered = True
+            self._left()
             self.responder.respond(response)
-
-
-def record_type(request: Request) -> str:
-    """The type of the records in a streaming request. Raises ``Refused``."""
-    kind = request.header("message-content-type")
-    if kind is None:
-        raise refuse(400, "Expecting 'Message-Content-Type' to be set for streaming requests")
-    if kind not in {JSON, PROTOBUF}:
-        raise refuse(415, f"Expecting 'Message-Content-Type' of {JSON} or {PROTOBUF}")
-    return kind

@@ -6,6 +6,7 @@ Source: docs/reference/operator-api.md 4.1, agent-executor.md 9.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -46,7 +47,7 @@ class NestedContainer:
     """A container that is not an executor's."""
 
     path: Path
-    directory: str | None
+    command: Command
     process: Process | None = None
     ended: Exit | None = None
     waiters: list[Callable[[Exit], None]] = field(factory=list)
@@ -55,6 +56,10 @@ class NestedContainer:
     @property
     def pid(self) -> int:
         return 0 if self.process is None else self.process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self.ended is None
 
     def kill(self, number: int) -> None:
         if self.process is not None and self.ended is None:
@@ -79,9 +84,15 @@ class ContainerTree:
         """The container, running or ended, until it is removed."""
         return self._containers.get(path)
 
-    def below(self, top: str) -> list[NestedContainer]:
+    def running(self, path: Path) -> NestedContainer | None:
+        """The container, if it runs."""
+        found = self._containers.get(path)
+        return found if found is not None and found.runs else None
+
+    def below(self, *top: str) -> list[NestedContainer]:
         """The containers nested in one, at any depth."""
-        return [container for path, container in self._containers.items() if path[0] == top and len(path) > 1]
+        depth = len(top)
+        return [item for path, item in self._containers.items() if len(path) > depth and path[:depth] == top]
 
     def all(self) -> list[NestedContainer]:
         return list(self._containers.values())
@@ -95,14 +106,21 @@ class ContainerTree:
         on_error: Callable[[str], None],
         switchboard: Switchboard | None = None,
     ) -> NestedContainer:
-        """Runs the command in a new container of that id (the caller has seen to it that there is none)."""
-        directory = None if command.directory is None else str(command.directory)
-        container = NestedContainer(path, directory, switchboard=switchboard)
+        """Runs the command in a new container of that id (the caller has seen to it that none of that id runs).
+
+        What is nested in it ends with it. How it ended is remembered until it is removed or the outermost container
+        ends: so nothing is left of a container that is nested in none.
+        """
+        container = NestedContainer(path, command, switchboard=switchboard)
         self._containers[path] = container
 
         def ended(how: Exit) -> None:
             container.ended = how
             waiters, container.waiters = container.waiters, []
+            for inner in self.below(*path):
+                inner.kill(signal.SIGKILL)
+            if len(path) == 1:
+                self.remove(path)
             on_exit(how)
             for waiter in waiters:
                 waiter(how)

@@ -14,7 +14,7 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pymesoskit.testing.agent.detector import Endpoint
@@ -75,6 +75,7 @@ class Core:
     drain: mesos.DrainConfig | None = None
     drain_start: float = 0.0
     counters: dict[str, int] = field(factory=dict)
+    removals: Callable[[], Mapping[str, int]] = dict  # of sandboxes, by outcome
 
     @property
     def agent_id(self) -> str:

@@ -16,22 +16,25 @@ from pymesoskit.testing.agent.builtin_executor import BuiltinExecutor, Line, Spe
 from pymesoskit.testing.agent.command_executor import wants_killing_state
 from pymesoskit.testing.agent.commands import (
     SandboxError,
+    check_nested,
     command_of,
     link_container_volumes,
     link_volume,
     make_sandbox,
+    note,
     overlaid,
 )
 from pymesoskit.testing.agent.containers import ContainerTree, message_of
 from pymesoskit.testing.agent.identity import uuid_text
+from pymesoskit.testing.agent.launcher import Exit
 from pymesoskit.testing.agent.layout import nested_sandbox
 from pymesoskit.testing.agent.switchboard import Switchboard
 from pymesoskit.testing.agent.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.agent.launcher import Command, Exit
-    from pymesoskit.testing.agent.machine import Machine
+    from pymesoskit.testing.agent.launcher import Command
+    from pymesoskit.testing.agent.machine import FetchFailure, Machine
 
 
 @define(eq=False)
@@ -40,6 +43,7 @@ class Group:
 
     runs: list[TaskRun] = field(factory=list)
     unanswered: int = 0  # launches of which nothing has been heard yet
+    refused: dict[str, str] = field(factory=dict)  # by task id, why it cannot be launched at all
     errors: list[tuple[TaskRun, str]] = field(factory=list)
     exits: list[tuple[TaskRun, Exit]] = field(factory=list)  # that came before RUNNING could be sent
 
@@ -93,17 +97,25 @@ class DefaultExecutor(BuiltinExecutor):
     def _make_run(self, task: mesos.TaskInfo, group: Group) -> TaskRun:
         path = (self.spec.container_id, uuid_text(self.machine.rng))
         sandbox = None if self.spec.directory is None else str(nested_sandbox(Path(self.spec.directory), path[1:]))
-        user = task.command.user or self.spec.user
-        variables = environment.of_nested(
-            environment.inherited(self.spec.environment),
-            task.command,
-            directory=sandbox or "",
-            role=environment.allocation_role(task.resources),
-            ip=self.spec.ip,
-        )
+        user = (task.command.user or self.spec.user) if self.spec.switch_user else None
+        programs = self.spec.environment.get("PATH")
+        variables: dict[str, str] = {}
+        try:
+            variables = environment.of_nested(
+                task.command,
+                directory=sandbox or "",
+                secrets=self.spec.secrets,
+                role=environment.allocation_role(task.resources),
+                ip=self.spec.ip,
+            )
+        except environment.SecretError as error:
+            group.refused[task.task_id.value] = str(error)
 
         def check_command(info: mesos.CommandInfo) -> Command:
-            return command_of(info, overlaid(variables, info.environment), sandbox, user=user)
+            own = (info.user or user) if self.spec.switch_user else None
+            log = f"{self.spec.directory}/stderr"  # what checks say is the executor's to tell
+            seen = overlaid(variables, info.environment)
+            return command_of(info, seen, sandbox, user=own, path=programs, output=(log, log), whole_tree=False)
 
         switchboard = Switchboard.of(task.container)
         return TaskRun(
@@ -119,9 +131,12 @@ class DefaultExecutor(BuiltinExecutor):
                 task=task,
                 delay=self.machine.pace.command_start,
                 interaction=None if switchboard is None else switchboard.interaction,
+                path=programs,
+                whole_tree=False,
             ),
             check_command=check_command,
             check_launcher=self.machine.launcher,
+            nested=True,
             report=self.report,
             on_started=lambda _: self._answered(group),
             on_ended=lambda run, how: self._exited(run, group, how),
@@ -131,30 +146,32 @@ class DefaultExecutor(BuiltinExecutor):
 
     def _launch_run(self, run: TaskRun, group: Group) -> None:
         directory = run.command.directory
-        if directory is None:
-            run.launch()
+        if run.task_id in group.refused:
+            self._failed(run, group, group.refused[run.task_id])
             return
         try:
-            self._prepare(run, directory)
+            if directory is not None:
+                self._prepare(run, directory)
         except SandboxError as error:
             self._failed(run, group, str(error))
             return
-        if not run.task.command.uris:
-            run.launch()
-            return
 
-        def fetched(error: str | None) -> None:
-            if error is None:
+        def fetched(failure: FetchFailure | None) -> None:
+            if failure is None:
                 run.launch()
-            else:
-                self._failed(run, group, f"Failed to launch container: {error}")
+                return
+            if directory is not None:  # its container's first process waits for the URIs, and gives up
+                note(directory, f"{failure.detail}\nFailed to synchronize with agent (it's probably exited)")
+            self._failed(run, group, f"Command {Exit.of_code(1).describe()}")
 
-        self.machine.fetcher.fetch(run.task.command, str(directory), run.command.user, fetched)
+        sandbox = None if directory is None else str(directory)
+        self.machine.fetch(run.task.command, sandbox, run.command.user, fetched)
 
     def _prepare(self, run: TaskRun, sandbox: Path) -> None:
         assert self.spec.directory is not None
         parent = Path(self.spec.directory)
-        make_sandbox(sandbox, run.command.user)
+        check_nested(run.task.container)
+        make_sandbox(sandbox, run.command.user, f"Failed to create nested sandbox '{sandbox}'")
         links = parent / "tasks"
         links.mkdir(exist_ok=True)
         link_volume(links, run.task_id, sandbox)
@@ -194,7 +211,7 @@ class DefaultExecutor(BuiltinExecutor):
             self._ended(run, group, run.terminal(how))
 
     def _ended(self, run: TaskRun, group: Group, status: mesos.TaskStatus) -> None:
-        self._unhealthy |= run.unhealthy
+        self._unhealthy |= any(known.unhealthy for known in self._runs.values())
         if self._unhealthy:
             status.healthy = False
         self.report(status)
@@ -207,14 +224,15 @@ class DefaultExecutor(BuiltinExecutor):
 
     def _kill(self, event: executor.Event) -> None:
         run = self._runs.get(event.kill.task_id.value)
-        if run is not None:
+        if run is not None and run.announced:  # a kill that comes before the whole group is launched is lost
             asked, own = grace_of(event.kill.kill_policy), grace_of(run.task.kill_policy)
             run.kill(next(grace for grace in (asked, own, DEFAULT_GRACE) if grace is not None), may_tighten=False)
 
-    def _shutdown(self, _event: executor.Event | None) -> None:
+    def _shutdown(self, event: executor.Event | None) -> None:
         self._shutting_down = True
-        if not self._runs:
+        if event is None or not self._runs:  # without an agent there is no way to kill them in good order
             self._wind_down()
+            return
         for run in list(self._runs.values()):
             run.kill(DEFAULT_GRACE, may_tighten=False)
 

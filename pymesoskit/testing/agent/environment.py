@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from pymesoskit.wire.v1 import mesos
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pymesoskit.testing.agent.detector import Endpoint
     from pymesoskit.testing.flags import AgentFlags
-    from pymesoskit.wire.v1 import mesos
 
 #: What a command finds its programs by if nobody says otherwise.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,7 +24,14 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: How long the path of a unix domain socket is at most, its end included.
 MAX_SOCKET_PATH = 108
 
+#: The isolator with which variables may be secrets.
+SECRET_ISOLATOR = "environment_secret"  # noqa: S105 (its name)
+
 _OURS = ("MESOS_", "LIBPROCESS_")
+
+
+class SecretError(Exception):
+    """A variable is a secret that cannot be resolved; the text says why."""
 
 
 @frozen
@@ -37,6 +45,12 @@ class AgentSettings:
     http_command_executor: bool = False
     environment: Mapping[str, str] | None = None  # --executor_environment_variables: replaces what is inherited
     domain_socket: str | None = None
+    secrets: bool = False  # whether variables that are secrets are resolved
+
+
+def resolves_secrets(flags: AgentFlags) -> bool:
+    """Whether the agent gives commands the variables that are secrets."""
+    return SECRET_ISOLATOR in {name.strip() for name in flags.isolation.split(",")}
 
 
 def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:
@@ -59,9 +73,21 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def variables(environment: mesos.Environment) -> Iterable[tuple[str, str]]:
-    """The plain variables of a message."""
-    return ((variable.name, variable.value) for variable in environment.variables)
+def variables(environment: mesos.Environment, *, secrets: bool) -> dict[str, str]:
+    """The variables of a message: the secrets, if they are resolved, and the plain ones, which may replace them.
+
+    Raises ``SecretError``: only secrets that are here by value can be resolved.
+    """
+    result = {}
+    for variable in environment.variables if secrets else ():
+        if variable.type == mesos.Environment.Variable.SECRET:
+            if not variable.secret.HasField("value"):
+                raise SecretError("Default secret resolver cannot resolve references")
+            result[variable.name] = variable.secret.value.data.decode(errors="surrogateescape")
+    for variable in environment.variables:
+        if variable.type != mesos.Environment.Variable.SECRET:
+            result[variable.name] = variable.value
+    return result
 
 
 def of_executor(
@@ -75,7 +101,10 @@ def of_executor(
     shutdown_grace_period: str | None = None,
     token: str | None = None,
 ) -> dict[str, str]:
-    """All of an executor's environment: the machine's, then Mesos's variables, then those of its command."""
+    """All of an executor's environment: the machine's, then Mesos's variables, then those of its command.
+
+    Raises ``SecretError``.
+    """
     endpoint = settings.endpoint
     base = machine if settings.environment is None else {"PATH": DEFAULT_PATH, **settings.environment}
     result = dict(base)
@@ -100,8 +129,7 @@ def of_executor(
         result["MESOS_DOMAIN_SOCKET"] = settings.domain_socket
     if token is not None:
         result["MESOS_EXECUTOR_AUTHENTICATION_TOKEN"] = token
-    result.update(variables(executor.command.environment))
-    return result
+    return result | variables(executor.command.environment, secrets=settings.secrets)
 
 
 def allocation_role(resources: Iterable[mesos.Resource]) -> str | None:
@@ -110,24 +138,34 @@ def allocation_role(resources: Iterable[mesos.Resource]) -> str | None:
 
 
 def of_command_task(executor: Mapping[str, str], task: mesos.TaskInfo) -> dict[str, str]:
-    """What a command task sees: its executor's environment, the role, its own variables."""
-    result = dict(executor)
+    """What a command task sees: its executor's environment (with the secrets of its command), its own variables, and
+    the role, which nothing replaces.
+    """
+    result = {**executor, **variables(task.command.environment, secrets=False)}
     role = allocation_role(task.resources)
     if role is not None:
         result["MESOS_ALLOCATION_ROLE"] = role
-    result.update(variables(task.command.environment))
     return result
 
 
 def of_nested(
-    machine: Mapping[str, str], command: mesos.CommandInfo, *, directory: str, role: str | None, ip: str | None
+    command: mesos.CommandInfo,
+    *,
+    directory: str,
+    secrets: bool,
+    inherited: Mapping[str, str] | None = None,
+    role: str | None = None,
+    ip: str | None = None,
 ) -> dict[str, str]:
-    """What a nested container sees: of Mesos's variables only the role, the address and its sandbox."""
-    result = dict(machine)
-    result["MESOS_SANDBOX"] = directory
-    if role is not None:
-        result["MESOS_ALLOCATION_ROLE"] = role
+    """What a container that is no executor's sees: nothing of the machine's environment, but a PATH, its sandbox, its
+    own variables; a task of a group also the address and the role, which nothing replaces.
+
+    ``inherited`` is what a session sees: all of its parent's, the sandbox included. Raises ``SecretError``.
+    """
+    result = {"PATH": DEFAULT_PATH, "MESOS_SANDBOX": directory} if inherited is None else dict(inherited)
+    result |= variables(command.environment, secrets=secrets)
     if ip is not None:
         result["MESOS_CONTAINER_IP"] = ip
-    result.update(variables(command.environment))
+    if role is not None:
+        result["MESOS_ALLOCATION_ROLE"] = role
     return result

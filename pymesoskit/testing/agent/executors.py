@@ -310,6 +310,7 @@ class Executors:
         if not executor.enter(ExecutorInput.END):
             return
         core = self._core
+        core.count("executors_terminated")
         executor.cancel_timer()
         executor.exit_status = None if how is None else how.status
         if executor.connection is not None:

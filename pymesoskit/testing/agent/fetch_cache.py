@@ -5,15 +5,15 @@ It is in the machine's work directory. When it grows beyond its capacity, what h
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: (URI, user)
@@ -26,7 +26,7 @@ class _Entry:
 
     path: Path
     size: int | None = None  # None: it has not been brought yet
-    users: int = 0  # who are about to copy it
+    users: int = 0  # who are about to copy or unpack it
     lock: threading.Lock = field(factory=threading.Lock)  # held by who brings it
 
 
@@ -40,15 +40,25 @@ class FetchCache:
         self._lock = threading.Lock()
         self._count = 0
 
-    def copy(self, key: Key, bring: Callable[[Path], None], target: Path) -> None:
-        """Copies the file to ``target``; ``bring(path)`` makes it if it is not there. Raises what that raises; then
-        nothing is kept.
+    @property
+    def used(self) -> int:
+        """How many bytes it holds."""
+        with self._lock:
+            return self._used()
+
+    def _used(self) -> int:
+        return sum(entry.size or 0 for entry in self._entries.values())
+
+    @contextmanager
+    def file(self, key: Key, name: str, bring: Callable[[Path], None]) -> Iterator[Path]:
+        """The file, which stays while the caller is in the context; ``bring(path)`` makes it if it is not there. What
+        it is called ends as ``name`` does. Raises what ``bring`` raises; then nothing is kept.
         """
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
                 self._count += 1
-                entry = self._entries[key] = _Entry(self._directory / f"c{self._count}")
+                entry = self._entries[key] = _Entry(self._directory / f"c{self._count}-{name[-20:]}")
             self._entries.move_to_end(key)
             entry.users += 1
         try:
@@ -57,7 +67,7 @@ class FetchCache:
                     entry.path.parent.mkdir(parents=True, exist_ok=True)
                     bring(entry.path)
                     entry.size = entry.path.stat().st_size
-            shutil.copy(entry.path, target)
+            yield entry.path
         finally:
             with self._lock:
                 entry.users -= 1
@@ -65,7 +75,7 @@ class FetchCache:
 
     def _make_room(self) -> None:
         """Removes what failed, and what is too much."""
-        used = sum(entry.size or 0 for entry in self._entries.values())
+        used = self._used()
         for key, entry in list(self._entries.items()):
             if entry.users == 0 and (entry.size is None or used > self._capacity):
                 used -= entry.size or 0

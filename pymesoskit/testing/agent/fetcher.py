@@ -7,21 +7,25 @@ of a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import os
 import pwd
 import shutil
 import tarfile
+import urllib.error
+import urllib.request
 import zipfile
+import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import requests
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from pymesoskit.testing.agent.fetch_cache import FetchCache
+from pymesoskit.testing.agent.lines import Lines
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -30,14 +34,34 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
 
 WORKERS = 4
-#: Seconds without a byte after which a download has failed (--fetcher_stall_timeout).
-STALL_TIMEOUT = 60.0
 
 _TAR = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+_LOCALHOST = "localhost"
+
+#: What the file system, the network or an archive may say.
+_ERRORS = (
+    OSError,
+    http.client.HTTPException,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    ValueError,
+)
 
 
 class FetchError(Exception):
     """A URI could not be fetched."""
+
+
+@frozen
+class Settings:
+    """What an agent's flags say of fetching."""
+
+    frameworks_home: str = ""  # --frameworks_home: what relative paths are relative to
+    stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without a byte after which a download has failed
+    lines: Lines = field(factory=Lines)
 
 
 class ThreadFetcher:
@@ -46,16 +70,18 @@ class ThreadFetcher:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
+        self._settings = Settings()
 
-    def with_cache(self, directory: Path, capacity: int) -> CachingFetcher:
+    def with_cache(self, directory: Path, capacity: int, settings: Settings) -> CachingFetcher:
         """The same with a cache of so many bytes for one machine; it is closed with this one."""
-        return CachingFetcher(self, FetchCache(directory, capacity))
+        settings = evolve(settings, lines=self._settings.lines)
+        return CachingFetcher(self, FetchCache(directory, capacity), settings)
 
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
         """See ``Fetcher``."""
-        self.submit(command, directory, user, done, None)
+        self.submit(command, directory, user, done, None, self._settings)
 
     def submit(
         self,
@@ -64,6 +90,7 @@ class ThreadFetcher:
         user: str | None,
         done: Callable[[str | None], None],
         cache: FetchCache | None,
+        settings: Settings,
     ) -> None:
         """Fetches all, by way of the cache what asks for it."""
         if self._pool is None:
@@ -76,10 +103,16 @@ class ThreadFetcher:
             error = future.exception()
             self._actor.post(done, None if error is None else str(error))
 
-        self._pool.submit(fetch_all, uris, Path(directory), user, cache).add_done_callback(fetched)
+        self._pool.submit(fetch_all, uris, Path(directory), user, cache, settings).add_done_callback(fetched)
+
+    @property
+    def cache_used(self) -> int:
+        """See ``Fetcher``: it has no cache."""
+        return 0
 
     def close(self) -> None:
-        """Waits for what is under way; what has not begun is dropped."""
+        """Breaks off what is under way; what has not begun is dropped."""
+        self._settings.lines.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -90,91 +123,164 @@ class CachingFetcher:
 
     fetcher: ThreadFetcher
     cache: FetchCache
+    settings: Settings
 
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
         """See ``Fetcher``."""
-        self.fetcher.submit(command, directory, user, done, self.cache)
+        self.fetcher.submit(command, directory, user, done, self.cache, self.settings)
+
+    @property
+    def cache_used(self) -> int:
+        """See ``Fetcher``."""
+        return self.cache.used
+
+
+# What is asked for
+
+
+def uris_error(command: mesos.CommandInfo) -> str | None:
+    """Why the URIs are not even looked for; None if nothing is wrong with them."""
+    for uri in command.uris:
+        try:
+            name_of(uri.value)
+        except ValueError as error:
+            return str(error)
+        if uri.HasField("output_file"):
+            if not uri.output_file:
+                return "URI output file path is empty"
+            if uri.output_file.startswith("/"):
+                return "URI output file must be within the sandbox directory"
+    return None
+
+
+def name_of(uri: str) -> str:
+    """The name under which a URI is stored: all behind its last slash, a query included. Raises ValueError."""
+    if not {"\\", "'", "\0"}.isdisjoint(uri):
+        raise ValueError("Illegal characters in URI")
+    scheme, separator, path = uri.partition("://")
+    if separator and len(scheme) > 1:
+        if not path.partition("/")[2]:
+            raise ValueError(f"Malformed URI (missing path): {uri}")
+        return path.rpartition("/")[2]
+    return uri.rstrip("/").rpartition("/")[2]
+
+
+def local_path(uri: str, frameworks_home: str) -> str | None:
+    """The path on this machine that a URI names, None if it names another place. Raises ValueError."""
+    is_file = uri.startswith("file://")
+    if not is_file and "://" in uri:
+        return None
+    path = uri.removeprefix("file://").removeprefix(_LOCALHOST)
+    if path.startswith("/"):
+        return path
+    if is_file:
+        raise ValueError("File URI only supports absolute paths")
+    if not frameworks_home:
+        raise ValueError(
+            "A relative path was passed for the resource but the Mesos framework home was not specified. Please either"
+            " provide this config option or avoid using a relative path"
+        )
+    return f"{frameworks_home.rstrip('/')}/{path}"
+
+
+# Fetching
 
 
 def fetch_all(
-    uris: list[mesos.CommandInfo.URI], directory: Path, user: str | None, cache: FetchCache | None = None
+    uris: list[mesos.CommandInfo.URI],
+    directory: Path,
+    user: str | None,
+    cache: FetchCache | None = None,
+    settings: Settings | None = None,
 ) -> None:
     """Fetches all URIs into the directory. Raises ``FetchError`` that names the one that could not be."""
     for uri in uris:
         try:
-            target = fetch(uri, directory, user, cache)
-            if user is not None and os.geteuid() == 0 and target.exists():
-                entry = pwd.getpwnam(user)
-                os.chown(target, entry.pw_uid, entry.pw_gid)
-        except (
-            OSError,
-            requests.RequestException,
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            KeyError,
-            ValueError,
-        ) as error:
+            fetch(uri, directory, user, cache, Settings() if settings is None else settings)
+        except _ERRORS as error:
             raise FetchError(f"Failed to fetch '{uri.value}': {error}") from error
+    if user is not None and os.geteuid() == 0:
+        try:
+            give_to(directory, user)
+        except (OSError, KeyError) as error:
+            raise FetchError(f"Failed to chown '{directory}' to user '{user}': {error}") from error
+
+
+def give_to(directory: Path, user: str) -> None:
+    """All below the directory is the user's; links are not followed."""
+    entry = pwd.getpwnam(user)
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            os.lchown(Path(parent, name), entry.pw_uid, entry.pw_gid)
 
 
 def fetch(
-    uri: mesos.CommandInfo.URI, directory: Path, user: str | None = None, cache: FetchCache | None = None
-) -> Path:
-    """Fetches one URI; returns where it is. Raises what the file system, the network or the archive says."""
-    target = directory / (uri.output_file or name_of(uri.value))
+    uri: mesos.CommandInfo.URI, directory: Path, user: str | None, cache: FetchCache | None, settings: Settings
+) -> None:
+    """Fetches one URI. Raises what the file system, the network or the archive says."""
+    value = uri.value.lstrip()
+    target = directory / (uri.output_file or name_of(value))
     if directory.resolve() not in target.resolve().parents:
         raise ValueError(f"'{uri.output_file}' is not inside the sandbox")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if uri.cache and cache is not None:
-        cache.copy((uri.value, user), partial(bring, uri.value), target)
+    get = partial(bring, value, settings=settings)
+    if not uri.cache or cache is None:
+        get(target)
+        if not uri.executable and uri.extract:
+            unpack(target, directory)
     else:
-        bring(uri.value, target)
+        with cache.file((uri.value, user), name_of(value), get) as cached:
+            if uri.executable or not uri.extract or not unpack(cached, directory):
+                shutil.copy(cached, target)
     if uri.executable:
-        target.chmod(target.stat().st_mode | 0o111)
-    elif uri.extract:
-        unpack(target, directory)
-    return target
+        target.chmod(0o755)
 
 
-def bring(value: str, target: Path) -> None:
+def bring(value: str, target: Path, *, settings: Settings) -> None:
     """Makes the file from what the URI names."""
-    scheme = urlsplit(value).scheme
-    if scheme in {"http", "https", "ftp", "ftps"}:
-        download(value, target)
-    else:
-        path = value.removeprefix("file://") if scheme == "file" else value
-        if not path.startswith("/"):
-            raise ValueError("it is neither an absolute path nor of a known scheme")
+    path = local_path(value, settings.frameworks_home)
+    if path is not None:
+        if not Path(path).is_file():  # a pipe or a device may have no end
+            raise ValueError("it is not there" if not Path(path).exists() else "it is no regular file")
         shutil.copy(path, target)
+    elif value.startswith(("http://", "https://")):
+        download(settings.lines, value, target, settings.stall_timeout)
+    elif value.startswith("ftp://"):
+        with urllib.request.urlopen(value, timeout=settings.stall_timeout) as answer, target.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(answer, file)
+    else:
+        raise ValueError("Failed to create HDFS client: there is no Hadoop client on this agent")
 
 
-def name_of(uri: str) -> str:
-    """The name under which a URI is stored: the last part of its path. Raises ValueError if it has none."""
-    name = (urlsplit(uri).path if "://" in uri else uri).rpartition("/")[2]
-    if not name:
-        raise ValueError("it has no file name")
-    return name
+def download(lines: Lines, url: str, target: Path, stall_timeout: float) -> None:
+    """Downloads the URL into a file, byte for byte."""
+    try:
+        with lines.opener(None).open(url, timeout=stall_timeout) as answer:
+            if answer.status != http.client.OK:
+                raise ValueError(f"Error downloading resource, received HTTP return code {answer.status}")
+            with target.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise ValueError(f"Error downloading resource, received HTTP return code {error.code}") from None
 
 
-def download(url: str, target: Path) -> None:
-    """Downloads the URL into a file."""
-    with requests.get(url, stream=True, timeout=STALL_TIMEOUT) as answer:
-        answer.raise_for_status()
-        with target.open("wb") as file:
-            for chunk in answer.iter_content(1 << 16):
-                file.write(chunk)
-
-
-def unpack(archive: Path, directory: Path) -> None:
-    """Unpacks a file whose name is that of an archive; any other is left as it is. Nothing leaves the directory."""
+def unpack(archive: Path, directory: Path) -> bool:
+    """Unpacks a file whose name is that of an archive; whether it is one. Nothing leaves the directory."""
     if archive.name.endswith(_TAR):
         with tarfile.open(archive) as tar:
             tar.extractall(directory, filter="data")
+    elif archive.name.endswith(".gz"):
+        with gzip.open(archive) as packed, (directory / archive.name.removesuffix(".gz")).open("wb") as file:
+            shutil.copyfileobj(packed, file)
     elif archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as packed:
-            for member in packed.infolist():
-                path = Path(packed.extract(member, directory))
+        with zipfile.ZipFile(archive) as zipped:
+            for member in zipped.infolist():
+                path = Path(zipped.extract(member, directory))
                 if mode := member.external_attr >> 16 & 0o777:
                     path.chmod(mode)
+    else:
+        return False
+    return True

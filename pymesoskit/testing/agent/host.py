@@ -14,10 +14,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Union
 
-from attrs import define
+from attrs import define, field
 
 from pymesoskit.testing.agent import layout
 from pymesoskit.testing.agent.command_executor import CommandExecutor
+from pymesoskit.testing.agent.commands import note
 from pymesoskit.testing.agent.containers import ContainerTree
 from pymesoskit.testing.agent.default_executor import DefaultExecutor
 from pymesoskit.testing.agent.disk_meter import ThreadMeter
@@ -28,7 +29,7 @@ from pymesoskit.testing.agent.docker.process import DockerProcess
 from pymesoskit.testing.agent.environment import inherited
 from pymesoskit.testing.agent.fetcher import ThreadFetcher
 from pymesoskit.testing.agent.launcher import Command, Exit, Launcher, Process, Usage
-from pymesoskit.testing.agent.machine import Fetcher, Machine
+from pymesoskit.testing.agent.machine import Fetcher, FetchFailure, Machine
 from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.simulated_executor import SimulatedExecutor
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.checks import Prober
     from pymesoskit.testing.agent.docker.container import DockerSettings
     from pymesoskit.wire.v1 import executor
+
+
+#: Signals that end no process.
+HARMLESS = frozenset({0, signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH})
 
 
 class Kind(Enum):
@@ -75,6 +80,7 @@ class Container:
     launched: bool = False
     doomed: bool = False  # destroyed, but not gone yet
     abandon: Callable[[], None] | None = None  # gives up its launch while something is fetched or pulled for it
+    waiters: list[Callable[[Exit], None]] = field(factory=list)  # who wants to know how it ends, besides
 
     @property
     def id(self) -> str:
@@ -177,6 +183,7 @@ class Host:
     def attach(self, agent: AgentPort) -> None:
         """An agent runs on this machine now."""
         self._agent = agent
+        self.machine.fetches.succeeded = self.machine.fetches.failed = 0
 
     def detach(self, agent: AgentPort) -> None:
         """The agent is gone; the executors notice."""
@@ -205,25 +212,23 @@ class Host:
         """Launches an executor: the process of ``command``, or without one the built-in executor of that kind."""
         container = Container(kind, spec, callbacks.ended)
         self._containers[container.id] = container
-        if spec.info.command.uris and not self.simulates and spec.directory is not None:
-            killed = Exit.of_signal(signal.SIGKILL)  # what becomes of the process that waits for the fetcher
+        killed = Exit.of_signal(signal.SIGKILL)  # what becomes of the process that waits for the fetcher
 
-            def fetched(error: str | None) -> None:
-                container.abandon = None
-                if error is None:
-                    self._provide_image(container, command, callbacks)
-                elif container.id in self._containers:
-                    self._note(container, error)
-                    what = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
-                    self.give_up(container, callbacks, what, killed)
+        def fetched(failure: FetchFailure | None) -> None:
+            container.abandon = None
+            if failure is None:
+                self._provide_image(container, command, callbacks)
+            elif container.id in self._containers:
+                if spec.directory is not None:
+                    note(Path(spec.directory), failure.detail)
+                self.give_up(container, callbacks, failure.text(container.id), killed)
 
-            def abandon() -> None:
-                self.give_up(container, callbacks, "Container is being destroyed during fetching", killed)
+        def abandon() -> None:
+            self.give_up(container, callbacks, "Container is being destroyed during fetching", killed)
 
-            container.abandon = abandon
-            self.machine.fetcher.fetch(spec.info.command, spec.directory, spec.user, fetched)
-        else:
-            self._provide_image(container, command, callbacks)
+        container.abandon = abandon
+        directory = None if self.simulates else spec.directory
+        self.machine.fetch(spec.info.command, directory, spec.user, fetched)
         return container
 
     def _provide_image(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
@@ -268,6 +273,13 @@ class Host:
             container.builtin.when_gone(lambda: self._end(container, Exit.of_signal(signal.SIGKILL)))
         elif container.abandon is not None:
             self.machine.actor.post(container.abandon)
+
+    def signal(self, container: Container, number: int) -> None:
+        """Sends a signal to an executor's process. A built-in one lets no signal pass but those that end nothing."""
+        if container.builtin is not None and number not in HARMLESS:
+            self.destroy(container.id)
+        elif container.process is not None:
+            container.process.kill(number)
 
     def usage(self, container: Container) -> Usage | None:
         """What the container and those nested in it use now; None if that is not known."""
@@ -372,12 +384,9 @@ class Host:
         self.nested.remove((container.id,))
         container.builtin = None
         container.on_end(how)
-
-    def _note(self, container: Container, text: str) -> None:
-        """Leaves a line for people in the sandbox's stderr."""
-        if container.spec.directory is not None:
-            with (Path(container.spec.directory) / "stderr").open("a") as file:
-                file.write(text + "\n")
+        waiters, container.waiters = container.waiters, []
+        for waiter in waiters:
+            waiter(how)
 
     # The machine itself
 

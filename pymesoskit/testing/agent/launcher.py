@@ -55,10 +55,14 @@ class Remains:
 class Command:
     """What to run, and as whom."""
 
-    argv: tuple[str, ...]  # argv[0] is looked up in the environment's PATH unless it holds a slash
+    argv: tuple[str, ...]
     environment: Mapping[str, str]
-    directory: Path | None  # working directory; stdout and stderr are files there. None: the launcher needs none
-    executable: str | None = None  # what is executed if not argv[0]
+    directory: Path | None  # working directory. None: the launcher needs none
+    executable: str | None = None  # what is executed if not argv[0]; looked for in the directory, then on the path
+    path: str | None = None  # where to look for it. None: the environment's PATH
+    stdout: str = "stdout"  # the files that its output is appended to, in its directory unless absolute
+    stderr: str = "stderr"
+    whole_tree: bool = True  # signals go to all its descendants, too. Without: only SIGKILL does
     user: str | None = None  # None: as the cluster
     rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
     task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's

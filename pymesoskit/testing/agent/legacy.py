@@ -6,14 +6,18 @@ Source: docs/reference/operator-api.md 4.2; the fragments that master and agent 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.resources import Attributes, Format, Resources
 from pymesoskit.testing import model
 from pymesoskit.testing.agent.core import CAPABILITIES, Core
+from pymesoskit.testing.agent.limits import limit_of, memory_limit
 from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
 from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.http import Request, Response
+from pymesoskit.testing.logging_level import toggle_logging
+from pymesoskit.testing.system import read_system, system_model
 from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.agent.access import Access
     from pymesoskit.testing.agent.auth import Answer
+    from pymesoskit.testing.agent.launcher import Usage
     from pymesoskit.testing.agent.reports import Reports
     from pymesoskit.testing.authorization import Permissions
 
@@ -48,6 +53,8 @@ class Legacy:
             "/monitor/statistics": self._serve(self.statistics),
             "/flags": self._serve(lambda _, __: {"flags": self._core.flags.as_text()}),
             "/version": self._serve(lambda _, __: version_model()),
+            "/system/stats.json": self._serve(lambda _, __: system_model()),
+            "/logging/toggle": lambda request, _: toggle_logging(self._core.log, request),
             "/containerizer/debug": self._serve(lambda _, __: {"pending": []}),
             "/health": lambda _, __: Response(200),
         }
@@ -180,10 +187,10 @@ class Legacy:
                 "executor_name": executor.info.name,
                 "framework_id": framework.id,
                 "source": executor.info.source,
-                **self._statistics(executor),
+                **statistics,
             }
             for framework, executor in self._core.executors()
-            if executor.container is not None
+            if (statistics := self._statistics(executor))
         ]
 
     def _statistics(self, executor: Executor) -> Json:
@@ -191,12 +198,9 @@ class Legacy:
         return {} if statistics is None else {"statistics": to_json_value(statistics)}
 
 
-def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatistics | None:
-    """What an executor's container uses now, None if that is not known."""
-    usage = None if executor.container is None else core.host.usage(executor.container)
-    if usage is None:
-        return None
-    statistics = mesos.ResourceStatistics(
+def usage_statistics(core: Core, usage: Usage) -> mesos.ResourceStatistics:
+    """What a container uses now, as operators see it."""
+    return mesos.ResourceStatistics(
         timestamp=core.lifeline.time(),
         cpus_user_time_secs=usage.cpus_user_time_secs,
         cpus_system_time_secs=usage.cpus_system_time_secs,
@@ -204,9 +208,22 @@ def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatist
         processes=usage.processes,
         threads=usage.threads,
     )
+
+
+def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatistics | None:
+    """What an executor's container uses now, None if that is not known."""
+    usage = None if executor.container is None else core.host.usage(executor.container)
+    if usage is None:
+        return None
+    statistics = usage_statistics(core, usage)
     held = amounts(executor.resources()).to_messages()
-    statistics.cpus_limit = sum(item.scalar.value for item in held if item.name == "cpus")
-    statistics.mem_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "mem") * 2**20)
+    cpus, mem = (sum(item.scalar.value for item in held if item.name == name) for name in ("cpus", "mem"))
+    statistics.cpus_soft_limit = cpus
+    statistics.mem_soft_limit_bytes = int(mem * 2**20)
+    cpu_limit, mem_limit = limit_of(executor, "cpus"), memory_limit(executor)
+    machine = read_system()  # no limit at all is as much as there is
+    statistics.cpus_limit = machine["system/cpus_total"] if cpu_limit == math.inf else cpu_limit
+    statistics.mem_limit_bytes = int(machine["system/mem_total_bytes"] if mem_limit == math.inf else mem_limit)
     if executor.disk_used is not None:
         statistics.disk_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "disk") * 2**20)
         statistics.disk_used_bytes = executor.disk_used

@@ -59,14 +59,22 @@ class Place:
         return round(sum(resource.scalar.value for resource in self.held) * _MEGABYTE)
 
 
+def limit_of(executor: Executor, name: str) -> float:
+    """How much of a scalar the executor's container may use: of each task its limit, or what it holds if it has none;
+    ``math.inf`` if a task's limit says so.
+    """
+    total = sum(item.scalar.value for item in executor.info.resources if item.name == name)
+    for task in executor.live():
+        if name in task.info.limits:
+            total += task.info.limits[name].value
+        else:
+            total += sum(item.scalar.value for item in task.info.resources if item.name == name)
+    return total
+
+
 def memory_limit(executor: Executor) -> float:
     """How many bytes of memory the executor's container may use; ``math.inf`` if a task's limit says so."""
-    limit = sum(item.scalar.value for item in executor.info.resources if item.name == "mem")
-    for task in executor.live():
-        if "mem" in task.info.limits:
-            limit += task.info.limits["mem"].value
-        else:
-            limit += sum(item.scalar.value for item in task.info.resources if item.name == "mem")
+    limit = limit_of(executor, "mem")
     return limit if limit == math.inf else round(limit * _MEGABYTE)
 
 

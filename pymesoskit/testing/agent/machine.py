@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
 
+from pymesoskit.testing.agent.fetcher import uris_error
 from pymesoskit.testing.agent.pace import INSTANT, Pace
 
 if TYPE_CHECKING:
@@ -27,6 +28,32 @@ class Fetcher(Protocol):
     ) -> None:
         """Fetches all; ``done(None)``, or with the reason why not, is called in a later turn."""
 
+    @property
+    def cache_used(self) -> int:
+        """How many bytes of what was fetched are kept to be used again."""
+
+
+@frozen
+class FetchFailure:
+    """Why a command's URIs are not there."""
+
+    detail: str  # for people: left in the sandbox
+    refused: bool  # they were not even looked for
+
+    def text(self, container_id: str) -> str:
+        """What the launch of the container fails with."""
+        if self.refused:
+            return f"Could not fetch: {self.detail}"
+        return f"Failed to fetch all URIs for container '{container_id}': exited with status 1"
+
+
+@define
+class Fetches:
+    """How many containers' URIs were fetched, and could not be, in an agent's life."""
+
+    succeeded: int = 0
+    failed: int = 0
+
 
 @frozen
 class Machine:
@@ -38,7 +65,37 @@ class Machine:
     fetcher: Fetcher
     rng: random.Random
     pace: Pace = INSTANT
+    fetches: Fetches = field(factory=Fetches)
 
     @property
     def clock(self) -> Clock:
         return self.actor.clock
+
+    def fetch(
+        self,
+        command: mesos.CommandInfo,
+        directory: str | None,
+        user: str | None,
+        done: Callable[[FetchFailure | None], None],
+    ) -> None:
+        """Brings the command's URIs into the sandbox; ``done`` is called at once if there are none to bring (or no
+        sandbox), else in a later turn.
+        """
+
+        def ended(failure: FetchFailure | None) -> None:
+            if failure is None:
+                self.fetches.succeeded += 1
+            else:
+                self.fetches.failed += 1
+            done(failure)
+
+        def fetched(error: str | None) -> None:
+            ended(None if error is None else FetchFailure(error, refused=False))
+
+        wrong = uris_error(command)
+        if directory is None or not command.uris:
+            ended(None)
+        elif wrong is not None:
+            self.actor.post(ended, FetchFailure(wrong, refused=True))
+        else:
+            self.fetcher.fetch(command, directory, user, fetched)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COUNTERS = (
     "container_launch_errors",
     "executors_preempted",
+    "executors_terminated",
     "invalid_framework_messages",
     "invalid_status_updates",
     "recovery_errors",
@@ -39,13 +40,18 @@ TASK_GAUGES: Mapping[int, str] = {
     mesos.TASK_RUNNING: "tasks_running",
     mesos.TASK_KILLING: "tasks_killing",
 }
+#: Gauges of executors by state; those that have ended are counted.
+EXECUTOR_GAUGES: Mapping[ExecutorState, str] = {
+    ExecutorState.REGISTERING: "executors_registering",
+    ExecutorState.RUNNING: "executors_running",
+    ExecutorState.TERMINATING: "executors_terminating",
+}
 SCALARS = ("cpus", "gpus", "mem", "disk")
 #: Counters of parts that have nothing to count here, and gauges that never change.
 CONSTANTS: Mapping[str, float] = {
-    "containerizer/fetcher/cache_size_total_bytes": 2147483648.0,
-    "containerizer/fetcher/cache_size_used_bytes": 0.0,
     "containerizer/mesos/container_destroy_errors": 0.0,
-    "gc/path_removals_failed": 0.0,
+    "containerizer/mesos/provisioner/bind/remove_rootfs_errors": 0.0,
+    "containerizer/mesos/provisioner/remove_container_errors": 0.0,
     "resource_provider_manager/events/disconnect": 0.0,
     "resource_provider_manager/events/subscribe": 0.0,
     "resource_provider_manager/subscribed": 0.0,
@@ -57,10 +63,11 @@ def snapshot(core: Core) -> dict[str, float]:
     values: dict[str, float] = dict(CONSTANTS)
     slave: dict[str, float] = {name: float(core.counters.get(name, 0)) for name in COUNTERS}
     slave |= dict.fromkeys(TASK_GAUGES.values(), 0.0)
-    slave |= {f"executors_{state.value.lower()}": 0.0 for state in ExecutorState}
+    slave |= dict.fromkeys(EXECUTOR_GAUGES.values(), 0.0)
     used = Resources()
     for _, executor in core.executors():
-        slave[f"executors_{executor.state.value.lower()}"] += 1
+        if executor.state in EXECUTOR_GAUGES:
+            slave[EXECUTOR_GAUGES[executor.state]] += 1
         used += Resources.from_messages(executor.resources())
         for task in executor.live():
             gauge = TASK_GAUGES.get(task.state)
@@ -81,6 +88,14 @@ def snapshot(core: Core) -> dict[str, float]:
             slave[f"{name}{suffix}_used"] = part
             slave[f"{name}{suffix}_percent"] = part / all_of if all_of else 0.0
     values |= read_system()
+    fetcher = {
+        "cache_size_total_bytes": core.flags.fetcher_cache_size,
+        "cache_size_used_bytes": core.host.machine.fetcher.cache_used,
+        "task_fetches_failed": core.host.machine.fetches.failed,
+        "task_fetches_succeeded": core.host.machine.fetches.succeeded,
+    }
+    values |= {f"containerizer/fetcher/{name}": float(value) for name, value in fetcher.items()}
+    values |= {f"gc/path_removals_{name}": float(value) for name, value in core.removals().items()}
     values |= {f"slave/{name}": value for name, value in slave.items()}
     return dict(sorted(values.items()))
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.agent.legacy import resource_statistics
+from pymesoskit.testing.agent.container_api import status_of
+from pymesoskit.testing.agent.containers import message_of
+from pymesoskit.testing.agent.legacy import resource_statistics, usage_statistics
+from pymesoskit.testing.agent.media_types import check_streaming, media_types, parse
 from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase
 from pymesoskit.testing.agent.validation import call_error
-from pymesoskit.testing.api import JSON, answer, check_method, negotiate, parse_call, refuse
+from pymesoskit.testing.api import JSON, RECORDIO, Refused, answer, check_method, refuse
 from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.files import FileRoots, FilesError
 from pymesoskit.testing.http import Request, Responder, Response
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.core import Core
     from pymesoskit.testing.agent.reports import Reports
     from pymesoskit.testing.authorization import Permissions
+    from pymesoskit.testing.flags import AgentFlags
 
     #: Fills in the answer to a call, as far as it may be seen.
     Query = Callable[[agent.Call, agent.Response, Permissions], None]
@@ -43,6 +47,9 @@ _REQUIRED: Mapping[int, Action] = {
     agent.Call.MARK_RESOURCE_PROVIDER_GONE: Action.MARK_RESOURCE_PROVIDER_GONE,
 }
 
+#: The one type of resource providers that agents can run.
+STORAGE_PROVIDER = "org.apache.mesos.rp.local.storage"
+
 #: Lists that JSON shows even when they are empty, by the message they are in.
 ALWAYS_SHOWN: Mapping[str, tuple[str, ...]] = {
     "get_tasks": ("pending_tasks", "queued_tasks", "launched_tasks", "terminated_tasks", "completed_tasks"),
@@ -55,7 +62,12 @@ class OperatorApi:
     """The endpoint; ``handle`` serves it."""
 
     def __init__(
-        self, core: Core, reports: Reports, files: FileRoots, containers: ContainerApi, access: Access
+        self,
+        core: Core,
+        reports: Reports,
+        files: FileRoots,
+        containers: ContainerApi,
+        access: Access,
     ) -> None:
         self._core = core
         self._reports = reports
@@ -86,33 +98,36 @@ class OperatorApi:
         if self._core.phase is Phase.RECOVERING:
             raise refuse(503, "Agent has not finished recovery")
         check_method(request, "POST")
-        if self._containers.takes(request):
+        media = media_types(request)
+        if media.content == RECORDIO:
             self._containers.attach_input(
-                request, responder, lambda container_id: self._access.require_input(container_id, permissions)
+                request, media, responder, lambda container_id: self._access.require_input(container_id, permissions)
             )
             return
-        call = parse_call(request, agent.Call)
+        call = parse(request.body, media.content)
         error = call_error(call)
         if error is not None:
             raise refuse(400, f"Failed to validate agent::Call: {error}")
+        check_streaming(call, media)
         if self._containers.streams(call):
             self._access.require_container(call, permissions)
-            self._containers.stream(call, request, responder)
+            self._containers.stream(call, media, responder)
             return
-        content_type = negotiate(request)
         if call.type in _REQUIRED:
             permissions.require(_REQUIRED[call.type])
         self._access.require_container(call, permissions)
+        content_type = media.accept
         query = self._queries.get(call.type)
         if query is not None:
             self._answer(call, query, content_type, responder, permissions)
         elif call.type == agent.Call.SET_LOGGING_LEVEL:
-            self._set_logging_level(call.set_logging_level)
+            wanted = call.set_logging_level
+            self._core.log.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
             responder.respond(Response(200))
         elif call.type == agent.Call.PRUNE_IMAGES:
             responder.respond(Response(200))
         elif not self._containers.handle(call, content_type, responder):
-            responder.respond(Response(501))
+            raise provider_refusal(call, self._core.flags)
 
     def _answer(
         self,
@@ -132,9 +147,6 @@ class OperatorApi:
             responder.respond(Response.json(json.dumps(with_empty_lists(to_json_value(response)))))
         else:
             responder.respond(answer(response, content_type))
-
-    def _set_logging_level(self, wanted: agent.Call.SetLoggingLevel) -> None:
-        self._core.log.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
 
     # Queries
 
@@ -221,19 +233,16 @@ class OperatorApi:
             if statistics is not None:
                 item.resource_statistics.CopyFrom(statistics)
             response.get_containers.containers.append(item)
-            if call.get_containers.show_nested:
-                for nested in self._containers.nested(executor):
-                    item = self._container(framework, executor)
-                    item.container_id.CopyFrom(nested.container_id)
-                    item.container_status.CopyFrom(nested)
-                    response.get_containers.containers.append(item)
-        if call.get_containers.show_standalone:
-            for status in self._containers.standalone():
-                if not self._access.sees_container(status.container_id, permissions):
-                    continue
-                added = response.get_containers.containers.add()
-                added.container_id.CopyFrom(status.container_id)
-                added.container_status.CopyFrom(status)
+        wanted = call.get_containers
+        for container in self._containers.others(nested=wanted.show_nested, standalone=wanted.show_standalone):
+            if not self._access.sees_container(message_of(container.path), permissions):
+                continue
+            item = response.get_containers.containers.add()
+            item.container_id.value = container.path[-1]  # whose it is only the status tells
+            item.container_status.CopyFrom(status_of(container))
+            usage = container.usage()
+            if usage is not None:
+                item.resource_statistics.CopyFrom(usage_statistics(self._core, usage))
 
     def _container(self, framework: Framework, executor: Executor) -> agent.Response.GetContainers.Container:
         item = agent.Response.GetContainers.Container(executor_name=executor.info.name)
@@ -254,6 +263,28 @@ class OperatorApi:
 
     def _resource_providers(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
         response.get_resource_providers.SetInParent()
+
+
+def provider_refusal(call: agent.Call, flags: AgentFlags) -> Refused:
+    """How a call about resource providers is answered by an agent that has none (as those without a directory for
+    their configuration do); any other call that is not carried out is unknown.
+    """
+    kind = agent.Call
+    if flags.resource_provider_config_dir is None:
+        adds = {
+            kind.ADD_RESOURCE_PROVIDER_CONFIG: call.add_resource_provider_config.info,
+            kind.UPDATE_RESOURCE_PROVIDER_CONFIG: call.update_resource_provider_config.info,
+        }
+        info = adds.get(call.type)
+        if info is not None and info.type != STORAGE_PROVIDER:
+            return refuse(
+                400,
+                f"Failed to validate resource provider config with type '{info.type}' and name '{info.name}':"
+                f" Unknown local resource provider type '{info.type}'",
+            )
+        if info is not None or call.type == kind.REMOVE_RESOURCE_PROVIDER_CONFIG:
+            return refuse(500, "Missing required flag --resource_provider_config_dir")
+    return Refused(Response(501))
 
 
 def with_empty_lists(value: Any, name: str = "") -> Any:

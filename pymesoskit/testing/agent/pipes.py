@@ -1,7 +1,7 @@
 """The pipes, or the pseudo-terminal, of a process that somebody talks to.
 
 Threads read and write, so that neither a process that is silent nor one that does not listen holds up the actor; what
-is read is also appended to ``stdout`` and ``stderr`` in the process's directory, as Mesos's container logger does.
+is read is also appended to the files of the command's output, as Mesos's container logger does.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pymesoskit.testing.actor import Actor
-    from pymesoskit.testing.agent.launcher import Interaction
+    from pymesoskit.testing.agent.launcher import Command, Interaction
 
 _CHUNK = 1 << 16
 STDOUT, STDERR = 1, 2
@@ -30,9 +28,9 @@ STDOUT, STDERR = 1, 2
 class Pipes:
     """Three pipes or one pseudo-terminal: ``theirs`` is for the process, the other ends stay here."""
 
-    def __init__(self, interaction: Interaction, directory: Path | None) -> None:
+    def __init__(self, interaction: Interaction, command: Command) -> None:
         self._interaction = interaction
-        self._directory = directory
+        self._command = command
         if interaction.tty:
             ours, theirs = pty.openpty()
             self.theirs = (theirs, theirs, theirs)
@@ -92,7 +90,8 @@ class Pipes:
                     del watched[fd]
                     continue
                 if watched[fd] in logs:
-                    os.write(logs[watched[fd]], data)
+                    with contextlib.suppress(OSError):  # the disk is full: whoever listens still hears
+                        os.write(logs[watched[fd]], data)
                 actor.post(self._interaction.on_output, watched[fd], data)
         for fd in logs.values():
             os.close(fd)
@@ -101,13 +100,15 @@ class Pipes:
         actor.post(self._interaction.on_end)
 
     def _open_logs(self) -> dict[int, int]:
-        if self._directory is None:
+        directory = self._command.directory
+        if directory is None:
             return {}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        return {
-            kind: os.open(self._directory / name, flags, 0o644)
-            for kind, name in ((STDOUT, "stdout"), (STDERR, "stderr"))
-        }
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        logs = {}
+        for kind, name in ((STDOUT, self._command.stdout), (STDERR, self._command.stderr)):
+            with contextlib.suppress(OSError):  # somebody has put something else in its place
+                logs[kind] = os.open(directory / name, flags, 0o644)
+        return logs
 
     def _write(self) -> None:
         while (data := self._writes.get()) is not None:

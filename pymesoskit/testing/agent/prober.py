@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import math
-import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
+
+from pymesoskit.testing.agent.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How many looks are under way at most; further ones wait.
 WORKERS = 16
+
+_CHUNK = 1 << 16
 
 T = TypeVar("T")
 
@@ -28,17 +31,19 @@ class NetworkProber:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
+        self._lines = Lines()
 
     def http(self, url: str, timeout: float, on_result: Callable[[int | None], None]) -> None:
         """See ``Prober``."""
-        self._submit(lambda: http_status(url, timeout), on_result)
+        self._submit(lambda: http_status(self._lines, url, timeout), on_result)
 
     def tcp(self, host: str, port: int, timeout: float, on_result: Callable[[bool], None]) -> None:
         """See ``Prober``."""
-        self._submit(lambda: connects(host, port, timeout), on_result)
+        self._submit(lambda: connects(self._lines, host, port, timeout), on_result)
 
     def close(self) -> None:
-        """Waits for the looks that are under way."""
+        """Breaks off the looks that are under way."""
+        self._lines.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -53,14 +58,18 @@ class NetworkProber:
         self._pool.submit(look).add_done_callback(looked)
 
 
-def http_status(url: str, timeout: float) -> int | None:
+def http_status(lines: Lines, url: str, timeout: float) -> int | None:
     """The status code of a GET; as ``curl -L -k`` sees it, without proxies. None without an answer."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    opener = lines.opener(context, urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=None if timeout == math.inf else timeout) as answer:
+        with opener.open(url, timeout=timeout) as answer:
+            deadline = time.monotonic() + timeout
+            while answer.read1(_CHUNK):  # the answer counts when it is complete
+                if time.monotonic() > deadline:
+                    return None
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -69,10 +78,10 @@ def http_status(url: str, timeout: float) -> int | None:
         return None
 
 
-def connects(host: str, port: int, timeout: float) -> bool:
+def connects(lines: Lines, host: str, port: int, timeout: float) -> bool:
     """Whether a TCP connection comes about within so many seconds."""
     try:
-        with socket.create_connection((host, port), None if timeout == math.inf else timeout):
+        with lines.connect((host, port), timeout):
             return True
     except OSError:
         return False

@@ -92,7 +92,7 @@ class ProcessLauncher:
         process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error, command.removes)
         try:
             if command.interaction is not None:
-                process.io = Pipes(command.interaction, command.directory)
+                process.io = Pipes(command.interaction, command)
             stdio = () if process.io is None else process.io.theirs
             order = self._order(process.number, command, len(stdio))
             connection = self._connect()
@@ -110,7 +110,7 @@ class ProcessLauncher:
         return process
 
     def kill(self, process: RealProcess, number: int) -> None:
-        """Sends the signal to the process's whole tree."""
+        """Sends the signal to the process, and to its descendants if the command says so."""
         connection = self._connection
         if connection is not None and process.number in connection.processes:
             with contextlib.suppress(OSError):  # the supervisor is gone, and its processes with it: the reader tells
@@ -139,6 +139,10 @@ class ProcessLauncher:
             "id": number,
             "argv": command.argv,
             "exe": command.executable,
+            "path": command.path,
+            "out": command.stdout,
+            "err": command.stderr,
+            "tree": command.whole_tree,
             "env": dict(command.environment),
             "cwd": None if command.directory is None else str(command.directory),
             "rlimits": command.rlimits,

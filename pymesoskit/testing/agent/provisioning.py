@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.agent import environment, layout
 from pymesoskit.testing.agent.builtin_executor import Spec
 from pymesoskit.testing.agent.commands import (
+    SandboxError,
     check_supported,
     command_of,
     is_docker,
@@ -49,7 +50,8 @@ class Provisioning:
         """Makes the executor's sandbox, and remembers it if it is to be. Raises ``SandboxError``."""
         if executor.directory and not self._core.host.simulates:
             sandbox = Path(executor.directory)
-            make_sandbox(sandbox, self._user(framework, executor, tasks))
+            user = self._user(framework, executor, tasks)
+            make_sandbox(sandbox, user, f"Failed to create executor directory '{sandbox}'")
             latest = sandbox.parent / "latest"
             latest.unlink(missing_ok=True)
             latest.symlink_to(sandbox.name)
@@ -85,11 +87,14 @@ class Provisioning:
             ip=core.endpoint.ip,
             docker=self._docker(executor, tasks),
             http=core.flags.http_command_executor,
+            secrets=environment.resolves_secrets(core.flags),
+            switch_user=core.flags.switch_user,
         )
         if executor.kind is not Kind.CUSTOM:
             return spec, None
         info = executor.info
-        return spec, command_of(info.command, variables, directory, user=user, container=info.container)
+        path = core.host.environment["PATH"]
+        return spec, command_of(info.command, variables, directory, user=user, container=info.container, path=path)
 
     def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
         """Shows the volumes of further tasks in the executor's sandbox. Raises ``SandboxError``."""
@@ -134,16 +139,19 @@ class Provisioning:
                 yield f"{self._volume_of(resource)}:{self._core.flags.sandbox_directory}/{path}{mode}"
 
     def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
-        return environment.of_executor(
-            self._settings(),
-            self._core.host.environment,
-            executor.info,
-            agent_id=self._core.agent_id,
-            checkpoint=framework.info.checkpoint,
-            directory=executor.directory,
-            shutdown_grace_period=print_duration(self.grace(executor)),
-            token=self._authenticator.token(framework.id, executor.id, executor.container_id),
-        )
+        try:
+            return environment.of_executor(
+                self._settings(),
+                self._core.host.environment,
+                executor.info,
+                agent_id=self._core.agent_id,
+                checkpoint=framework.info.checkpoint,
+                directory=executor.directory,
+                shutdown_grace_period=print_duration(self.grace(executor)),
+                token=self._authenticator.token(framework.id, executor.id, executor.container_id),
+            )
+        except environment.SecretError as error:
+            raise SandboxError(str(error)) from None
 
     def _settings(self) -> environment.AgentSettings:
         flags = self._core.flags
@@ -156,6 +164,7 @@ class Provisioning:
             http_command_executor=flags.http_command_executor,
             environment=None if variables is None else dict(variables),
             domain_socket=None if self._core.executor_socket is None else str(self._core.executor_socket),
+            secrets=environment.resolves_secrets(flags),
         )
 
     def _user(self, framework: Framework, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> str | None:
@@ -203,4 +212,4 @@ class Provisioning:
 def make_volume(directory: Path, user: str | None) -> None:
     """Makes a persistent volume's directory when it is first used; later it stays as it is. Raises ``SandboxError``."""
     if not directory.exists():
-        make_sandbox(directory, user)
+        make_sandbox(directory, user, f"Failed to create the persistent volume '{directory}'")

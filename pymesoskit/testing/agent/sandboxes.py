@@ -55,6 +55,11 @@ class Sandboxes:
         self._waiting: deque[_Waiting] = deque()
         self._shown: dict[str, str] = {}  # virtual path -> directory
         self._timer_set = False
+        self._removed = {True: 0, False: 0}  # how many could be, and could not
+
+    def removals(self) -> dict[str, int]:
+        """How many sandboxes were removed, could not be, and will be."""
+        return {"succeeded": self._removed[True], "failed": self._removed[False], "pending": len(self._waiting)}
 
     def opened(self, run: RunLayout, directory: Path) -> None:
         """A sandbox is in use: it can be looked at, by its path and as the latest of its executor."""
@@ -93,6 +98,7 @@ class Sandboxes:
                 del self._shown[old.run.virtual]
                 self._files.detach(old.run.virtual)
             remove_tree(Path(old.directory))
+            self._removed[not Path(old.directory).exists()] += 1
         self._set_timer()
 
 

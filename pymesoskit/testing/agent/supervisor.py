@@ -87,7 +87,7 @@ RESET_SIGNALS = (
 class Task:
     """A process that was asked for."""
 
-    __slots__ = ("directory", "exceeded", "id", "limit", "pid", "remains", "removes", "sandbox")
+    __slots__ = ("directory", "exceeded", "id", "limit", "pid", "remains", "removes", "sandbox", "tree")
 
     def __init__(self, order: dict[str, Any], pid: int) -> None:
         self.id: int = order["id"]
@@ -97,21 +97,31 @@ class Task:
         self.limit: int | None = order["processes"]
         self.remains: str | None = None if order["remains"] is None else order["remains"]["name"]
         self.removes: str | None = order["removes"]
+        self.tree: bool = order["tree"]  # whether all signals go to the whole tree
         self.exceeded: str | None = None  # why it was killed, if a limit is why
 
 
 # Starting processes
 
 
-def find_program(name: str, path: str) -> str:
-    """The file that ``execvp`` would take: the first executable one of that name on the path."""
-    if "/" in name:
+def find_program(name: str, directories: list[str]) -> str:
+    """The file that is meant: the first executable one of that name in the directories."""
+    if name.startswith("/"):
         return name
-    for directory in path.split(":"):
+    for directory in directories:
         candidate = os.path.join(directory or ".", name)
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     return name
+
+
+def program_of(order: dict[str, Any], directory: str) -> str:
+    """What an order is to execute. Only a program that the order names as such may be in the working directory."""
+    path = order["env"].get("PATH", os.defpath) if order["path"] is None else order["path"]
+    name = order["exe"] or order["argv"][0]
+    if "/" in name:
+        return find_program(name, [directory])
+    return find_program(name, [*([directory] if order["exe"] else []), *path.split(":")])
 
 
 def spawn(order: dict[str, Any], stdio: list[int]) -> int:
@@ -122,7 +132,7 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
     can be no child.
     """
     directory = order["cwd"] or "/"
-    program = order["exe"] or find_program(order["argv"][0], order["env"].get("PATH", os.defpath))
+    program = program_of(order, directory)
     if not (order["rlimits"] or order["ids"] or order["tty"] or order["delay"] or sys.platform == "darwin"):
         with contextlib.suppress(OSError):
             os.chdir(directory)
@@ -131,7 +141,7 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
                 order["argv"],
                 order["env"],
                 file_actions=[
-                    *(stdio_actions(stdio) if stdio else file_actions(order["cwd"] is not None)),
+                    *(stdio_actions(stdio) if stdio else file_actions(*outputs(order))),
                 ],
                 setsid=True,
                 setsigmask=[],
@@ -147,14 +157,19 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
 
 def run_quietly(argv: list[str], environment: dict[str, str]) -> int:
     """Starts a command that nobody hears or reads, and returns its id. Raises OSError."""
-    program = find_program(argv[0], environment.get("PATH", os.defpath))
-    actions = file_actions(False)
+    program = find_program(argv[0], environment.get("PATH", os.defpath).split(":"))
+    actions = file_actions("/dev/null", "/dev/null")
     return os.posix_spawn(program, argv, environment, file_actions=actions, setsid=True, setsigdef=RESET_SIGNALS)
 
 
-def file_actions(files: bool) -> list[tuple[Any, ...]]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    out, err = ("stdout", "stderr") if files else ("/dev/null", "/dev/null")
+def outputs(order: dict[str, Any]) -> tuple[str, str]:
+    """The files that stdout and stderr of a process go to."""
+    return ("/dev/null", "/dev/null") if order["cwd"] is None else (order["out"], order["err"])
+
+
+def file_actions(out: str, err: str) -> list[tuple[Any, ...]]:
+    """Opens the files of the output. A pipe that somebody has put in the place of one would block: it is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     return [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, out, flags, 0o644),
@@ -180,8 +195,10 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
             os.dup2(os.open("/dev/null", os.O_RDWR), 0)
             with contextlib.suppress(OSError):
                 os.chdir(directory)
-            for number, path, flags, mode in (action[1:] for action in file_actions(order["cwd"] is not None)[1:]):
+            for number, path, flags, mode in (action[1:] for action in file_actions(*outputs(order))[1:]):
                 os.dup2(os.open(path, flags, mode), number)
+                if order["ids"] and not os.path.isabs(path):
+                    os.fchown(number, *order["ids"][1:])
         if order["tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(directory)
@@ -254,7 +271,7 @@ def total_threads() -> int:
 
 
 def send_signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(OSError):  # it is gone, it is not ours, or there is no such signal
         os.kill(pid, number)
 
 
@@ -437,8 +454,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(task.pid, signal.SIGKILL)
             return
-        members = self._members(task) or {task.pid}
-        for pid in members:
+        for pid in (self._members(task) if task.tree else ()) or {task.pid}:
             send_signal(pid, number)
 
     def _stop_and_kill(self, task: Task) -> None:

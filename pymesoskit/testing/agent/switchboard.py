@@ -26,6 +26,7 @@ class Switchboard:
         self.tty = tty
         self.io: ProcessIo | None = None
         self.ended = False
+        self.input_taken = False  # somebody writes to its input; nobody else may meanwhile
         self.interaction = Interaction(self._output, self._end, tty, rows, columns)
         self._listeners: list[Listener] = []
 
@@ -44,6 +45,10 @@ class Switchboard:
         else:
             self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Calls back when there will be no more output, at once if that is so already."""
+        self.listen(lambda kind, _: callback() if kind == 0 else None)
 
     def _output(self, kind: int, data: bytes) -> None:
         for listener in list(self._listeners):

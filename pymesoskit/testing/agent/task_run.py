@@ -57,14 +57,17 @@ class TaskRun:
     on_error: Callable[[TaskRun, str], None]
     killing_state: bool  # the framework wants TASK_KILLING
     check_launcher: Launcher | None = None  # of its checks' commands, if not the machine's
+    nested: bool = False  # it is in a container of its own, and so are its checks' commands
 
     started: bool = False
+    announced: bool = False  # TASK_RUNNING was sent
     ended: bool = False
     killed: bool = False
     unhealthy: bool = False  # killed by its health check
     too_late: bool = False  # killed because of max_completion_time
     last_status: mesos.TaskStatus | None = None
     _process: Process | None = None
+    _killed_since: float = 0.0
     _deadline: float = math.inf  # of the SIGKILL
     _escalation: Timer | None = None
     _completion: Timer | None = None
@@ -96,13 +99,14 @@ class TaskRun:
 
     def running(self) -> None:
         """The task counts as running: tells so, and begins what is counted from here."""
+        self.announced = True
         self.report(self.status(mesos.TASK_RUNNING))
         self._running_since = self.machine.clock.monotonic()
         if self.killed or self.ended:
             return
         self._start_checks()
-        if self.task.HasField("max_completion_time"):
-            limit = self.task.max_completion_time.nanoseconds / _NANOSECONDS
+        limit = self.task.max_completion_time.nanoseconds / _NANOSECONDS
+        if limit > 0:
             self._completion = self.machine.clock.call_later(limit, self._complete)
 
     # Statuses
@@ -155,24 +159,25 @@ class TaskRun:
         """SIGTERM now, SIGKILL after the grace period (in seconds).
 
         Once it is being killed, a further kill is ignored, or (``may_tighten``) can bring SIGKILL forward but never
-        put it off.
+        put it off: its grace period, too, counts from the first kill.
         """
         if self.ended or (self.killed and not may_tighten):
             return
         first = not self.killed
-        self.killed = True
         if first:
+            self.killed = True
+            self._killed_since = self.machine.clock.monotonic()
             self.quiet()
             if self.killing_state and not self.too_late:
                 self.report(self.status(mesos.TASK_KILLING))
-        deadline = self.machine.clock.monotonic() + grace
+        deadline = self._killed_since + grace
         if deadline >= self._deadline:
             return
         self._deadline = deadline
         if self._escalation is not None:
             self._escalation.cancel()
         if self.started:
-            self._signal(first, grace)
+            self._signal(first)
 
     def quiet(self) -> None:
         """No more checks, no completion timer: the task is being ended or has ended."""
@@ -199,11 +204,12 @@ class TaskRun:
             self._process.kill(signal.SIGKILL)
         self.ended = True
 
-    def _signal(self, first: bool, grace: float) -> None:
+    def _signal(self, first: bool) -> None:
         assert self._process is not None
         if first:
             self._process.kill(signal.SIGTERM)
-        self._escalation = self.machine.clock.call_later(grace, self._process.kill, signal.SIGKILL)
+        remaining = max(0.0, self._deadline - self.machine.clock.monotonic())
+        self._escalation = self.machine.clock.call_later(remaining, self._process.kill, signal.SIGKILL)
 
     def _complete(self) -> None:
         self._completion = None
@@ -219,7 +225,7 @@ class TaskRun:
             return
         self.on_started(self)
         if self.killed and not self.ended:
-            self._signal(True, max(0.0, self._deadline - self.machine.clock.monotonic()))
+            self._signal(True)
 
     def destroy_late(self) -> None:
         """It started only after it had been given up."""
@@ -244,7 +250,7 @@ class TaskRun:
 
     def _start_checks(self) -> None:
         launcher = self.check_launcher or self.machine.launcher
-        look = Look(self.machine.clock, launcher, self.machine.prober, self.check_command)
+        look = Look(self.machine.clock, launcher, self.machine.prober, self.check_command, nested=self.nested)
         for check, on_result in ((self.task.check, self._checked), (self.task.health_check, self._health_checked)):
             field_name = "check" if on_result == self._checked else "health_check"
             probe = probe_of(look, check) if self.task.HasField(field_name) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
 from pymesoskit.testing.authorization import Action, Gate
+from pymesoskit.testing.logging_level import toggle_logging
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
@@ -102,7 +103,7 @@ class OperatorEndpoints:
             routes[path] = self._guarded(path, answer, led=True)
         of_every_master: dict[str, Answer] = {
             "/flags": plain.flags,
-            "/logging/toggle": plain.toggle_logging,
+            "/logging/toggle": lambda core, request, _: toggle_logging(core.log, request),
             "/allocator/offer_constraints_debug": reading.constraints_debug,
         }
         for path, answer in of_every_master.items():

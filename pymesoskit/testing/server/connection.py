@@ -164,6 +164,7 @@ class ServerConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._pull()
         self._dispatch()
         self._update_reading()
 
@@ -287,6 +288,16 @@ class ServerConnection(asyncio.Protocol):
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
+    @property
+    def ready(self) -> bool:
+        """Whether the client takes what is sent now."""
+        transport = self._transport
+        return self._writable and not self._site.frozen and transport is not None and not transport.is_closing()
+
+    def _pull(self) -> None:
+        if self._exchanges:
+            self._exchanges[0].pull()
+
     def freeze(self) -> None:
         """Neither reads nor sends until ``thaw``."""
         self._update_reading()
@@ -295,6 +306,7 @@ class ServerConnection(asyncio.Protocol):
         """Goes on."""
         self._update_reading()
         self._flush()
+        self._pull()
 
     # Inside
 

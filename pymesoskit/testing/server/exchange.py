@@ -13,7 +13,10 @@ from pymesoskit.testing.server.heads import GZIP_MINIMUM, LAST_CHUNK, accepts_gz
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pymesoskit.testing.http import Headers, Response
+    from pymesoskit.testing.http import BodySource, Headers, Response
+
+#: How much of a source is sent at a time: so much that the connection hands it on at once.
+PIECE = 512 * 1024
 
 
 class Connection(Protocol):
@@ -27,6 +30,10 @@ class Connection(Protocol):
 
     def break_off(self) -> None:
         """Breaks the connection."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the client takes what is sent now."""
 
     def date(self) -> str:
         """The line of the Date header."""
@@ -42,7 +49,9 @@ class Exchange:
         "_connection",
         "_head_only",
         "_held",
+        "_left",
         "_on_close",
+        "_source",
         "_version",
         "body",
         "complete",
@@ -60,6 +69,8 @@ class Exchange:
         self._accept_encoding = accept_encoding
         self._on_close: Callable[[], None] | None = None
         self._held: list[bytes] = []  # what waits for its turn
+        self._source: BodySource | None = None  # of the rest of the body
+        self._left = 0  # how many bytes of it are to be sent
         self._answered = False
         self._closed = False  # by the other side, or broken off
         self.keep_alive = keep_alive
@@ -72,6 +83,9 @@ class Exchange:
 
     def respond(self, response: Response) -> None:
         self._begin()
+        if response.source is not None:
+            self._respond_from(response.source, response)
+            return
         body = response.body
         headers = response.headers
         if len(body) >= GZIP_MINIMUM and accepts_gzip(self._accept_encoding):
@@ -84,6 +98,17 @@ class Exchange:
         self.complete = True
         self._on_close = None
         self._send(pieces)
+
+    def _respond_from(self, source: BodySource, response: Response) -> None:
+        self._source, self._left = source, 0 if self._head_only else source.size
+        self.streaming = True
+        lines = (self._connection.date(), f"Content-Length: {source.size}\r\n", self._persistence())
+        self._on_close = None
+        if not self._left or self._closed:
+            self._drop_source()
+            self.complete = True
+        self._send([head(response.status, response.headers, *lines)])
+        self.pull()
 
     def stream(self, status: int, headers: Headers, on_close: Callable[[], None]) -> ResponseStream:
         self._begin()
@@ -119,6 +144,7 @@ class Exchange:
 
     def abort(self) -> None:
         """Breaks the connection."""
+        self._drop_source()
         self._on_close = None
         self.complete = True
         self._connection.break_off()
@@ -130,6 +156,22 @@ class Exchange:
 
     # For the connection
 
+    def pull(self) -> None:
+        """Sends more of a body that is read meanwhile, as long as the client takes it."""
+        while self._source is not None and self.current and self._connection.ready:
+            try:
+                data = self._source.read(min(PIECE, self._left))
+            except OSError:
+                data = b""
+            if not data:  # it has become shorter than was promised
+                self.abort()
+                return
+            self._left -= len(data)
+            if not self._left:
+                self._drop_source()
+                self.complete = True
+            self._send([data])
+
     @property
     def watched(self) -> bool:
         """Whether the handler is to be told when the client goes away."""
@@ -140,16 +182,23 @@ class Exchange:
         self.current = True
         held, self._held = self._held, []
         self._send(held)
+        self.pull()
 
     def closed(self) -> None:
         """The connection is gone."""
         self._closed = True
         self._held = []
+        self._drop_source()
         callback, self._on_close = self._on_close, None
         if self.body is not None:
             self.body.end()
         if callback is not None:
             callback()
+
+    def _drop_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
 
     def _begin(self) -> None:
         if self._answered:

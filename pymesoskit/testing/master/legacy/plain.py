@@ -8,9 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import version
-from pymesoskit.testing.api import refuse
-from pymesoskit.testing.flag_syntax import DURATION
-from pymesoskit.testing.forms import numify
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.legacy.answers import json_answer
@@ -50,24 +47,3 @@ def redirect(core: Core, request: Request) -> Response:
     if where is None:
         return Response.text(503, "No leader elected")
     return Response(307, b"", (("Location", where),))
-
-
-def toggle_logging(core: Core, request: Request, _: Permissions) -> Response:
-    """``/logging/toggle?level=&duration=``: shows the level, or raises it for a while."""
-    query = request.query()
-    level, duration = query.get("level"), query.get("duration")
-    if level is None and duration is None:
-        return Response.text(200, f"{core.log.level}\n")
-    if level is None:
-        raise refuse(400, "Expecting 'level=value' in query.\n")
-    if duration is None:
-        raise refuse(400, "Expecting 'duration=value' in query.\n")
-    try:
-        number = numify(level, 32)
-        if number < 0:
-            raise refuse(400, f"Invalid level '{number}'.\n")
-        seconds = DURATION.parse(duration)
-    except (ValueError, ArithmeticError) as error:
-        raise refuse(400, f"{error}.\n") from None
-    core.log.raise_to(number, seconds)
-    return Response(200)

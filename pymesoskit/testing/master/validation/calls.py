@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pymesoskit.testing.master.validation.common import uuid_error
+from pymesoskit.testing.validation import uuid_error
 from pymesoskit.wire.v1 import scheduler
 
 Type = scheduler.Call.Type

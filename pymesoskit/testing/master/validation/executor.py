@@ -12,8 +12,8 @@ from pymesoskit.resources import (
     used_resources_error,
 )
 from pymesoskit.testing.dump import dump
-from pymesoskit.testing.master.validation.common import command_error, container_error, first, id_error
 from pymesoskit.testing.master.validation.equality import same_executor
+from pymesoskit.testing.validation import command_error, container_error, first, id_error
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import role_error
 from pymesoskit.testing.master.state import Capability, roles_of
-from pymesoskit.testing.master.validation.common import first, id_error
+from pymesoskit.testing.validation import first, id_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -22,7 +22,7 @@ from pymesoskit.resources import (
 )
 from pymesoskit.resources.values import to_units
 from pymesoskit.testing.master.state import Agent, Capability, Framework
-from pymesoskit.testing.master.validation.common import as_json, first
+from pymesoskit.testing.validation import as_json, first
 from pymesoskit.wire.v1 import mesos
 
 Operation = mesos.Offer.Operation

@@ -17,7 +17,14 @@ from pymesoskit.resources import (
     unique_persistence_error,
     used_resources_error,
 )
-from pymesoskit.testing.master.validation.common import (
+from pymesoskit.testing.master.validation.equality import same_executor
+from pymesoskit.testing.master.validation.executor import (
+    executor_error,
+    launched_executor_error,
+    minimum_error,
+    to_bytes,
+)
+from pymesoskit.testing.validation import (
     as_json,
     check_error,
     command_error,
@@ -25,13 +32,6 @@ from pymesoskit.testing.master.validation.common import (
     first,
     health_check_error,
     id_error,
-)
-from pymesoskit.testing.master.validation.equality import same_executor
-from pymesoskit.testing.master.validation.executor import (
-    executor_error,
-    launched_executor_error,
-    minimum_error,
-    to_bytes,
 )
 from pymesoskit.wire.v1 import mesos
 

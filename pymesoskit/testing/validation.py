@@ -39,7 +39,7 @@ def _sorted(value: Any) -> Any:
 
 
 def id_error(value: str) -> str | None:
-    """The rule for ids of tasks, executors, frameworks, agents and persistent volumes."""
+    """The rule for ids of tasks, executors, frameworks, agents, containers and persistent volumes."""
     if not value:
         return "ID must not be empty"
     if len(value.encode()) > _MAX_ID_BYTES:
