@@ -187,12 +187,17 @@ class RequestHandler(Protocol):
     def __call__(self, request: Request, responder: Responder) -> None: ...
 
 
+#: What libprocess serves beside a master or an agent: processes of their own, whose paths do not exist below others.
+_OTHER_PROCESSES = frozenset({"files", "logging", "metrics", "system"})
+
+
 class Router:
     """Finds the handler of a path as libprocess does.
 
-    ``/<process>/state`` and ``/state`` are the same, a trailing slash does not count, and a path without a handler of
+    ``/<process>/state`` and ``/state`` are the same (but for ``/metrics/snapshot`` and the like, which belong to other
+    processes), a trailing slash does not count, and a path without a handler of
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``, and so is one with ``/..``.
+    ``404 Not Found.``, and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
@@ -206,6 +211,8 @@ class Router:
         parts = tuple(unquote(part) for part in path.split("/") if part)
         if parts and parts[0] == self._process:
             parts = parts[1:]
+            if parts and parts[0] in _OTHER_PROCESSES:
+                return None
         while parts:
             handler = self._routes.get(parts)
             if handler is not None:
@@ -219,6 +226,11 @@ class Router:
 
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves the request (this makes the router an ``http.Handler``)."""
+        try:
+            request.query()
+        except ValueError as error:
+            responder.respond(Response.text(400, f"Failed to decode the request: {error}."))
+            return
         handler = self.find(request.path)
         if handler is None:
             responder.respond(Response.text(404, "404 Not Found."))

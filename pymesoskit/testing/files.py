@@ -11,13 +11,13 @@ import grp
 import json
 import os
 import pwd
-import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import frozen
 
+from pymesoskit.testing.forms import numify
 from pymesoskit.testing.http import Request, Response
 from pymesoskit.testing.mime import MIME_TYPES
 from pymesoskit.wire.v1 import mesos
@@ -40,6 +40,11 @@ class FilesError(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
+
+    @property
+    def message(self) -> str:
+        """The text as it is sent."""
+        return f"{self.text}.\n" if self.text else ""
 
 
 @frozen
@@ -221,7 +226,7 @@ def routes(roots: FileRoots) -> Mapping[str, Callable[[Request, Permissions], Re
             try:
                 return answer(roots, request.query(), permissions)
             except FilesError as error:
-                return Response.text(error.status, f"{error.text}.\n" if error.text else "")
+                return Response.text(error.status, error.message)
 
         return handler
 
@@ -238,10 +243,7 @@ def _path(query: Mapping[str, str]) -> str:
 def _json(document: object, query: Mapping[str, str]) -> Response:
     """The document; bytes of a file that are not UTF-8 leave as they are (they came in as surrogates)."""
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    if "jsonp" in query:
-        wrapped = query["jsonp"].encode() + b"(" + body + b");"
-        return Response(200, wrapped, (("Content-Type", "text/javascript"),))
-    return Response.json(body)
+    return Response.jsonp(body, query.get("jsonp"))
 
 
 def _browse(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
@@ -277,23 +279,34 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
     if text is None:
         return None
-    if re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) is None or not -(2**63) <= int(text) < 2**63:
-        raise FilesError(400, f"Failed to parse {name}: Failed to convert '{text}' to number")
-    number = int(text)
+    try:
+        number = numify(text, 64)
+    except ValueError as error:
+        raise FilesError(400, f"Failed to parse {name}: {error}") from None
     if number < -1:
         raise FilesError(400, f"Negative {name} provided: {number}")
     return None if number == -1 else number
 
 
+#: What is said of downloads without a reason, where the other endpoints say nothing.
+_DEFAULTS: Mapping[int, str] = {403: "403 Forbidden.", 404: "404 Not Found."}
+
+
 def _download(roots: FileRoots, query: Mapping[str, str], permissions: Permissions) -> Response:
-    real, source = roots.open(_path(query), permissions)
+    path = _path(query)
+    try:
+        real, source = roots.open(path, permissions)
+    except FilesError as error:
+        if error.status not in _DEFAULTS:
+            raise
+        return Response.text(error.status, _DEFAULTS[error.status])
     kind = MIME_TYPES.get(real.suffix, "application/octet-stream")
     disposition = ("Content-Disposition", f"attachment; filename={real.name}")
     return Response(200, b"", (("Content-Type", kind), disposition), source)
 
 
 def _debug(roots: FileRoots, query: Mapping[str, str], _: Permissions) -> Response:
-    return _json(roots.table(), query)
+    return _json(dict(sorted(roots.table().items())), query)
 
 
 _ANSWERS: Mapping[str, _Answer] = {

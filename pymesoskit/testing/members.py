@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
@@ -24,16 +26,17 @@ from pymesoskit.testing.agent.prober import NetworkProber
 from pymesoskit.testing.agent.process import ProcessLauncher
 from pymesoskit.testing.agent.simulated import Outcomes, SimulatedLauncher
 from pymesoskit.testing.election import FROZEN
+from pymesoskit.testing.flag_syntax import Rate
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.master.master import Master
 from pymesoskit.testing.master.registry import Registry
 from pymesoskit.testing.network import Network
+from pymesoskit.testing.process_log import LogFile
 from pymesoskit.testing.server import HttpServer
 from pymesoskit.testing.system import detected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from pymesoskit.testing.actor import Actor, ThreadActor
     from pymesoskit.testing.agent.detector import Detector
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.network import Address
 
 T = TypeVar("T")
+
+#: The variable of the environment by which libprocess is told how often to answer.
+_METRICS_LIMIT = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
 
 
 class ClusterError(RuntimeError):
@@ -134,6 +140,7 @@ class Stage:
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
+        self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
         self.network = Network(actor)
         self.processes = ProcessLauncher(actor)
         self.prober = NetworkProber(actor)
@@ -225,6 +232,7 @@ class ClusterMaster(Member):
         self.process: Master | None = None
         self.reason = ""  # why the last life ended, if it did so by itself
         self._session: Session | None = None  # with the election, if there is one
+        self._log: LogFile | None = None  # of this life
         self._lives = 0
 
     @property
@@ -289,6 +297,7 @@ class ClusterMaster(Member):
         stage = self.stage
         self._lives += 1
         self.reason = ""
+        self._log = _open_log(self.flags, "mesos-master", stage)
         flags = attrs.evolve(
             self.flags,
             ip=self.flags.ip or stage.host,
@@ -297,25 +306,31 @@ class ClusterMaster(Member):
             advertise_ip=self.flags.advertise_ip or stage.host,
             work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
         )
-        self._session = self.quorum.election.connect() if self.quorum.election is not None else None
-        self.process = master = Master(
-            self.process_address,
-            flags,
-            actor=stage.actor,
-            network=stage.network,
-            rng=stage.chance(f"{self.name}/{self._lives}"),
-            registry=self._registry(),
-            allocator=self.quorum.allocator,
-            history=stage.history,
-            hostname=str(flags.hostname),
-            ip=stage.host,
-            port=self.port,
-            leader=self._session,
-            name=self.name,
-            on_end=self._ended,
-            authorizers=stage.authorizers,
-        )
-        master.start()
+        with ExitStack() as stack:
+            if self._log is not None:
+                stack.callback(self._log.close)
+            self._session = self.quorum.election.connect() if self.quorum.election is not None else None
+            self.process = master = Master(
+                self.process_address,
+                flags,
+                actor=stage.actor,
+                network=stage.network,
+                rng=stage.chance(f"{self.name}/{self._lives}"),
+                registry=self._registry(),
+                allocator=self.quorum.allocator,
+                history=stage.history,
+                hostname=str(flags.hostname),
+                ip=stage.host,
+                port=self.port,
+                leader=self._session,
+                name=self.name,
+                on_end=self._ended,
+                authorizers=stage.authorizers,
+                log_file=self._log,
+                metrics_limit=stage.metrics_limit,
+            )
+            master.start()
+            stack.pop_all()
         self.answer(master.http)
         if self._session is not None:
             self._session.stand(master.core.info)
@@ -359,6 +374,7 @@ class ClusterMaster(Member):
         self.process = None
         self.reason = reason
         self.hang_up()
+        _close_log(self._log)
         session, self._session = self._session, None
         if session is not None:
             session.end()
@@ -400,6 +416,7 @@ class ClusterAgent(Member):
         self._attributes = spec.labels()
         self._detector = detector
         self._process: Agent | None = None
+        self._log: LogFile | None = None  # of this life
         self._lives = 0
         self._reason: str | None = None  # why the last life ended
         self._host: Host | None = None
@@ -502,6 +519,7 @@ class ClusterAgent(Member):
         stage = self.stage
         host = self.machine()
         self._lives += 1
+        self._log = _open_log(self.flags, "mesos-agent", stage)
         self._reason = None
         flags = attrs.evolve(
             self.flags,
@@ -514,23 +532,29 @@ class ClusterAgent(Member):
             attributes=self.spec.attributes or None,
             work_dir=str(host.work_dir) if host.work_dir is not None else self.flags.work_dir,
         )
-        agent = Agent(
-            Endpoint(str(flags.hostname), stage.host, self.port),
-            flags,
-            resources=self._resources,
-            attributes=self._attributes.to_messages(),
-            host=host,
-            actor=stage.actor,
-            network=stage.network,
-            detector=self._detector,
-            rng=stage.chance(f"{self.name}/{self._lives}"),
-            history=stage.history,
-            on_end=self._ended,
-            domain=flags.domain,
-            estimator=self.spec.estimator,
-            qos_controller=self.spec.qos_controller,
-            authorizers=stage.authorizers,
-        )
+        with ExitStack() as stack:
+            if self._log is not None:
+                stack.callback(self._log.close)
+            agent = Agent(
+                Endpoint(str(flags.hostname), stage.host, self.port),
+                flags,
+                resources=self._resources,
+                attributes=self._attributes.to_messages(),
+                host=host,
+                actor=stage.actor,
+                network=stage.network,
+                detector=self._detector,
+                rng=stage.chance(f"{self.name}/{self._lives}"),
+                history=stage.history,
+                on_end=self._ended,
+                domain=flags.domain,
+                estimator=self.spec.estimator,
+                qos_controller=self.spec.qos_controller,
+                log_file=self._log,
+                metrics_limit=stage.metrics_limit,
+                authorizers=stage.authorizers,
+            )
+            stack.pop_all()
         self._process = agent
         agent.start(backoff)
         if self._process is None:
@@ -642,6 +666,35 @@ class ClusterAgent(Member):
         self._process = None
         self._reason = reason
         self.hang_up()
+        _close_log(self._log)
+
+
+def _open_log(flags: MasterFlags | AgentFlags, program: str, stage: Stage) -> LogFile | None:
+    """A log for one life of a process, if its flags ask for one. Raises ``ClusterError``."""
+    if flags.log_dir is None:
+        return None
+    try:
+        return LogFile(
+            Path(flags.log_dir), program, flags.hostname or stage.host, flags.logging_level, stage.actor.clock.time
+        )
+    except OSError as error:
+        raise ClusterError(f"--log_dir '{flags.log_dir}' of {program}: {error}") from None
+
+
+def _metrics_limit(text: str) -> Rate | None:
+    """How often masters and agents answer ``/metrics/snapshot``; without a limit at once. Raises ``ClusterError``."""
+    if not text:
+        return None
+    try:
+        return Rate.parse(text)
+    except (ValueError, ArithmeticError):
+        expected = "(format is <number of requests>/<interval duration>)"
+        raise ClusterError(f"Failed to parse {_METRICS_LIMIT} '{text}' {expected}") from None
+
+
+def _close_log(log: LogFile | None) -> None:
+    if log is not None:
+        log.close()
 
 
 def _nobody(_request: object, _responder: object) -> None:

@@ -42,6 +42,7 @@ class ReregisterAgent:
     frameworks: tuple[mesos.FrameworkInfo, ...]
     operations: tuple[mesos.Operation, ...] = ()
     credential: Credential | None = None
+    completed_tasks: tuple[mesos.Task, ...] = ()  # of frameworks of which nothing is left there
 
 
 @frozen

@@ -78,6 +78,22 @@ def test_an_agent_that_is_held_for_disconnected_registers_again() -> None:
     assert len(world.master.got(ReregisterAgent)) == 1
 
 
+def test_completed_tasks_are_told_again_of_frameworks_of_which_nothing_is_left_here() -> None:
+    world = World(RUNS).start()
+    world.run(task())
+    world.until_state("t1", "TASK_RUNNING")
+    world.send(PingAgent(connected=False))
+    world.advance(2)
+    assert world.master.got(ReregisterAgent)[-1].completed_tasks == ()
+    world.kill("t1")
+    world.until_state("t1", "TASK_KILLED")
+    world.actor.run_until(lambda: not world.agent.core.frameworks)
+    world.send(PingAgent(connected=False))
+    world.advance(2)
+    (completed,) = world.master.got(ReregisterAgent)[-1].completed_tasks
+    assert (completed.task_id.value, completed.state) == ("t1", mesos.TASK_KILLED)
+
+
 def test_a_task_that_the_agent_does_not_know_is_dropped_by_it() -> None:
     world = World().start()
     info = framework()

@@ -123,6 +123,11 @@ def test_a_path_that_leads_out_is_named_in_the_refusal(served: Served) -> None:
     assert (response.status, response.body.decode()) == (400, f"'{served.root}/../secret' is inaccessible.\n")
 
 
+def test_a_missing_download_says_so_where_the_others_are_silent(served: Served) -> None:
+    texts = [served.get(f"/files/{kind}?path=/virtual/dir/nope").body for kind in ("download", "read", "browse")]
+    assert texts == [b"404 Not Found.", b"", b""]
+
+
 def test_links_in_a_circle_are_an_error(served: Served) -> None:
     (served.root / "a").symlink_to("b")
     (served.root / "b").symlink_to("a")
@@ -151,7 +156,9 @@ def test_links_inside_a_root_and_into_shared_places_are_followed(served: Served,
 
 def test_a_pipe_does_not_block_a_reader(served: Served) -> None:
     os.mkfifo(served.root / "pipe")
-    assert served.get("/files/read?path=/virtual/dir/pipe&offset=0").status == 500
+    response = served.get("/files/read?path=/virtual/dir/pipe&offset=0")
+    text = f"Failed to open file at '{served.root / 'pipe'}': Not a regular file.\n"
+    assert (response.status, response.body.decode()) == (500, text)
 
 
 def test_download_is_the_whole_file_under_its_name(served: Served) -> None:

@@ -45,11 +45,21 @@ def node_directory() -> Path:
     return directory
 
 
+@pytest.fixture(scope="session")
+def mesos_cli() -> str:
+    """The command-line tool of avmesos-cli, which wants to find its own Python first on PATH."""
+    program = FOREIGN / "mesos-cli" / "bin" / "mesos-cli"
+    if not program.exists():
+        pytest.skip("avmesos-cli: no .foreign/mesos-cli (make foreign; it needs a Python 3.12 or newer)")
+    return str(program)
+
+
 @pytest.fixture
 def cluster_address(tmp_path: Path) -> Iterator[str]:
-    """HOST:PORT of a master with two agents, as any program would start it."""
+    """HOST:PORT of a master with two agents, of racks r1 and r2, as any program would start it."""
     command = [sys.executable, "-m", "pymesoskit", "cluster", "--port", "0", "--work-dir", str(tmp_path / "work")]
-    command += ["--agent", "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"] * 2
+    for rack in ("r1", "r2"):
+        command += ["--agent", f"cpus:4;mem:4096;disk:10000;ports:[31000-32000]@rack:{rack}"]
     command += ["--master-flag", "allocation_interval=100ms"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -66,9 +76,10 @@ def cluster_address(tmp_path: Path) -> Iterator[str]:
     assert code == 0, (tmp_path / "log").read_text()
 
 
-def run_client(command: list[str], directory: Path) -> str:
+def run_client(command: list[str], directory: Path, **variables: str) -> str:
     """Runs a client and returns its output; fails with it unless it exits with 0."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MESOS"))}
+    environment |= variables
     done = subprocess.run(
         command,
         cwd=directory,

@@ -166,7 +166,9 @@ class FakeAgent:
         self.world.settle()
         return self
 
-    def reregister(self, tasks=(), executors=(), frameworks=(), operations=(), checkpointed=()) -> None:
+    def reregister(
+        self, tasks=(), executors=(), frameworks=(), operations=(), checkpointed=(), completed_tasks=()
+    ) -> None:
         self.send(
             ReregisterAgent(
                 self.info,
@@ -178,6 +180,7 @@ class FakeAgent:
                 tuple(frameworks),
                 tuple(operations),
                 self.credential,
+                tuple(completed_tasks),
             )
         )
         self.world.settle()

@@ -334,6 +334,56 @@ def test_a_task_that_reappears_is_neither_unreachable_nor_completed(world, task)
     assert (list(known.tasks), list(known.completed_tasks)) == (["t"], [])
 
 
+def ended(world, framework, agent):
+    """The task as the agent remembers it when its end is acknowledged."""
+    agent.update(framework.id, "t", "TASK_FINISHED", uuid=b"\x12" * 16)
+    reported = report(world, framework, agent, state="TASK_FINISHED")
+    ids = {"agent_id": {"value": agent.id}, "task_id": {"value": "t"}}
+    framework.call("ACKNOWLEDGE", {**ids, "uuid": "EhISEhISEhISEhISEhISEg=="})
+    return reported
+
+
+@pytest.mark.parametrize("framework_is_first", [True, False])
+def test_after_a_failover_completed_tasks_are_remembered_of_frameworks_that_are_known(world, task, framework_is_first):
+    framework, agent = world.framework(failover_timeout=60.0), world.agent()
+    running(world, framework, agent, task)
+    reported = ended(world, framework, agent)
+    world.master.terminate()
+    world.start_master()
+    if framework_is_first:
+        framework.subscribe()
+        agent.reregister(completed_tasks=[reported])
+    else:
+        agent.reregister(completed_tasks=[reported])
+        framework.subscribe()
+    completed = [done.id for done in world.state.frameworks[framework.id].completed_tasks]
+    assert completed == (["t"] if framework_is_first else [])
+
+
+def test_an_agent_back_from_unreachable_tells_of_completed_tasks_once_more(make_world, task):
+    world = make_world(**PING)
+    framework, agent = world.framework(), world.agent()
+    running(world, framework, agent, task)
+    reported = ended(world, framework, agent)
+    agent.answers_pings = False
+    world.advance(3)
+    agent.answers_pings = True
+    agent.reregister(completed_tasks=[reported])
+    assert [done.id for done in world.state.frameworks[framework.id].completed_tasks] == ["t", "t"]
+
+
+def test_an_agent_that_is_still_registered_does_not_count_as_registered_again(world):
+    agent = world.agent()
+    agent.die()
+    agent.live_again()
+    agent.reregister()
+    assert world.state.counters["master/slave_reregistrations"] == 0
+    world.master.terminate()
+    world.start_master()
+    agent.reregister()
+    assert world.state.counters["master/slave_reregistrations"] == 1
+
+
 def test_the_operations_of_a_removed_agent_end_without_a_word(world, amount):
     framework, agent = world.framework(), world.agent()
     reserved = amount("cpus", 1, reservations=[{"type": "DYNAMIC", "role": "web"}])

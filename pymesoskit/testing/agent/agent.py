@@ -6,6 +6,8 @@ docs/reference/agent-executor.md, docs/reference/failover.md.
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from pymesoskit.testing.agent.executors import BuiltinConnection, Executors
 from pymesoskit.testing.agent.launch import Launching
 from pymesoskit.testing.agent.legacy import Legacy
 from pymesoskit.testing.agent.limits import Limits
+from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.operations import Operations
 from pymesoskit.testing.agent.operator_api import OperatorApi
 from pymesoskit.testing.agent.oversubscription import Oversubscription, QosController, ResourceEstimator
@@ -30,11 +33,10 @@ from pymesoskit.testing.agent.sandboxes import Sandboxes
 from pymesoskit.testing.agent.state import ExecutorState, Phase
 from pymesoskit.testing.api import Router
 from pymesoskit.testing.authentication import load_credential
-from pymesoskit.testing.authorization import choose_authorizer
+from pymesoskit.testing.authorization import Action, choose_authorizer
 from pymesoskit.testing.files import FileRoots, routes
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.lifeline import Lifeline
-from pymesoskit.testing.logging_level import LoggingLevel
 from pymesoskit.testing.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -56,22 +58,26 @@ from pymesoskit.testing.messages import (
     UnregisterAgent,
     UpdateFramework,
 )
+from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
+from pymesoskit.testing.process_log import ProcessLog
+from pymesoskit.testing.rate_limiter import RateLimiter
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.agent.detector import Detector, Endpoint
     from pymesoskit.testing.agent.host import Container, Host
     from pymesoskit.testing.api import RequestHandler
     from pymesoskit.testing.authorization import Authorizer
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.flags import AgentFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: The name of an agent's process in its address and in its paths.
 PROCESS = "slave(1)"
@@ -110,6 +116,8 @@ class Agent:
         domain: mesos.DomainInfo | None = None,
         estimator: ResourceEstimator | None = None,
         qos_controller: QosController | None = None,
+        log_file: LogFile | None = None,
+        metrics_limit: Rate | None = None,
         authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
@@ -134,11 +142,15 @@ class Agent:
             info=info,
             total=resources,
             start_time=actor.clock.time(),
+            log=ProcessLog(self.lifeline.call_later, log_file),
             credential=load_credential(flags.credential) if flags.credential is not None else None,
             authorizer=choose_authorizer(flags.authorizer, flags.acls, authorizers),
         )
         access = Access(core)
         self._files = FileRoots()
+        log = flags.external_log_file or core.log.path
+        if log is not None:
+            self._files.attach("/slave/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
         self._sandboxes = Sandboxes(
             self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
         )
@@ -157,14 +169,15 @@ class Agent:
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
-        logging = LoggingLevel(self.lifeline)
-        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), logging, access)
+        self._operator_api = OperatorApi(core, self._reports, self._files, ContainerApi(core), access)
         self._gate = agent_gate(flags, authenticator, core)
+        later = self.lifeline.call_later
+        limiter = RateLimiter(partial(later, 0.0), later, metrics_limit) if metrics_limit is not None else None
+        self._metrics = MetricsEndpoint(lambda: snapshot(core), limiter)
         of_executors: dict[str, RequestHandler] = {"/api/v1/executor": self._executor_api.handle}
-        answers = {**Legacy(core, self._reports, logging, access).routes(), **routes(self._files)}
-        self._router = Router(
-            PROCESS, {"/api/v1": self._serve_operator, **of_executors, **guarded(self._gate, answers)}
-        )
+        answers = {**Legacy(core, self._reports, access).routes(), **routes(self._files)}
+        served = {"/api/v1": self._serve_operator, "/metrics/snapshot": self._serve_metrics}
+        self._router = Router(PROCESS, {**served, **of_executors, **guarded(self._gate, answers)})
         self._executor_socket_router = Router(PROCESS, {"/api/v1": self._serve_unasked, **of_executors})
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RunTask: self._launching.run_task,
@@ -322,11 +335,19 @@ class Agent:
 
     def http(self, request: Request, responder: Responder) -> None:
         """Serves its HTTP endpoint."""
-        self.lifeline.deliver(self._router, request, responder)
+        self.lifeline.deliver(self._serve, request, responder)
 
     def paths(self) -> list[str]:
         """The paths of its endpoints."""
         return self._router.paths()
+
+    def _serve(self, request: Request, responder: Responder) -> None:
+        self.core.log.write(f"HTTP {request.method} for {request.path}")
+        self._router(request, responder)
+
+    def _serve_metrics(self, request: Request, responder: Responder) -> None:
+        self._gate.admit(request, "/metrics/snapshot")
+        self._metrics(request, responder)
 
     def _serve_operator(self, request: Request, responder: Responder) -> None:
         self._operator_api.handle(request, responder, self._gate.admit(request, "/api/v1"))
@@ -348,6 +369,7 @@ class Agent:
         """A message has arrived (``Party``)."""
         if self.core.phase is Phase.ENDED:
             return
+        self.core.log.write(f"receives {type(message).__name__} from {sender}", 1)
         if isinstance(message, PingAgent):
             self._registration.ping(sender, message)
         elif isinstance(message, AgentRegistered):

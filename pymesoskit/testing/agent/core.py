@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.lifeline import Lifeline
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import ProcessLog
 
 #: What agents of this version can do (``AgentInfo.Capability``).
 CAPABILITIES = (
@@ -61,6 +62,7 @@ class Core:
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
+    log: ProcessLog
     credential: Credential | None = None  # who it is, to masters
     authorizer: Authorizer | None = None  # None: all is allowed
     executor_socket: Path | None = None  # the unix domain socket of executors, if there is one
@@ -84,8 +86,9 @@ class Core:
         self.counters[name] = self.counters.get(name, 0) + 1
 
     def note(self, text: str) -> None:
-        """Writes a line of the cluster's story."""
+        """Writes a line of the cluster's story, and of the agent's log."""
         self.journal.note(self.agent_id or self.address, text)
+        self.log.write(text)
 
     def permissions(self, subject: Subject | None) -> Permissions:
         """What somebody may do here."""
@@ -94,6 +97,7 @@ class Core:
     def send(self, message: Message) -> None:
         """Sends a message to the master it has found, if any."""
         if self.master is not None:
+            self.log.write(f"sends {type(message).__name__} to {self.master}", 1)
             self.network.send(self.address, self.master, message)
 
     def executors(self) -> Iterator[tuple[Framework, Executor]]:

@@ -13,12 +13,10 @@ from pymesoskit.resources import Attributes, Format, Resources
 from pymesoskit.testing import model
 from pymesoskit.testing.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.agent.limits import limit_of, memory_limit
-from pymesoskit.testing.agent.metrics import snapshot
 from pymesoskit.testing.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
-from pymesoskit.testing.api import check_timeout
 from pymesoskit.testing.authorization import Action
 from pymesoskit.testing.http import Request, Response
-from pymesoskit.testing.logging_level import LoggingLevel, toggle_logging
+from pymesoskit.testing.logging_level import toggle_logging
 from pymesoskit.testing.system import read_system, system_model
 from pymesoskit.testing.version import build_model, version_model
 from pymesoskit.wire import to_json_value
@@ -43,10 +41,9 @@ def amounts(messages: Iterable[mesos.Resource]) -> Resources:
 class Legacy:
     """See the module's text; ``routes`` gives the endpoints by path."""
 
-    def __init__(self, core: Core, reports: Reports, logging: LoggingLevel, access: Access) -> None:
+    def __init__(self, core: Core, reports: Reports, access: Access) -> None:
         self._core = core
         self._reports = reports
-        self._logging = logging
         self._access = access
 
     def routes(self) -> Mapping[str, Answer]:
@@ -56,9 +53,8 @@ class Legacy:
             "/monitor/statistics": self._serve(self.statistics),
             "/flags": self._serve(lambda _, __: {"flags": self._core.flags.as_text()}),
             "/version": self._serve(lambda _, __: version_model()),
-            "/metrics/snapshot": self._serve(self.metrics),
             "/system/stats.json": self._serve(lambda _, __: system_model()),
-            "/logging/toggle": lambda request, _: toggle_logging(self._logging, request),
+            "/logging/toggle": lambda request, _: toggle_logging(self._core.log, request),
             "/containerizer/debug": self._serve(lambda _, __: {"pending": []}),
             "/health": lambda _, __: Response(200),
         }
@@ -68,17 +64,9 @@ class Legacy:
             if self._core.phase is Phase.RECOVERING and request.path.rstrip("/").endswith("/state"):
                 return Response.text(503, "Agent has not finished recovery")
             body = json.dumps(document(request, permissions), separators=(",", ":"))
-            jsonp = request.query().get("jsonp")
-            if jsonp is None:
-                return Response.json(body)
-            return Response(200, f"{jsonp}({body});".encode(), (("Content-Type", "text/javascript"),))
+            return Response.jsonp(body, request.query().get("jsonp"))
 
         return answer
-
-    def metrics(self, request: Request, _: Permissions) -> Json:
-        """All metrics. Raises ``Refused`` if the time that they may take is none."""
-        check_timeout(request)
-        return dict(snapshot(self._core))
 
     # /state
 

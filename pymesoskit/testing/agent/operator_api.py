@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.reports import Reports
     from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.flags import AgentFlags
-    from pymesoskit.testing.logging_level import LoggingLevel
 
     #: Fills in the answer to a call, as far as it may be seen.
     Query = Callable[[agent.Call, agent.Response, Permissions], None]
@@ -68,14 +67,12 @@ class OperatorApi:
         reports: Reports,
         files: FileRoots,
         containers: ContainerApi,
-        logging: LoggingLevel,
         access: Access,
     ) -> None:
         self._core = core
         self._reports = reports
         self._files = files
         self._containers = containers
-        self._logging = logging
         self._access = access
         call = agent.Call
         self._queries: Mapping[int, Query] = {
@@ -125,7 +122,7 @@ class OperatorApi:
             self._answer(call, query, content_type, responder, permissions)
         elif call.type == agent.Call.SET_LOGGING_LEVEL:
             wanted = call.set_logging_level
-            self._logging.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
+            self._core.log.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
             responder.respond(Response(200))
         elif call.type == agent.Call.PRUNE_IMAGES:
             responder.respond(Response(200))
@@ -145,7 +142,7 @@ class OperatorApi:
         try:
             query(call, response, permissions)
         except FilesError as error:
-            raise refuse(error.status, f"{error.text}.\n" if error.text else "") from None
+            raise refuse(error.status, error.message) from None
         if content_type == JSON and name in {"GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"}:
             responder.respond(Response.json(json.dumps(with_empty_lists(to_json_value(response)))))
         else:
@@ -168,7 +165,7 @@ class OperatorApi:
             response.get_metrics.metrics.add(name=name, value=value)
 
     def _get_logging_level(self, _: agent.Call, response: agent.Response, __: Permissions) -> None:
-        response.get_logging_level.level = self._logging.level
+        response.get_logging_level.level = self._core.log.level
 
     def _list_files(self, call: agent.Call, response: agent.Response, permissions: Permissions) -> None:
         response.list_files.file_infos.extend(self._files.browse(call.list_files.path, permissions))

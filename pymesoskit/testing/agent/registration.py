@@ -19,6 +19,7 @@ from pymesoskit.testing.messages import (
     ReregisterAgent,
 )
 from pymesoskit.testing.version import VERSION
+from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.agent.detector import Detector
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.network import Address
-    from pymesoskit.wire.v1 import mesos
 
 #: Seconds between two attempts to register, at most.
 RETRY_MAX = 60.0
@@ -106,6 +106,12 @@ class Registration:
                     frameworks=tuple(framework.info for framework in core.frameworks.values()),
                     operations=tuple(core.operations.values()),
                     credential=core.credential,
+                    completed_tasks=tuple(
+                        mesos.Task.FromString(task)
+                        for framework in core.completed_frameworks
+                        for executor in framework.completed
+                        for task in executor.tasks
+                    ),
                 )
             )
         else:

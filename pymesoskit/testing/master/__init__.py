@@ -11,7 +11,7 @@ functions on a ``core.Core``, one module per concern, each of which imports only
 ``offers``, ``tasks``          offers and inverse offers; tasks, executors (``status``: their statuses)
 ``operations``, ``reconcile``  offer operations and their feedback; what is known of tasks
 ``frameworks``, ``subscribe``  frameworks come, fail over and go
-``agents``, ``registration``   agents are lost; agents come in and come back (``removals``: how fast they may go)
+``agents``, ``registration``   agents are lost; agents come in and come back
 ``accept``, ``calls``          ACCEPT; the scheduler API, check by check and call by call
 ``leadership``, ``master``     one of several leads; the whole
 =============================  =======================================================================================

@@ -161,6 +161,7 @@ def mark_unreachable(core: Core, agent: Agent, message: str) -> None:
     operations.tell_lost(core, agent, mesos.OPERATION_UNREACHABLE, "Agent was marked unreachable")
     _lose(core, agent, Loss(message, mesos.TASK_UNREACHABLE, since=now, kept=frozenset({True, False})))
     core.registry.unreachable[agent.id] = Unreachable(now, record)
+    core.store()
     core.tell_all(events.agent_failure(agent.id))
 
 
@@ -168,6 +169,7 @@ def mark_gone(core: Core, agent_id: str) -> None:
     """An operator says that the agent, in whatever state, never comes back."""
     core.note(f"agent {agent_id} is gone")
     core.registry.gone[agent_id] = core.now()
+    core.store()
     core.registry.admitted.pop(agent_id, None)
     core.state.recovered_agents.pop(agent_id, None)
     if core.registry.unreachable.pop(agent_id, None) is not None:
@@ -224,6 +226,7 @@ def remove(core: Core, agent: Agent, why: str, reason: str | None = None) -> Non
         core.count(f"slave_removals/reason_{reason}")
     agent.step(AgentCause.REMOVE)
     core.registry.admitted.pop(agent.id, None)
+    core.store()
     _lose(core, agent, Loss(message))
     core.state.removed.add(agent.id)
     core.tell_all(events.agent_failure(agent.id))

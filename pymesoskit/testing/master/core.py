@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pymesoskit.testing.authorization import Permissions
 from pymesoskit.testing.lifeline import Lifeline
 from pymesoskit.testing.master.leadership import Alone
-from pymesoskit.testing.master.removals import RemovalLimiter
 from pymesoskit.testing.master.state import Agent, Framework, MasterState
+from pymesoskit.testing.process_log import ProcessLog
+from pymesoskit.testing.rate_limiter import RateLimiter
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.master.registry import Registry
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: The version that master and agents say they are.
 VERSION = "1.11.0"
@@ -63,6 +65,7 @@ class Core:
         name: str,
         authenticator: Authenticator,
         authorizer: Authorizer | None,
+        log_file: LogFile | None = None,
     ) -> None:
         self.address = address
         self.name = name  # in the cluster's history
@@ -80,8 +83,9 @@ class Core:
         self.drained_to_be_gone: Callable[
             [str], None
         ]  # what becomes of a drained agent (id) that was to be marked gone
-        self.removals = RemovalLimiter(self, flags.agent_removal_rate_limit)
+        self.removals = RateLimiter(self.post, self.call_later, flags.agent_removal_rate_limit)
         self.recovered = False  # whether it leads and knows what is in the registry
+        self.log = ProcessLog(self.call_later, log_file)
         self.state = MasterState(str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
             id=self.state.master_id,
@@ -129,8 +133,13 @@ class Core:
     # Telling
 
     def note(self, text: str) -> None:
-        """Writes a line of the cluster's history."""
+        """Writes a line of the cluster's history, and of the master's log."""
         self.history.note(self.name, text)
+        self.log.write(text)
+
+    def store(self) -> None:
+        """The registry has changed. That it is a value in memory, to store which takes no time, shows in a metric."""
+        self.state.stores.record(0.0)
 
     def count(self, name: str, by: int = 1) -> None:
         """Counts in the metric ``master/<name>``."""
@@ -138,10 +147,11 @@ class Core:
 
     def send(self, agent: Agent, message: Message) -> None:
         """Sends a message to an agent. Nothing tells whether it arrives."""
-        self.network.send(self.address, agent.address, message)
+        self.send_address(agent.address, message)
 
     def send_address(self, address: Address, message: Message) -> None:
         """Sends a message to an agent that is not registered (yet)."""
+        self.log.write(f"sends {type(message).__name__} to {address}", 1)
         self.network.send(self.address, address, message)
 
     def tell(self, framework: Framework, event: Event) -> None:

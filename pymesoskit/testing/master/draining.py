@@ -51,11 +51,13 @@ def drain(core: Core, call: pb.Call.DrainAgent, permissions: Permissions) -> Non
         nanoseconds = grace.seconds * 10**9 + grace.nanos
         config.max_grace_period.nanoseconds = max(-_LONGEST, min(nanoseconds, _LONGEST))
     record.deactivated = True
-    record.drain_config, record.drain_state, record.drain_start_time = config, mesos.DRAINING, core.now()
+    record.drain_config, record.drain_state = config, mesos.DRAINING
+    core.store()
     core.note(f"agent {agent_id} is to drain")
     if agent is not None:
         _withdraw(core, agent)
         core.send(agent, DrainAgent(config))
+        agent.estimated_drain_start_time = core.now()
         check(core, agent)
 
 
@@ -65,6 +67,7 @@ def check(core: Core, agent: Agent) -> None:
         return
     core.note(f"agent {agent.id} is drained")
     agent.record.drain_state = mesos.DRAINED
+    core.store()
     if agent.record.drain_config is not None and agent.record.drain_config.mark_gone:
         core.drained_to_be_gone(agent.id)
 
@@ -72,6 +75,7 @@ def check(core: Core, agent: Agent) -> None:
 def deactivate(core: Core, agent_id: str) -> None:
     """DEACTIVATE_AGENT: offers an agent no longer; its tasks go on. Raises ``Refused`` (400)."""
     _record(core, agent_id).deactivated = True
+    core.store()
     core.note(f"agent {agent_id} is deactivated")
     agent = core.state.agents.get(agent_id)
     if agent is not None:
@@ -86,11 +90,13 @@ def reactivate(core: Core, agent_id: str) -> None:
     if record.drain_state == mesos.DRAINING:
         raise refuse(400, "Agent is still in the DRAINING state")
     record.deactivated = False
-    record.drain_config = record.drain_state = record.drain_start_time = None
+    record.drain_config = record.drain_state = None
+    core.store()
     core.note(f"agent {agent_id} is reactivated")
     agent = core.state.agents.get(agent_id)
     if agent is None:
         raise refuse(409, "Agent removed while processing the call")
+    agent.estimated_drain_start_time = None
     if agent.connected:
         core.allocator.activate_agent(agent.id)
 

@@ -6,17 +6,20 @@ docs/reference/operator-api.md 1 and 3.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import files
-from pymesoskit.testing.authorization import Gate
-from pymesoskit.testing.logging_level import LoggingLevel, toggle_logging
+from pymesoskit.testing.authorization import Action, Gate
+from pymesoskit.testing.logging_level import toggle_logging
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.auth import READONLY, READWRITE
 from pymesoskit.testing.master.gauges import read_metrics
 from pymesoskit.testing.master.legacy import changing, plain, reading
 from pymesoskit.testing.master.operator.api import OperatorApi
 from pymesoskit.testing.master.operator.events import OperatorEvents
+from pymesoskit.testing.metrics_endpoint import MetricsEndpoint
+from pymesoskit.testing.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.api import RequestHandler
     from pymesoskit.testing.authentication import Authenticator
     from pymesoskit.testing.authorization import Permissions
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.http import Request, Responder, Response
     from pymesoskit.testing.master.core import Core
 
@@ -72,14 +76,18 @@ REALMS: Mapping[str, str] = {
 class OperatorEndpoints:
     """The operator's side of one master: its routes, its event stream, its files."""
 
-    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+    def __init__(self, core: Core, authenticator: Authenticator, metrics_limit: Rate | None = None) -> None:
         self._core = core
         self._gate = Gate(REALMS, authenticator.authenticate, core.permissions)
+        limiter = RateLimiter(core.post, core.call_later, metrics_limit) if metrics_limit is not None else None
+        self._metrics = MetricsEndpoint(self.read_metrics, limiter)
         self.files = files.FileRoots()
         self.events = OperatorEvents(core.state, core.lifeline, core.flags.max_operator_event_stream_subscribers)
         core.listeners.append(self.events)
-        self._logging = LoggingLevel(core)
-        self._api = OperatorApi(core, self.events, self.files, self._logging)
+        self._api = OperatorApi(core, self.events, self.files)
+        log = core.flags.external_log_file or core.log.path
+        if log is not None:
+            self.files.attach("/master/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
 
     def routes(self) -> dict[str, RequestHandler]:
         """All paths (without the process's name) and what serves them."""
@@ -88,14 +96,14 @@ class OperatorEndpoints:
             "/health": _open(plain.health),
             "/version": _open(plain.serve_version),
             "/redirect": _open(lambda request: plain.redirect(self._core, request)),
+            "/metrics/snapshot": self._serve_metrics,
             "/system/stats.json": _open(plain.system_stats),
         }
         for path, answer in {**_READING, **_CHANGING}.items():
             routes[path] = self._guarded(path, answer, led=True)
         of_every_master: dict[str, Answer] = {
             "/flags": plain.flags,
-            "/metrics/snapshot": lambda _, request, __: plain.metrics(self.read_metrics, request),
-            "/logging/toggle": lambda _, request, __: toggle_logging(self._logging, request),
+            "/logging/toggle": lambda core, request, _: toggle_logging(core.log, request),
             "/allocator/offer_constraints_debug": reading.constraints_debug,
         }
         for path, answer in of_every_master.items():
@@ -116,6 +124,10 @@ class OperatorEndpoints:
         permissions = self._gate.admit(request, "/api/v1")
         leadership.require_recovered(self._core, request)
         self._api.handle(request, responder, permissions)
+
+    def _serve_metrics(self, request: Request, responder: Responder) -> None:
+        self._gate.admit(request, "/metrics/snapshot")
+        self._metrics(request, responder)
 
     def _guarded(self, path: str, answer: Answer, *, led: bool = False) -> RequestHandler:
         """An endpoint behind the gate; ``led``: of the leading master, others send there."""

@@ -64,7 +64,7 @@ def new_framework(core: Core, info: mesos.FrameworkInfo, state: FrameworkState) 
 def recover(core: Core, info: mesos.FrameworkInfo) -> Framework:
     """A framework is known again after a failover of the master: from an agent, or by its own SUBSCRIBE."""
     framework = new_framework(core, info, FrameworkState.RECOVERED)
-    core.state.frameworks[framework.id] = framework
+    core.state.add_framework(framework)
     core.state.adopt(framework)
     core.allocator.add_framework(
         framework.id, framework_options(framework), active=False, used=unallocated_by_role(framework.used.by)
@@ -82,7 +82,7 @@ def admit(core: Core, framework: Framework, stream: EventStream, stream_id: str)
     """A new framework has subscribed."""
     now = core.now()
     framework.registered_time = framework.reregistered_time = now
-    core.state.frameworks[framework.id] = framework
+    core.state.add_framework(framework)
     core.note(f"framework {framework.id} ({framework.info.name}) subscribes")
     _connect(core, framework, stream, stream_id)
     core.allocator.add_framework(framework.id, framework_options(framework))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Quantities
 from pymesoskit.testing.master import leadership
-from pymesoskit.testing.master.metrics import ACTIVE_STATES, encode_name, read_counters, read_framework_counters
+from pymesoskit.testing.master.metrics import encode_name, read_counters, read_framework_counters
 from pymesoskit.testing.system import read_system
 from pymesoskit.wire.v1 import mesos
 
@@ -39,6 +39,9 @@ def read_metrics(core: Core, subscribers: int) -> dict[str, float]:
     metrics.update(_frameworks(state))
     metrics.update(_resources(state))
     metrics.update(_registrar(core.registry))
+    if core.recovered:
+        metrics["registrar/state_fetch_ms"] = 0.0
+    metrics.update(state.stores.read())
     metrics["allocator/event_queue_dispatches"] = 0.0  # nothing ever queues there
     metrics.update(core.allocator.metrics())
     metrics.update(read_system())
@@ -71,26 +74,24 @@ def _frameworks(state: MasterState) -> Iterator[tuple[str, float]]:
         tasks.update(_tasks(framework))
     for name in ("killing", "running", "staging", "starting", "unreachable"):
         yield f"master/tasks_{name}", float(tasks[f"task_{name}"])
-    for principal in {framework.principal for framework in frameworks if framework.principal}:
-        # Messages of libprocess schedulers: what comes over HTTP is not counted here.
+    for principal in state.principals:
+        # Messages of libprocess schedulers: what comes over HTTP is not counted. They stay when the framework goes.
         yield f"frameworks/{principal}/messages_processed", 0.0
         yield f"frameworks/{principal}/messages_received", 0.0
 
 
 def _tasks(framework: Framework) -> Counter[str]:
-    """How many of a framework's tasks that have not been acknowledged as ended are in which state."""
-    states = Counter(_TASK_STATES[task.state] for task in framework.tasks.values())
-    states["task_unreachable"] += len(framework.unreachable_tasks)
-    return states
+    """How many of a framework's tasks that have not been acknowledged as ended are in which state. Unreachable ones of
+    who is not PARTITION_AWARE count as lost.
+    """
+    tasks = (*framework.tasks.values(), *framework.unreachable_tasks.values())
+    return Counter(_TASK_STATES[task.state] for task in tasks)
 
 
 def _framework(framework: Framework) -> Iterator[tuple[str, float]]:
     prefix = f"master/frameworks/{encode_name(framework.info.name)}/{framework.id}"
     for name, value in read_framework_counters(framework.counters).items():
         yield f"{prefix}/{name}", value
-    tasks = _tasks(framework)
-    for state in ACTIVE_STATES:
-        yield f"{prefix}/tasks/active/task_{state}", float(tasks[f"task_{state}"])
     yield f"{prefix}/subscribed", float(framework.active)
     for role in framework.roles:
         yield f"{prefix}/roles/{role}/suppressed", float(role in framework.suppressed_roles)

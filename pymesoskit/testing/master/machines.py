@@ -9,13 +9,12 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from pymesoskit.wire import to_json
-from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pymesoskit.testing.master.registry import Machine
     from pymesoskit.wire.v1 import maintenance as pb
+    from pymesoskit.wire.v1 import mesos
 
 #: (hostname in lower case, IP): what makes two machine ids the same.
 MachineKey = tuple[str, str]
@@ -57,8 +56,8 @@ def _machine_error(machine: mesos.MachineID) -> str | None:
     return None
 
 
-def schedule_error(schedule: pb.Schedule, machines: Mapping[MachineKey, Machine]) -> str | None:
-    """Why a schedule cannot replace the one before; ``machines`` are those under maintenance now."""
+def schedule_error(schedule: pb.Schedule, down: Mapping[MachineKey, mesos.MachineID]) -> str | None:
+    """Why a schedule cannot replace the one before; ``down`` are the machines that are down."""
     scheduled: set[MachineKey] = set()
     for window in schedule.windows:
         if not window.machine_ids:
@@ -68,7 +67,7 @@ def schedule_error(schedule: pb.Schedule, machines: Mapping[MachineKey, Machine]
         error = machines_error(window.machine_ids, scheduled)
         if error is not None:
             return error
-    for key, machine in machines.items():
-        if machine.mode == mesos.MachineInfo.DOWN and key not in scheduled:
-            return f"Machine '{to_json(machine.id)}' is deactivated and cannot be removed from the schedule"
+    for key, machine in down.items():
+        if key not in scheduled:
+            return f"Machine '{to_json(machine)}' is deactivated and cannot be removed from the schedule"
     return None

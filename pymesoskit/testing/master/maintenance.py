@@ -55,12 +55,13 @@ def _schedule(core: Core) -> pb.Schedule:
 def update_schedule(core: Core, updated: pb.Schedule, permissions: Permissions) -> None:
     """Replaces the schedule. Raises ``Refused`` (400, 403), and then changes nothing."""
     registry = core.registry
-    error = schedule_error(updated, registry.machines)
+    down = {key: core.state.machines[key] for key, machine in registry.machines.items() if machine.mode == DOWN}
+    error = schedule_error(updated, down)
     if error is not None:
         raise refuse(400, error)
     for window in updated.windows:
-        for machine in window.machine_ids:
-            permissions.require(Action.UPDATE_MAINTENANCE_SCHEDULE, Object(machine_id=machine))
+        for machine_id in window.machine_ids:
+            permissions.require(Action.UPDATE_MAINTENANCE_SCHEDULE, Object(machine_id=machine_id))
     before = registry.machines
     registry.machines = {
         (key := machine_key(machine)): Machine(
@@ -70,6 +71,9 @@ def update_schedule(core: Core, updated: pb.Schedule, permissions: Permissions) 
         for machine in window.machine_ids
     }
     registry.schedule = updated
+    core.store()
+    for key, machine in registry.machines.items():
+        core.state.machines.setdefault(key, machine.id)
     for agent in list(core.state.agents.values()):
         # Offers first, so that the allocator starts from a clean slate with the new unavailability.
         offers.rescind_of_agent(core, agent)
@@ -92,6 +96,7 @@ def start(core: Core, machines: Sequence[mesos.MachineID], permissions: Permissi
         agents.remove(core, agent, MACHINE_DOWN)
     for machine in found.values():
         machine.mode = DOWN
+    core.store()
 
 
 def stop(core: Core, machines: Sequence[mesos.MachineID], permissions: Permissions) -> None:
@@ -106,6 +111,7 @@ def stop(core: Core, machines: Sequence[mesos.MachineID], permissions: Permissio
         if left:
             rest.windows.add(machine_ids=left, unavailability=window.unavailability)
     core.registry.schedule = rest if rest.windows else None
+    core.store()
 
 
 def status(core: Core, permissions: Permissions) -> pb.ClusterStatus:
@@ -121,9 +127,9 @@ def status(core: Core, permissions: Permissions) -> pb.ClusterStatus:
         if not permissions.allows(Action.GET_MAINTENANCE_STATUS, Object(machine_id=machine.id)):
             continue
         if machine.mode == DOWN:
-            cluster.down_machines.append(machine.id)
+            cluster.down_machines.append(core.state.machines[key])
             continue
-        draining = cluster.draining_machines.add(id=machine.id)
+        draining = cluster.draining_machines.add(id=core.state.machines[key])
         for agent in on_machine.get(key, []):
             for framework_id, answer in answers.get(agent.id, {}).items():
                 draining.statuses.add(
@@ -147,12 +153,11 @@ def _find(
     error = machines_error(machines, set())
     if error is not None:
         raise refuse(400, error)
-    up = {agent.machine for agent in core.state.agents.values()}
     found: dict[MachineKey, Machine] = {}
     for machine in machines:
         key = machine_key(machine)
         entry = core.registry.machines.get(key)
-        if entry is None and key not in up:
+        if key not in core.state.machines:
             raise refuse(400, f"Machine '{to_json(machine)}' is not part of a maintenance schedule")
         if entry is None or entry.mode != mode:
             raise refuse(400, f"Machine '{to_json(machine)}' {otherwise}")

@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from pymesoskit.testing.actor import Actor
     from pymesoskit.testing.allocator import AllocatorFactory
     from pymesoskit.testing.authorization import Authorizer
+    from pymesoskit.testing.flag_syntax import Rate
     from pymesoskit.testing.flags import MasterFlags
     from pymesoskit.testing.http import Request, Responder
     from pymesoskit.testing.master.leadership import Leadership
     from pymesoskit.testing.network import Address, Network
+    from pymesoskit.testing.process_log import LogFile
 
 #: Seconds between two looks at the whitelist.
 _WHITELIST_INTERVAL = 5.0
@@ -94,6 +96,8 @@ class Master:
         name: str = "master",
         on_end: Callable[[str], None] = lambda _: None,
         authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
+        log_file: LogFile | None = None,
+        metrics_limit: Rate | None = None,
     ) -> None:
         authenticator = master_authenticator(
             credentials=flags.credentials,
@@ -116,10 +120,11 @@ class Master:
             name=name,
             authenticator=authenticator,
             authorizer=choose_authorizer(flags.authorizers, flags.acls, authorizers),
+            log_file=log_file,
         )
         core.drained_to_be_gone = self._mark_gone_later
         core.allocator = allocator(core.lifeline, rng, AllocationListener(core), allocator_options(flags))
-        self._operators = OperatorEndpoints(core, authenticator)
+        self._operators = OperatorEndpoints(core, authenticator, metrics_limit)
         self._router = Router(
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}
         )
@@ -196,10 +201,13 @@ class Master:
             for role, config in registry.quotas.items()
         }
         core.allocator.recover(len(registry.admitted), quotas)
-        if not registry.weights:  # those of the flag are for a registry that has none, and then kept there
-            registry.weights.update(dict(core.flags.weights or ()))
+        core.store()
+        if not registry.weights and core.flags.weights:  # those of the flag count, and are kept, only until some are
+            registry.weights.update(dict(core.flags.weights))
+            core.store()
         if registry.weights:
             core.allocator.update_weights(dict(registry.weights))
+        core.state.machines.update((key, machine.id) for key, machine in registry.machines.items())
         core.note(f"master {self.id} has recovered {len(registry.admitted)} agents from the registry")
 
     def freeze(self) -> None:
@@ -249,7 +257,11 @@ class Master:
         lifeline = self.core.lifeline
         if lifeline.frozen:
             self._unread.append(responder)
-        lifeline.deliver(self._router, request, Guarded(responder, lifeline))
+        lifeline.deliver(self._serve, request, Guarded(responder, lifeline))
+
+    def _serve(self, request: Request, responder: Responder) -> None:
+        self.core.log.write(f"HTTP {request.method} for {request.path}")
+        self._router(request, responder)
 
     # Party of the network
 
@@ -258,6 +270,7 @@ class Master:
         core = self.core
         if not self._running:
             return
+        core.log.write(f"receives {type(message).__name__} from {sender}", 1)
         if not core.recovered:
             core.count("dropped_messages")
             return
@@ -300,7 +313,8 @@ class Master:
         core, flags = self.core, self.core.flags
         core.call_later(flags.registry_gc_interval, self._collect)
         before = list(core.registry.unreachable)
-        core.registry.collect(core.now(), flags.registry_max_agent_age, flags.registry_max_agent_count)
+        if core.registry.collect(core.now(), flags.registry_max_agent_age, flags.registry_max_agent_count):
+            core.store()
         for agent_id in before:
             if agent_id not in core.registry.unreachable:
                 core.state.take_unreachable_tasks(agent_id)
@@ -349,4 +363,5 @@ class Master:
         core.count("recovery_slave_removals")
         core.registry.admitted.pop(agent_id, None)
         core.registry.unreachable[agent_id] = Unreachable(core.now(), record)
+        core.store()
         core.tell_all(events.agent_failure(agent_id))

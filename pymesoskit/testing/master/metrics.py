@@ -88,9 +88,24 @@ FRAMEWORK_COUNTERS = (
     *(f"events/{name}" for name in EVENTS),
     *(f"offers/{name}" for name in ("accepted", "declined", "rescinded", "sent")),
     *(f"operations/{name}" for name in OPERATIONS),
+    *(f"tasks/active/task_{state}" for state in ACTIVE_STATES),
     *(f"tasks/terminal/task_{state}" for state in TERMINAL_STATES),
 )
 _SUMMED = ("calls", "events", "operations")
+
+
+_TASK_COUNTERS = {
+    number: f"tasks/{'terminal' if name.removeprefix('TASK_').lower() in TERMINAL_STATES else 'active'}/{name.lower()}"
+    for name, number in mesos.TaskState.items()
+}
+
+
+def task_counter(state: mesos.TaskState) -> str:
+    """The counter of a framework's tasks in a state: of those that are in it, or (if it is terminal) ever got there.
+
+    As in Mesos a task counts anew when its agent is back, and then goes on counting as unreachable, too.
+    """
+    return _TASK_COUNTERS[state]
 
 
 def count_task_end(counters: Counter[str], status: mesos.TaskStatus) -> None:

@@ -91,9 +91,7 @@ def request_error(request: pb.QuotaRequest) -> str | None:
     error = validation_error(request.guarantee)
     if error is not None:
         return f"QuotaInfo with invalid resource: {error}"
-    if not request.HasField("role"):
-        return "QuotaInfo must specify a role"
-    error = role_error(request.role)
+    error = role_error(request.role)  # what a request does not name is the empty string
     if error is not None:
         return f"QuotaInfo with invalid role: {error}"
     if not request.guarantee:
@@ -183,6 +181,7 @@ def update(core: Core, configs: Sequence[pb.QuotaConfig], permissions: Permissio
     if not force and not capacity.contains(guaranteed):
         text = f"total quota guarantees '{guaranteed}' exceed cluster capacity '{capacity}'"
         raise refuse(400, f"Invalid QuotaConfig: {text} {_FORCE}")
+    core.store()
     for config in configs:
         permissions.require(Action.UPDATE_QUOTA_WITH_CONFIG, Object(value=config.role))
     for config in configs:
@@ -216,6 +215,7 @@ def set_quota(core: Core, request: pb.QuotaRequest, permissions: Permissions) ->
     if not request.force and not capacity.contains(guaranteed):
         text = f"Total quota guarantees '{guaranteed}' exceed cluster capacity '{capacity}'"
         raise refuse(409, f"Quota guarantees overcommit the cluster (use 'force' to bypass this check): {text}")
+    core.store()
     _store(core, config)
     _make_room(core, config)
 
@@ -233,6 +233,7 @@ def remove(core: Core, role: str, permissions: Permissions, path: str | None = N
         raise refuse(400, f"Failed to remove quota{of_path}: {error}")
     permissions.require(Action.UPDATE_QUOTA, _object(role))
     core.registry.quotas = rest
+    core.store()
     core.allocator.update_quota(role, {}, {})
 
 

@@ -35,6 +35,8 @@ from pymesoskit.testing.messages import (
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from pymesoskit.testing.authentication import Credential
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.network import Address
@@ -63,6 +65,7 @@ def register(core: Core, sender: Address, message: RegisterAgent) -> None:
     info.id.value = core.state.new_agent_id()
     record = AgentRecord(info)
     core.registry.admitted[info.id.value] = record
+    core.store()
     agent = Agent(info, sender, message.version, message.capabilities, record)
     agent.registered_time = core.now()
     _set_resources(agent, message.checkpointed_resources)
@@ -142,6 +145,7 @@ def _admit(core: Core, agent: Agent, cause: AgentCause) -> None:
     core.state.agents_by_address[agent.address] = agent
     agent.step(cause)
     core.network.link(core.address, agent.address)
+    core.state.machines.setdefault(agent.machine, mesos.MachineID(hostname=agent.hostname, ip=agent.ip))
     machine = core.registry.machines.get(agent.machine)
     unavailability = (
         unavailability_of(machine.unavailability)
@@ -173,6 +177,8 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     previous = AgentState.RECOVERED if recovered is not None else AgentState.UNREACHABLE
     record.info = message.agent_info
     core.registry.admitted[agent_id] = record
+    if recovered is None:
+        core.store()
     core.state.removed.discard(agent_id)
     agents.replace_address(core, sender)
     agent = Agent(message.agent_info, sender, message.version, message.capabilities, record)
@@ -189,13 +195,12 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     for framework_id, executor in message.executors:
         if framework_id not in core.state.completed_frameworks:
             tasks.add_executor(core, framework_id, executor, agent, core.state.frameworks.get(framework_id))
-    added = [_restore_task(core, agent, task) for task in kept]
+    restored = [_restore_task(core, agent, task) for task in kept]
     _restore_operations(core, agent, message)
+    _tell_added(core, [task for task in restored if task.framework_id in core.state.frameworks])
+    _remember_completed(core, message)
     _admit(core, agent, AgentCause.REREGISTER)
-    new = _recover_frameworks(core, message)
-    for restored in added:
-        for listener in core.listeners:
-            listener.task_added(restored.message)
+    new = _recover_frameworks(core, message, restored)
     _drain_again(core, agent)
     core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
     _shut_completed_down(core, agent, {info.id.value for info in message.frameworks})
@@ -237,14 +242,34 @@ def _reappear(core: Core, agent_id: str, reported: list[mesos.Task]) -> None:
             framework.completed_tasks.extend(completed)
 
 
-def _recover_frameworks(core: Core, message: ReregisterAgent) -> set[str]:
-    """Frameworks that are only known from the agent are known from now on; returns their ids."""
+def _recover_frameworks(core: Core, message: ReregisterAgent, restored: Collection[Task] = ()) -> set[str]:
+    """Frameworks that are only known from the agent are known from now on, and those of the tasks that were restored
+    that are theirs; returns their ids.
+    """
     new = set()
     for info in message.frameworks:
-        if info.id.value not in core.state.frameworks and info.id.value not in core.state.completed_frameworks:
+        framework_id = info.id.value
+        if framework_id not in core.state.frameworks and framework_id not in core.state.completed_frameworks:
             frameworks.recover(core, info)
-            new.add(info.id.value)
+            _tell_added(core, [task for task in restored if task.framework_id == framework_id])
+            new.add(framework_id)
     return new
+
+
+def _remember_completed(core: Core, message: ReregisterAgent) -> None:
+    """Frameworks that are known by now get back the completed tasks that the agent remembers, whether or not they have
+    them already; those that only become known by this agent do not.
+    """
+    for reported in message.completed_tasks:
+        framework = core.state.frameworks.get(reported.framework_id.value)
+        if framework is not None:
+            framework.completed_tasks.append(Task(reported, Resources.from_messages(reported.resources)))
+
+
+def _tell_added(core: Core, added: Iterable[Task]) -> None:
+    for task in added:
+        for listener in core.listeners:
+            listener.task_added(task.message)
 
 
 def _restore_task(core: Core, agent: Agent, reported: mesos.Task) -> Task:
@@ -283,7 +308,6 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     agent.reregistered_time = core.now()
     agent.step(AgentCause.REREGISTER)
     core.network.link(core.address, sender)
-    core.count("slave_reregistrations")
     core.note(f"agent {agent.id} at {sender} has registered again")
     _set_resources(agent, message.checkpointed_resources)
     core.allocator.update_agent(agent.id, options=agent_options(agent), total=agent.total_resources)

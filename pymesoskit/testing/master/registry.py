@@ -26,7 +26,6 @@ class AgentRecord:
     deactivated: bool = False  # by DEACTIVATE_AGENT, or because it drains
     drain_config: mesos.DrainConfig | None = None
     drain_state: mesos.DrainState | None = None
-    drain_start_time: float | None = None  # seconds since the epoch
 
 
 @define
@@ -88,12 +87,16 @@ class Registry:
     machines: dict[tuple[str, str], Machine] = field(factory=dict)  # (hostname in lower case, IP) -> machine
     storage: Storage = field(factory=Storage)
 
-    def collect(self, now: float, max_age: float, max_count: int) -> None:
-        """Forgets unreachable and gone agents that are too old (seconds), and the oldest if there are too many."""
+    def collect(self, now: float, max_age: float, max_count: int) -> bool:
+        """Forgets unreachable and gone agents that are too old (seconds), and the oldest if there are too many. Whether
+        there were such.
+        """
+        before = len(self.unreachable) + len(self.gone)
         self.unreachable = dict(
             _kept([(key, entry, entry.since) for key, entry in self.unreachable.items()], now - max_age, max_count)
         )
         self.gone = dict(_kept([(key, since, since) for key, since in self.gone.items()], now - max_age, max_count))
+        return len(self.unreachable) + len(self.gone) < before
 
     def record(self, agent_id: str) -> AgentRecord | None:
         """The record of an agent that is admitted or unreachable."""

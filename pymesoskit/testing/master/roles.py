@@ -146,7 +146,7 @@ def role_models(core: Core, permissions: Permissions) -> Iterator[dict[str, Any]
             "weight": core.registry.weights.get(name, DEFAULT_WEIGHT),
             "quota": {
                 "role": name,
-                "guarantee": _numbers(config.guarantees) if config is not None else {},
+                "guarantee": dict(Quantities(_numbers(config.guarantees)).items()) if config is not None else {},
                 "limit": _numbers(config.limits) if config is not None else {},
                 "consumed": dict(held.consumed_quota.items()),
             },

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.allocator.metrics import TimerMetric
 from pymesoskit.testing.master.entities import EMPTY, Holdings
+from pymesoskit.testing.master.metrics import task_counter
 from pymesoskit.testing.master.transitions import (
     AGENT,
     FRAMEWORK,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.api import EventStream
     from pymesoskit.testing.clock import Timer
     from pymesoskit.testing.master.entities import Executor, InverseOffer, Offer, Operation, Task
+    from pymesoskit.testing.master.machines import MachineKey
     from pymesoskit.testing.master.registry import AgentRecord, Registry, Unreachable
 
 
@@ -136,6 +139,7 @@ class Agent:
         self.capabilities: tuple[str, ...] = tuple(capabilities)
         self.registered_time = 0.0
         self.reregistered_time: float | None = None
+        self.estimated_drain_start_time: float | None = None  # only if it was there to be told
 
         self.checkpointed_resources = EMPTY  # dynamic reservations and persistent volumes
         self.total_resources = EMPTY
@@ -182,11 +186,6 @@ class Agent:
         return self.record.drain_state
 
     @property
-    def estimated_drain_start_time(self) -> float | None:
-        """Since when it drains."""
-        return self.record.drain_start_time
-
-    @property
     def active(self) -> bool:
         """Whether it is offered."""
         return self.connected and not self.record.deactivated
@@ -206,8 +205,8 @@ class Agent:
         return int(self.address.rpartition(":")[2])
 
     @property
-    def machine(self) -> tuple[str, str]:
-        """Its machine for maintenance: (hostname in lower case, IP)."""
+    def machine(self) -> MachineKey:
+        """Its machine for maintenance."""
         return (self.info.hostname.lower(), self.ip)
 
     @property
@@ -244,8 +243,11 @@ class MasterState:
         self._unreachable_tasks: dict[str, list[Task]] = {}  # by agent; some may be forgotten by their frameworks
         self.offers: dict[str, Offer] = {}
         self.inverse_offers: dict[str, InverseOffer] = {}
+        self.principals: set[str] = set()  # of all frameworks that there ever were
+        self.machines: dict[MachineKey, mesos.MachineID] = {}  # those heard of, as they were first named
         self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
         self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
+        self.stores = TimerMetric("registrar/state_store_ms")
         self._next_framework = 0
         self._next_agent = 0
         self._next_offer = 0
@@ -284,16 +286,24 @@ class MasterState:
         agent.tasks.setdefault(task.framework_id, {})[task.id] = task
         if framework is not None:
             framework.tasks[task.id] = task
+            framework.counters[task_counter(task.state)] += 1
         if task.holds_resources:
             agent.used.add(task.framework_id, task.resources)
             if framework is not None:
                 framework.used.add(agent.id, task.resources)
+
+    def add_framework(self, framework: Framework) -> None:
+        """The framework is registered, or known again."""
+        self.frameworks[framework.id] = framework
+        if framework.principal:
+            self.principals.add(framework.principal)
 
     def adopt(self, framework: Framework) -> None:
         """A framework that was not known until now owns what its agents run for it."""
         for agent in self.agents.values():
             for task in agent.tasks.get(framework.id, {}).values():
                 framework.tasks[task.id] = task
+                framework.counters[task_counter(task.state)] += 1
             executors = agent.executors.get(framework.id)
             if executors:
                 framework.executors[agent.id] = dict(executors)

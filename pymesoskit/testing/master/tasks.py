@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pymesoskit.resources import Resources
 from pymesoskit.testing.master import events
 from pymesoskit.testing.master.entities import Executor, Task
-from pymesoskit.testing.master.metrics import count_task_end
-from pymesoskit.testing.master.transitions import RELEASED_TASK_STATES, TERMINAL_TASK_STATES, task_state_after
+from pymesoskit.testing.master.metrics import count_task_end, task_counter
+from pymesoskit.testing.master.transitions import RELEASED_TASK_STATES, task_state_after
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -155,7 +155,12 @@ def update_task(core: Core, task: Task, status: mesos.TaskStatus, latest_state: 
     message = task.message
     reported = latest_state if latest_state is not None else status.state
     released = task.holds_resources and reported in RELEASED_TASK_STATES
-    message.state = task_state_after(message.state, reported)
+    before = message.state
+    message.state = task_state_after(before, reported)
+    framework = core.state.frameworks.get(task.framework_id)
+    if message.state != before and framework is not None:
+        framework.counters[task_counter(before)] -= 1
+        framework.counters[task_counter(message.state)] += 1
     previous = message.statuses[-1].state if message.statuses else None
     if previous == status.state:
         del message.statuses[-1]  # of consecutive statuses in one state the last is kept
@@ -167,10 +172,6 @@ def update_task(core: Core, task: Task, status: mesos.TaskStatus, latest_state: 
     if released:
         _release(core, task)
         count_task_end(core.state.counters, status)
-        if message.state in TERMINAL_TASK_STATES:
-            framework = core.state.frameworks.get(task.framework_id)
-            if framework is not None:
-                framework.counters[f"tasks/terminal/{TaskState.Name(message.state).lower()}"] += 1
 
 
 def _release(core: Core, task: Task) -> None:

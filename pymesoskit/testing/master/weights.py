@@ -47,6 +47,7 @@ def update(core: Core, weights: Iterable[mesos.WeightInfo], permissions: Permiss
         things.append(Object(value=role, weight_info=mesos.WeightInfo(role=role, weight=info.weight)))
     permissions.require(Action.UPDATE_WEIGHT, *things)
     core.registry.weights.update(updated)
+    core.store()
     # First the allocator, then the offers: what they held must not be offered by the old weights again.
     core.allocator.update_weights(updated)
     if any(framework.roles & updated.keys() for framework in core.state.frameworks.values()):

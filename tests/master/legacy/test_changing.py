@@ -61,6 +61,10 @@ class TestQuota:
         text = "Failed to remove quota for path '/master/quota/a': Role 'a' has no quota set"
         assert send(world, "DELETE", path) == (400, text)
 
+    def test_the_role_of_a_path_is_taken_as_it_stands(self, world):
+        text = "Failed to remove quota for path '/master/quota/a%2Fb/c': Role 'a%2Fb/c' has no quota set"
+        assert send(world, "DELETE", "/quota/a%2Fb/c") == (400, text)
+
     def test_a_role_must_be_named(self, world):
         text = "Failed to parse remove quota request for path '/master/quota': expected 3 tokens, found 2 tokens"
         assert send(world, "DELETE", "/quota") == (400, text)

@@ -50,6 +50,9 @@ class TestTasks:
             ("limit=-1", ["t2", "t1", "t3"]),
             ("offset=-1", []),
             ("limit=99999999999", ["t2", "t1", "t3"]),
+            ("limit=0x1", ["t2"]),
+            ("limit=%2B1;offset=1", ["t1"]),
+            ("task_id=", []),
         ],
     )
     def test_filters_limit_and_offset(self, running, query, expected):
@@ -171,6 +174,12 @@ class TestOthers:
         }
         assert {role["name"]: role["weight"] for role in roles}["heavy"] == 2.0
 
+    def test_a_guarantee_of_nothing_is_none_but_a_limit_of_nothing_is_one(self, world):
+        config = {"role": "a", "guarantees": {"cpus": {"value": 0}}, "limits": {"cpus": {"value": 0}}}
+        assert world.operator("UPDATE_QUOTA", {"quota_configs": [config]}).status == 200
+        (role,) = world.get("/roles")["roles"]
+        assert (role["quota"]["guarantee"], role["quota"]["limit"]) == ({}, {"cpus": 0.0})
+
     def test_with_a_whitelist_its_roles_and_the_default_one(self, make_world):
         world = make_world(roles="b,a/c")
         world.agent(resources="cpus:2;cpus(ads):1")
@@ -194,12 +203,21 @@ class TestOthers:
         for path in ("/redirect", "/master/redirect"):
             response = world.request("GET", path).response
             assert (response.status, response.headers) == (307, (("Location", "//127.0.0.1:5050"),))
-        assert world.request("GET", "/redirect/x").response.status == 404
+
+    @pytest.mark.parametrize("path", ["/redirect/x", "/master/redirect/x", "/redirect/"])
+    def test_nothing_below_it_is_redirected(self, world, path):
+        response = world.request("GET", path).response
+        assert (response.status, response.body) == (404, b"404 Not Found.")
 
     def test_unknown_paths(self, world):
-        for path in ("/nope", "/master/nope", "/"):
+        for path in ("/nope", "/master/nope", "/", "/master", "/state.json"):
             response = world.request("GET", path).response
             assert (response.status, response.body) == (404, b"404 Not Found.")
+
+    @pytest.mark.parametrize("path", ["/metrics/snapshot", "/files/debug", "/system/stats.json", "/logging/toggle"])
+    def test_paths_of_other_processes_are_not_the_masters(self, world, path):
+        assert world.request("GET", path).response.status == 200
+        assert world.request("GET", f"/master{path}").response.status == 404
 
     def test_the_system(self, world):
         assert set(world.get("/system/stats.json")) == {

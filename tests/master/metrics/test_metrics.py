@@ -104,6 +104,120 @@ def test_calls_events_and_offers_of_a_framework(world, read):
     assert not [name for name in read(world) if name.startswith("master/frameworks/")]
 
 
+def test_calls_count_for_a_framework_whatever_becomes_of_them(world, read):
+    framework = world.framework()
+    assert framework.call("REVIVE", **{"mesos-stream-id": "another"}).status == 400
+    assert read(world)[f"master/frameworks/A/{framework.id}/calls/revive"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "counter"),
+    [
+        (
+            "ACKNOWLEDGE",
+            {"agent_id": {"value": "S0"}, "task_id": {"value": "t"}, "uuid": "AAAA"},
+            "invalid_status_update_acknowledgements",
+        ),
+        (
+            "ACKNOWLEDGE_OPERATION_STATUS",
+            {"agent_id": {"value": "S0"}, "operation_id": {"value": "o"}, "uuid": "AAAA"},
+            "invalid_operation_status_update_acknowledgements",
+        ),
+        ("MESSAGE", None, "invalid_framework_to_executor_messages"),
+        ("KILL", None, None),
+    ],
+)
+def test_some_calls_that_are_invalid_in_themselves_are_counted(world, read, kind, payload, counter):
+    framework = world.framework()
+    assert framework.call(kind, payload).status == 400
+    counted = {name: value for name, value in read(world).items() if name.startswith("master/invalid_") and value}
+    assert counted == ({} if counter is None else {f"master/{counter}": 1})
+
+
+def test_events_for_a_framework_that_is_away_do_not_count(world, read, task):
+    framework, agent = world.framework(failover_timeout=1000), world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    framework.stream.close_by_peer()
+    agent.die()
+    world.advance(100)
+    metrics = read(world)
+    assert metrics["master/slaves_unreachable"] == 1
+    assert [metrics[f"master/frameworks/A/{framework.id}/events/{kind}"] for kind in ("update", "failure")] == [0, 0]
+
+
+@pytest.fixture
+def counted(read):
+    def counted(world, framework):
+        """The numbers of a framework's tasks that are not 0, by ``active/task_running`` and so on."""
+        prefix = f"master/frameworks/A/{framework.id}/tasks/"
+        return {
+            name.removeprefix(prefix): value for name, value in read(world).items() if name.startswith(prefix) and value
+        }
+
+    return counted
+
+
+def test_tasks_of_a_framework_are_counted_by_state(world, counted, task):
+    framework, agent = world.framework(), world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    assert counted(world, framework) == {"active/task_staging": 1}
+    agent.update(framework.id, "t1", "TASK_RUNNING", uuid=b"1" * 16)
+    assert counted(world, framework) == {"active/task_running": 1}
+    agent.update(framework.id, "t1", "TASK_FINISHED", uuid=b"2" * 16)
+    assert counted(world, framework) == {"terminal/task_finished": 1}
+    agent.update(framework.id, "t1", "TASK_FAILED", uuid=b"3" * 16)
+    assert counted(world, framework) == {"terminal/task_finished": 1}
+
+
+@pytest.mark.parametrize(
+    ("aware", "lost", "back"),
+    [
+        (True, {"active/task_unreachable": 1}, {"active/task_unreachable": 1, "active/task_running": 1}),
+        (False, {"terminal/task_lost": 1}, {"terminal/task_lost": 1, "active/task_running": 1}),
+    ],
+)
+def test_tasks_that_are_back_are_counted_anew(world, counted, read, task, aware, lost, back):
+    kinds = ("MULTI_ROLE", "RESERVATION_REFINEMENT", *(["PARTITION_AWARE"] if aware else []))
+    framework = world.framework(checkpoint=True, capabilities=[{"type": kind} for kind in kinds])
+    agent = world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    agent.update(framework.id, "t1", "TASK_RUNNING", uuid=b"1" * 16)
+    running = world.state.agents[agent.id].task(framework.id, "t1").message
+    known = mesos.Task()
+    known.CopyFrom(running)
+    agent.die()
+    world.advance(100)
+    assert counted(world, framework) == lost
+    assert read(world)["master/tasks_unreachable"] == (1 if aware else 0)
+    agent.live_again()
+    agent.reregister(tasks=[known], frameworks=[world.state.frameworks[framework.id].info])
+    assert counted(world, framework) == back
+    assert read(world)["master/tasks_unreachable"] == 0
+
+
+def test_what_is_stored_in_the_registry_is_timed(world, read):
+    def timed():
+        names = ("state_fetch_ms", "state_store_ms", "state_store_ms/count", "state_store_ms/p9999")
+        return [read(world).get(f"registrar/{name}") for name in names]
+
+    assert timed() == [0.0, 0.0, None, None]  # the master's own recovery
+    agent = world.agent()
+    assert timed() == [0.0, 0.0, 2.0, 0.0]
+    world.operator("DEACTIVATE_AGENT", {"agent_id": {"value": agent.id}})
+    world.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": 2}]})
+    world.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": -2}]})
+    assert timed() == [0.0, 0.0, 4.0, 0.0]
+
+
+def test_metrics_of_a_principal_outlive_its_frameworks(world, read):
+    world.framework(principal="p").call("TEARDOWN")
+    world.framework()
+    assert [name for name in read(world) if name.startswith("frameworks/")] == [
+        "frameworks/p/messages_processed",
+        "frameworks/p/messages_received",
+    ]
+
+
 def test_per_framework_metrics_can_be_switched_off(make_world, read):
     world = make_world(publish_per_framework_metrics="false")
     world.framework()

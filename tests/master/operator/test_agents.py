@@ -70,6 +70,14 @@ class TestWeights:
         real.operator("UPDATE_WEIGHTS", {"weight_infos": [{"role": "a", "weight": 2}]})
         assert kinds(framework) == ["RESCIND"]
 
+    def test_those_of_the_flag_count_only_as_long_as_none_are_stored(self, make_world):
+        world = make_world(weights="a=2,b=3")
+        assert world.get("/weights") == [{"role": "a", "weight": 2.0}, {"role": "b", "weight": 3.0}]
+        world.master.terminate()
+        world.flags = make_world(weights="a=5,c=7").flags
+        world.start_master()
+        assert world.get("/weights") == [{"role": "a", "weight": 2.0}, {"role": "b", "weight": 3.0}]
+
 
 class TestDeactivation:
     def test_an_agent_is_offered_no_more_until_it_is_active_again(self, real):
@@ -169,6 +177,33 @@ class TestDraining:
         (view,) = world.query("GET_AGENTS")["agents"]
         assert view["drain_info"]["state"] == "DRAINED"
         assert view["estimated_drain_start_time"]["nanoseconds"] > 0
+
+    @pytest.mark.parametrize("away", ["unreachable", "recovered"])
+    def test_since_when_is_known_only_of_an_agent_that_was_registered_then(self, world, away):
+        agent = world.agent()
+        agent.die()
+        if away == "unreachable":
+            world.advance(100)
+        else:
+            world.master.terminate()
+            world.start_master()
+        self.drain(world, agent)
+        agent.live_again()
+        agent.reregister()
+        (view,) = world.query("GET_AGENTS")["agents"]
+        assert view["drain_info"]["state"] == "DRAINED"
+        assert "estimated_drain_start_time" not in view
+
+    def test_since_when_is_forgotten_with_the_master(self, world):
+        agent = world.agent()
+        self.drain(world, agent)
+        assert "estimated_drain_start_time_seconds" in world.get("/slaves")["slaves"][0]
+        world.master.terminate()
+        world.start_master()
+        agent.reregister()
+        (slave,) = world.get("/slaves")["slaves"]
+        assert slave["drain_info"]["state"] == "DRAINED"
+        assert "estimated_drain_start_time_seconds" not in slave
 
 
 class TestMaintenance:
@@ -286,6 +321,26 @@ class TestMaintenance:
         self.schedule(world, self.window(MACHINE))
         refused = f"Machine '{text}' is not in DOWN mode and cannot be brought up"
         assert answer(self.machines(world, "STOP_MAINTENANCE", MACHINE)) == (400, refused)
+
+    def test_machines_are_shown_as_they_were_first_named(self, world):
+        world.agent()
+        self.schedule(world, self.window({"hostname": "B"}))
+        self.schedule(world, self.window({"hostname": "b"}))
+        assert world.get("/maintenance/schedule")["windows"] == [self.window({"hostname": "b"})]
+        assert world.get("/maintenance/status") == {"draining_machines": [{"id": {"hostname": "B"}}]}
+        assert self.machines(world, "START_MAINTENANCE", {"hostname": "b"}).status == 200
+        refused = 'Machine \'{"hostname":"B"}\' is deactivated and cannot be removed from the schedule'
+        assert answer(self.schedule(world)) == (400, refused)
+
+    def test_a_machine_that_was_once_heard_of_stays_known(self, world):
+        self.schedule(world, self.window(MACHINE))
+        self.machines(world, "START_MAINTENANCE", MACHINE)
+        self.machines(world, "STOP_MAINTENANCE", MACHINE)
+        text = '{"hostname":"127.0.0.1","ip":"127.0.0.1"}'
+        refused = f"Machine '{text}' is not in DOWN mode and cannot be brought up"
+        assert answer(self.machines(world, "STOP_MAINTENANCE", MACHINE)) == (400, refused)
+        refused = f"Machine '{text}' is not in DRAINING mode and cannot be brought down"
+        assert answer(self.machines(world, "START_MAINTENANCE", MACHINE)) == (400, refused)
 
     def test_a_failed_request_leaves_all_machines_as_they_are(self, world):
         self.schedule(world, self.window(MACHINE))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pymesoskit.wire import from_json
 from pymesoskit.wire.v1 import master as pb
 
 KINDS = {"content-type": "application/json", "accept": "application/json"}
@@ -159,8 +160,43 @@ def test_the_logging_level_of_the_older_endpoint(world):
     assert world.request("GET", "/logging/toggle").response.body == b"0\n"
     assert world.request("GET", "/logging/toggle?level=1&duration=10secs").response.status == 200
     assert world.request("GET", "/logging/toggle").response.body == b"1\n"
-    for query in ("level=1", "duration=1secs", "level=x&duration=1secs", "level=1&duration=soon"):
-        assert world.request("GET", f"/logging/toggle?{query}").response.status == 400
+    assert world.request("GET", "/logging/toggle?level=0x2&duration=10secs").response.body == b""
+    assert world.request("GET", "/logging/toggle").response.body == b"2\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("level=1", "Expecting 'duration=value' in query.\n"),
+        ("duration=1secs", "Expecting 'level=value' in query.\n"),
+        ("level=x&duration=1secs", "Failed to convert 'x' to number.\n"),
+        ("level=-1&duration=1secs", "Invalid level '-1'.\n"),
+        ("level=-1&duration=soon", "Invalid level '-1'.\n"),
+    ],
+)
+def test_levels_of_logging_that_are_refused(world, query, text):
+    response = world.request("GET", f"/logging/toggle?{query}").response
+    assert (response.status, response.body.decode()) == (400, text)
+
+
+def test_a_level_of_logging_is_kept_for_a_duration(world):
+    assert world.request("GET", "/logging/toggle?level=1&duration=soon").response.status == 400
+    assert world.request("GET", "/logging/toggle").response.body == b"0\n"
+
+
+@pytest.mark.parametrize("kind", ["GET_TASKS", "GET_STATE"])
+def test_protobuf_forgets_the_tasks_of_completed_frameworks(world, kind, task):
+    framework, agent = world.framework(), world.agent()
+    framework.launch(world.offer(framework, agent), task("t1", {"agent_id": {"value": agent.id}}))
+    framework.call("TEARDOWN")
+
+    def tasks(answer):
+        return answer.get_tasks if kind == "GET_TASKS" else answer.get_state.get_tasks
+
+    as_json = from_json(world.operator(kind).body, pb.Response)
+    as_protobuf = pb.Response.FromString(world.operator(kind, accept="application/x-protobuf").body)
+    assert [task.task_id.value for task in tasks(as_json).completed_tasks] == ["t1"]
+    assert not tasks(as_protobuf).ListFields()
 
 
 def test_there_are_no_files_unless_a_log_is_written(world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pymesoskit.wire.v1 import master as pb
+from pymesoskit.wire.v1 import mesos
 
 
 @pytest.fixture
@@ -128,6 +129,43 @@ def test_agents_come_and_go(world, subscribe):
     assert (info["id"]["value"], info["checkpoint"]) == (agent.id, True)
     world.operator("MARK_AGENT_GONE", {"agent_id": {"value": agent.id}})
     assert kinds(stream) == []
+
+
+def test_what_a_returning_agent_brings_is_told_by_framework(world, subscribe, task):
+    agent = world.agent()
+    frameworks = [world.framework(name=name, failover_timeout=100.0) for name in "ABC"]
+    reported, infos = [], []
+    for framework in frameworks:
+        for name in ("1", "2"):
+            framework.launch(
+                world.offer(framework, agent, "cpus:1;mem:128"),
+                task(f"{framework.info['name']}{name}", {"agent_id": {"value": agent.id}}),
+            )
+        known = world.state.frameworks[framework.id]
+        reported += [mesos.Task.FromString(each.message.SerializeToString()) for each in known.tasks.values()]
+        infos.append(mesos.FrameworkInfo.FromString(known.info.SerializeToString()))
+    world.master.terminate()
+    world.start_master()
+    frameworks[1].subscribe()
+    stream = subscribe(world)
+    take(stream)
+    agent.reregister(tasks=reported, frameworks=infos)
+
+    def name(event):
+        shown = event.get("task_added", {}).get("task") or event.get("framework_added", {}).get("framework", {})
+        return shown.get("name") or shown.get("framework_info", {}).get("name", "")
+
+    assert [(event["type"], name(event)) for event in take(stream)] == [
+        ("TASK_ADDED", "B1"),  # of a framework that is known already
+        ("TASK_ADDED", "B2"),
+        ("AGENT_ADDED", ""),
+        ("FRAMEWORK_ADDED", "A"),
+        ("TASK_ADDED", "A1"),
+        ("TASK_ADDED", "A2"),
+        ("FRAMEWORK_ADDED", "C"),
+        ("TASK_ADDED", "C1"),
+        ("TASK_ADDED", "C2"),
+    ]
 
 
 def test_streams_break_when_the_master_dies(world, subscribe):

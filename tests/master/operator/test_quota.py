@@ -162,6 +162,7 @@ class TestSetQuota:
         ("changes", "text"),
         [
             ({"role": "a b"}, "QuotaInfo with invalid role: Role component 'a b' is invalid because it contains"),
+            ({"role": ""}, "QuotaInfo with invalid role: Role names cannot be the empty string"),
             ({"guarantee": []}, "QuotaInfo with empty 'guarantee'"),
             (
                 {"guarantee": [{"name": "p", "type": "SET", "set": {"item": ["x"]}}]},
@@ -187,6 +188,11 @@ class TestSetQuota:
     )
     def test_only_plain_scalars(self, world, fields, text):
         assert self.set(world, self.request(**fields)) == (400, f"Failed to validate set quota request: {text}")
+
+    def test_a_request_without_a_role_has_the_empty_one(self, world):
+        request = {"guarantee": self.request()["guarantee"]}
+        text = "QuotaInfo with invalid role: Role names cannot be the empty string"
+        assert self.set(world, request) == (400, f"Failed to validate set quota request: {text}")
 
     def test_a_guarantee_is_a_limit_too(self, world):
         world.agent()

@@ -39,7 +39,4 @@ def json_answer(value: Any, request: Request) -> Response:
 
 def json_text_answer(text: str, request: Request) -> Response:
     """The text, which is JSON already."""
-    function = request.query().get("jsonp")
-    if function is None:
-        return Response.json(text)
-    return Response(200, f"{function}({text});".encode(), (("Content-Type", "text/javascript"),))
+    return Response.jsonp(text, request.query().get("jsonp"))

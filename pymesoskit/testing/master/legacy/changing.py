@@ -6,9 +6,9 @@ Source: docs/reference/operator-api.md 3.2 and 3.3.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qsl, unquote
 
 from pymesoskit.testing.api import check_method, refuse
+from pymesoskit.testing.forms import decode_form
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import maintenance, quota, reservations, weights
 from pymesoskit.testing.master.legacy.answers import json_answer, json_text_answer
@@ -40,7 +40,7 @@ Operation = mesos.Offer.Operation
 
 def _parse(text: str | bytes, kind: type[V]) -> V:
     """A JSON list or object. Raises ``JsonSyntaxError``."""
-    value = loads(text.encode() if isinstance(text, str) else text)
+    value = loads(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
     if not isinstance(value, kind):
         raise JsonSyntaxError("Unexpected JSON type parsed")
     return value
@@ -62,7 +62,7 @@ def serve_quota(core: Core, request: Request, permissions: Permissions) -> Respo
     if request.method == "POST":
         quota.set_quota(core, _quota_request(request.body), permissions)
     else:
-        path = unquote(request.path)
+        path = request.path
         if not path.startswith("/master/"):
             path = f"/master{path}"  # as libprocess writes it when it passes a request on
         parts = [part for part in path.split("/") if part]
@@ -74,7 +74,7 @@ def serve_quota(core: Core, request: Request, permissions: Permissions) -> Respo
 
 
 def _quota_request(body: bytes) -> pb_quota.QuotaRequest:
-    shown = body.decode(errors="replace")
+    shown = body.decode("utf-8", "surrogateescape")
     try:
         return from_json_value(_parse(body, dict), pb_quota.QuotaRequest)
     except JsonSyntaxError as error:
@@ -88,7 +88,7 @@ def serve_weights(core: Core, request: Request, permissions: Permissions) -> Res
     check_method(request, "GET", "PUT")
     if request.method == "GET":
         return json_answer([to_json_value(info) for info in weights.all_weights(core, permissions)], request)
-    shown = request.body.decode(errors="replace")
+    shown = request.body.decode("utf-8", "surrogateescape")
     try:
         infos = _messages(mesos.WeightInfo, _parse(request.body, list))
     except JsonSyntaxError as error:
@@ -146,7 +146,10 @@ def machine_up(core: Core, request: Request, permissions: Permissions) -> Respon
 
 def _form(request: Request) -> dict[str, str]:
     check_method(request, "POST")
-    return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+    try:
+        return decode_form(request.body)
+    except ValueError as error:
+        raise refuse(400, f"Unable to decode query string: {error}") from None
 
 
 def _required(form: Mapping[str, str], name: str) -> str:

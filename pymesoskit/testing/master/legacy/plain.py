@@ -1,4 +1,4 @@
-"""Endpoints without a view on frameworks and agents: health, version, flags, metrics, redirection, help.
+"""Endpoints without a view on frameworks and agents: health, version, flags, redirection, logging.
 
 Source: docs/reference/operator-api.md 3.2.
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import version
-from pymesoskit.testing.api import check_timeout
 from pymesoskit.testing.http import Response
 from pymesoskit.testing.master import leadership
 from pymesoskit.testing.master.legacy.answers import json_answer
 from pymesoskit.testing.system import system_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.http import Request
     from pymesoskit.testing.master.core import Core
@@ -43,17 +40,10 @@ def flags(core: Core, request: Request, _: Permissions) -> Response:
 
 
 def redirect(core: Core, request: Request) -> Response:
-    """``/redirect``: to the leader, even on the leader itself."""
-    parts = [part for part in request.path.split("/") if part]
-    if parts not in (["redirect"], ["master", "redirect"]):
-        return Response(404)
+    """``/redirect``: to the leader, even on the leader itself. Nothing below it, lest a browser go in circles."""
+    if request.path.startswith(("/redirect/", "/master/redirect/")):
+        return Response.text(404, "404 Not Found.")
     where = leadership.location(core)
     if where is None:
         return Response.text(503, "No leader elected")
     return Response(307, b"", (("Location", where),))
-
-
-def metrics(read: Callable[[], Mapping[str, float]], request: Request) -> Response:
-    """``/metrics/snapshot?timeout=``: everything is at hand at once, so the time allowed is only checked."""
-    check_timeout(request)
-    return json_answer(read(), request)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing import model, version
 from pymesoskit.testing.authorization import Action
+from pymesoskit.testing.forms import numify
 from pymesoskit.testing.master import roles
 from pymesoskit.testing.master.legacy import fragments
 from pymesoskit.testing.master.legacy.answers import Listing, json_answer
@@ -30,7 +30,6 @@ TASK_LIMIT = 100
 
 #: Limits and offsets are unsigned to Mesos: a negative limit is none, and behind a negative offset there is nothing.
 _SIZE = 2**64
-_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def state(core: Core, request: Request, permissions: Permissions) -> Response:
@@ -153,10 +152,10 @@ def _first_seen(task: Task) -> tuple[bool, float]:
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
     """A parameter that is a number of 32 bits, as one without a sign of 64; what is none counts as not given."""
-    text = query.get(name, "")
-    if _INTEGER.fullmatch(text) is None or not -(2**31) <= int(text) < 2**31:
+    try:
+        return numify(query.get(name, ""), 32) % _SIZE
+    except ValueError:
         return default
-    return int(text) % _SIZE
 
 
 def all_roles(core: Core, request: Request, permissions: Permissions) -> Response:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.authorization import Permissions
     from pymesoskit.testing.files import FileRoots
     from pymesoskit.testing.http import Request, Responder
-    from pymesoskit.testing.logging_level import LoggingLevel
     from pymesoskit.testing.master.core import Core
     from pymesoskit.testing.master.operator.events import OperatorEvents
 
@@ -70,11 +69,10 @@ _REQUIRED: Mapping[pb.Call.Type, Action] = {
 class OperatorApi:
     """The endpoint of one master."""
 
-    def __init__(self, core: Core, events: OperatorEvents, files: FileRoots, logging: LoggingLevel) -> None:
+    def __init__(self, core: Core, events: OperatorEvents, files: FileRoots) -> None:
         self._core = core
         self._events = events
         self._files = files
-        self._logging = logging
         self._queries: Mapping[pb.Call.Type, Callable[[_Call], pb.Response]] = {
             Type.GET_HEALTH: self._get_health,
             Type.GET_FLAGS: self._get_flags,
@@ -165,13 +163,13 @@ class OperatorApi:
         return pb.Response(get_metrics=pb.Response.GetMetrics(metrics=metrics))
 
     def _get_logging_level(self, _: _Call) -> pb.Response:
-        return pb.Response(get_logging_level=pb.Response.GetLoggingLevel(level=self._logging.level))
+        return pb.Response(get_logging_level=pb.Response.GetLoggingLevel(level=self._core.log.level))
 
     def _list_files(self, call: _Call) -> pb.Response:
         try:
             infos = self._files.browse(call.message.list_files.path, call.permissions)
         except FilesError as error:
-            raise refuse(error.status, f"{error.text}.\n" if error.text else "") from None
+            raise refuse(error.status, error.message) from None
         return pb.Response(list_files=pb.Response.ListFiles(file_infos=infos))
 
     def _read_file(self, call: _Call) -> pb.Response:
@@ -180,7 +178,7 @@ class OperatorApi:
             length = read.length if read.HasField("length") else None
             piece = self._files.read(read.path, read.offset, length, call.permissions)
         except FilesError as error:
-            raise refuse(error.status, f"{error.text}.\n" if error.text else "") from None
+            raise refuse(error.status, error.message) from None
         return pb.Response(read_file=pb.Response.ReadFile(size=piece.size, data=piece.data))
 
     def _get_operations(self, call: _Call) -> pb.Response:
@@ -218,7 +216,7 @@ class OperatorApi:
 
     def _set_logging_level(self, call: _Call) -> None:
         wanted = call.message.set_logging_level
-        self._logging.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
+        self._core.log.raise_to(wanted.level, wanted.duration.nanoseconds / 1e9)
 
     def _update_quota(self, call: _Call) -> None:
         update = call.message.update_quota

@@ -41,18 +41,18 @@ def _all_frameworks(state: MasterState, permissions: Permissions) -> Iterator[Fr
     yield from permissions.frameworks(state.completed_frameworks.values())
 
 
-def _tasks(state: MasterState, permissions: Permissions) -> Iterator[Task]:
-    for framework in _all_frameworks(state, permissions):
+def _tasks(frameworks: Iterable[Framework], permissions: Permissions) -> Iterator[Task]:
+    for framework in frameworks:
         yield from visible_tasks(framework.tasks.values(), framework, permissions)
 
 
-def _unreachable_tasks(state: MasterState, permissions: Permissions) -> Iterator[Task]:
-    for framework in _all_frameworks(state, permissions):
+def _unreachable_tasks(frameworks: Iterable[Framework], permissions: Permissions) -> Iterator[Task]:
+    for framework in frameworks:
         yield from visible_tasks(framework.unreachable_tasks.values(), framework, permissions)
 
 
-def _completed_tasks(state: MasterState, permissions: Permissions) -> Iterator[Task]:
-    for framework in _all_frameworks(state, permissions):
+def _completed_tasks(frameworks: Iterable[Framework], permissions: Permissions) -> Iterator[Task]:
+    for framework in frameworks:
         yield from visible_tasks(framework.completed_tasks, framework, permissions)
 
 
@@ -75,11 +75,12 @@ def _operations(state: MasterState, permissions: Permissions) -> Iterator[mesos.
 
 
 def tasks_message(state: MasterState, permissions: Permissions) -> pb.Response.GetTasks:
-    """The payload of GET_TASKS."""
+    """The payload of GET_TASKS. As in Mesos, and otherwise than in JSON, completed frameworks' tasks are left out."""
+    frameworks = list(permissions.frameworks(state.frameworks.values()))
     return pb.Response.GetTasks(
-        tasks=(task.message for task in _tasks(state, permissions)),
-        unreachable_tasks=(task.message for task in _unreachable_tasks(state, permissions)),
-        completed_tasks=(task.message for task in _completed_tasks(state, permissions)),
+        tasks=(task.message for task in _tasks(frameworks, permissions)),
+        unreachable_tasks=(task.message for task in _unreachable_tasks(frameworks, permissions)),
+        completed_tasks=(task.message for task in _completed_tasks(frameworks, permissions)),
     )
 
 
@@ -136,10 +137,11 @@ def _object(**members: str) -> str:
 
 def tasks_json(state: MasterState, permissions: Permissions) -> str:
     """The payload of GET_TASKS."""
+    frameworks = list(_all_frameworks(state, permissions))
     return _object(
-        tasks=_list(task.message for task in _tasks(state, permissions)),
-        unreachable_tasks=_list(task.message for task in _unreachable_tasks(state, permissions)),
-        completed_tasks=_list(task.message for task in _completed_tasks(state, permissions)),
+        tasks=_list(task.message for task in _tasks(frameworks, permissions)),
+        unreachable_tasks=_list(task.message for task in _unreachable_tasks(frameworks, permissions)),
+        completed_tasks=_list(task.message for task in _completed_tasks(frameworks, permissions)),
     )
 
 
