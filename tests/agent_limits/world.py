@@ -67,6 +67,7 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self.driver.disconnect()
+        self.driver.join(60)  # what it has said is answered, so nothing of it is left
         self.cluster.stop()
 
     @property
