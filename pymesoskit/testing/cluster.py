@@ -19,21 +19,14 @@ from pymesoskit.testing.actor import Actor, Deadlock, SimulatedActor, ThreadActo
 from pymesoskit.testing.agent.pace import INSTANT, Pace
 from pymesoskit.testing.allocator import HierarchicalAllocator
 from pymesoskit.testing.authorization import AuthorizerError, choose_authorizer
+from pymesoskit.testing.cluster_agent import AgentSpec, ClusterAgent
+from pymesoskit.testing.cluster_master import ClusterMaster, OnlyMaster, Quorum
 from pymesoskit.testing.election import Election
 from pymesoskit.testing.faults import Faults
 from pymesoskit.testing.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.history import History, HistoryEvent
 from pymesoskit.testing.master.registry import Registry
-from pymesoskit.testing.members import (
-    AgentSpec,
-    ClusterAgent,
-    ClusterError,
-    ClusterMaster,
-    Member,
-    OnlyMaster,
-    Quorum,
-    Stage,
-)
+from pymesoskit.testing.members import ClusterError, Member, Stage
 from pymesoskit.testing.scratch import Scratch
 from pymesoskit.testing.views import FrameworkView, TaskView, frameworks_of, tasks_of
 from pymesoskit.wire.v1 import mesos

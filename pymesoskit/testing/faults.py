@@ -10,15 +10,16 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from pymesoskit.testing.members import ClusterMaster
+from pymesoskit.testing.cluster_master import ClusterMaster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from pymesoskit.testing.actor import Actor
+    from pymesoskit.testing.cluster_agent import ClusterAgent
     from pymesoskit.testing.master.registry import Storage
-    from pymesoskit.testing.members import ClusterAgent, Member
+    from pymesoskit.testing.members import Member
     from pymesoskit.testing.messages import Message
     from pymesoskit.testing.network import Address, Network
 

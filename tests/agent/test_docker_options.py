@@ -16,7 +16,7 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PLACE = Place(name="mesos-1", sandbox="/work/run", mapped="/mnt/mesos/sandbox")
+PLACE = Place(name="mesos-1", sandbox="/agent/run", mapped="/mnt/mesos/sandbox")
 DockerInfo = mesos.ContainerInfo.DockerInfo
 Source = mesos.Volume.Source
 
@@ -67,7 +67,7 @@ def test_all_in_mesos_order() -> None:
         *("-e", "MESOS_ALLOCATION_ROLE=web"),
         *("-e", "MESOS_CONTAINER_NAME=mesos-1"),
         *("-e", "MESOS_SANDBOX=/mnt/mesos/sandbox"),
-        *("-v", "/work/run:/mnt/mesos/sandbox"),
+        *("-v", "/agent/run:/mnt/mesos/sandbox"),
         *("--net", "bridge"),
         *("--hostname", "h"),
         *("-p", "31000:80/tcp"),
@@ -162,13 +162,13 @@ def test_who_holds_little_memory_is_ended_first_but_never_as_the_very_last_or_fi
     [
         ({"host_path": "/data", "container_path": "/in", "mode": "RO"}, "/data:/in:ro"),
         ({"host_path": "/data", "container_path": "in", "mode": "RW"}, "/data:/mnt/mesos/sandbox/in:rw"),
-        ({"host_path": "data", "container_path": "/in", "mode": "RW"}, "/work/run/data:/in:rw"),
+        ({"host_path": "data", "container_path": "/in", "mode": "RW"}, "/agent/run/data:/in:rw"),
     ],
 )
 def test_host_paths_are_mounted(fields: dict[str, str], expected: str) -> None:
     container = docker()
     container.volumes.add(**fields)
-    assert values(arguments(container), "-v") == [expected, "/work/run:/mnt/mesos/sandbox"]
+    assert values(arguments(container), "-v") == [expected, "/agent/run:/mnt/mesos/sandbox"]
 
 
 def test_docker_volumes_are_mounted_by_their_driver_and_other_sources_are_not() -> None:

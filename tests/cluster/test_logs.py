@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pymesoskit.testing.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster_agent import ClusterAgent
+from pymesoskit.testing.cluster_master import ClusterMaster
 from pymesoskit.testing.http import Request, Response
-from pymesoskit.testing.members import ClusterAgent, ClusterMaster
 
 LINE = re.compile(r"I\d{4} \d{2}:\d{2}:\d{2}\.\d{6} \d+\] .+")
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pymesoskit.testing.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster_agent import ClusterAgent
+from pymesoskit.testing.cluster_master import ClusterMaster
 from pymesoskit.testing.http import Request, Response
-from pymesoskit.testing.members import ClusterAgent, ClusterMaster
 
 VARIABLE = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
 
