@@ -68,6 +68,8 @@ def flood(cluster: BaseCluster, count: int) -> float:
     drain(cluster, driver, load, PATIENCE)
     took = time.perf_counter() - began
     driver.stop()
+    if isinstance(cluster, Cluster):
+        driver.join()  # in virtual time there is nothing to wait for
     if states["TASK_FINISHED"] != count:
         raise RuntimeError(f"{states['TASK_FINISHED']} of {count} tasks finished: {dict(states)}")
     return count / took
