@@ -21,8 +21,8 @@ from benchmarks.flood import Flood, agents, drain
 from benchmarks.harness import Row
 from benchmarks.peers import ROOT
 from pymesoskit.scheduler import SchedulerDriver
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.cluster import BaseCluster, Cluster, SimulatedCluster
+from pymesoskit.testing.cluster.cluster import BaseCluster, Cluster, SimulatedCluster
+from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

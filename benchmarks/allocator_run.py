@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks.harness import ROUNDS, Row
 from pymesoskit.resources import Resources
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.allocator import AgentOptions, Filters, FrameworkOptions, HierarchicalAllocator, Unavailability
+from pymesoskit.testing.allocator import (
+    AgentOptions,
+    Filters,
+    FrameworkOptions,
+    HierarchicalAllocator,
+    Unavailability,
+)
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

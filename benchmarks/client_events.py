@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from benchmarks.harness import Row, seconds
 from benchmarks.peers import ABSENT, pymesos
 from pymesoskit.scheduler import Acknowledgement, Scheduler, SchedulerDriver
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.inprocess import InProcessTransport
+from pymesoskit.testing.cluster.inprocess import InProcessTransport
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire import JSON, PROTOBUF, Codec, RecordDecoder, encode_record
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pymesoskit.testing.http import Request, Responder, Stream
+    from pymesoskit.testing.engine.http.handler import Request, Responder, Stream
 
 RECORDED = (
     Path(__file__).resolve().parents[1] / "tests" / "conformance" / "recorded" / "scheduler-life.protobuf.recordio"

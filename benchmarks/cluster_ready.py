@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Row
-from pymesoskit.testing.cluster import Cluster
-from pymesoskit.testing.http import Request
+from pymesoskit.testing.cluster.cluster import Cluster
+from pymesoskit.testing.engine.http.handler import Request
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:

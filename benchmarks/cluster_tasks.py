@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.harness import Row
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing.cluster.cluster import Cluster
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from pymesoskit.testing.cluster import BaseCluster
+    from pymesoskit.testing.cluster.cluster import BaseCluster
 
 #: What one task takes: a multiple of this fits into an offer exactly.
 CPUS, MEMORY = 0.1, 1.0

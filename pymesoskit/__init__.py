@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         operations,
         state_name,
     )
-    from pymesoskit.transport import JSON, PROTOBUF, Backoff, Basic, HttpTransport, Timeouts, Watchdog
+    from pymesoskit.subscription import Backoff, Timeouts, Watchdog
+    from pymesoskit.transport import JSON, PROTOBUF, Basic, HttpTransport
     from pymesoskit.wire.v1 import mesos
 
 __version__ = "0.1.0"
@@ -59,7 +60,8 @@ _HOMES = {
         "operations",
         "state_name",
     ),
-    "pymesoskit.transport": ("JSON", "PROTOBUF", "Backoff", "Basic", "HttpTransport", "Timeouts", "Watchdog"),
+    "pymesoskit.subscription": ("Backoff", "Timeouts", "Watchdog"),
+    "pymesoskit.transport": ("JSON", "PROTOBUF", "Basic", "HttpTransport"),
     "pymesoskit.wire.v1": ("mesos",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -19,8 +19,8 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
-from pymesoskit.testing.cluster import SimulatedCluster
-from pymesoskit.testing.flags import AgentFlags, MasterFlags
+from pymesoskit.testing.cluster.cluster import SimulatedCluster
+from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
 from pymesoskit.wire.v1 import agent, executor, master, mesos, scheduler
 
 ROOT = Path(__file__).resolve().parent.parent

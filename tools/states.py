@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
-from pymesoskit.testing.master import transitions
-from pymesoskit.transport.session import TRANSITIONS, State
+from pymesoskit.subscription.session import TRANSITIONS, State
+from pymesoskit.testing.engine.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
+from pymesoskit.testing.engine.master import transitions
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

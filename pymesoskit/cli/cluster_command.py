@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from pymesoskit.testing.cluster import Cluster
+    from pymesoskit.testing.cluster.cluster import Cluster
 
 DESCRIPTION = """\
 Runs a Mesos cluster (one master or --masters of them, and an agent for each --agent) in this process, with the HTTP API
@@ -79,10 +79,10 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the cluster until a signal comes; returns the exit code."""
     from pymesoskit.cli import fail
-    from pymesoskit.testing.agent.pace import INSTANT, MESOS
-    from pymesoskit.testing.cluster import Cluster, ClusterError
-    from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
-    from pymesoskit.testing.server import ListenError
+    from pymesoskit.testing.cluster.cluster import Cluster, ClusterError
+    from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
+    from pymesoskit.testing.engine.http.server import ListenError
+    from pymesoskit.testing.engine.machine.pace import INSTANT, MESOS
 
     with _signals() as ended:
         try:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.actor import ActorEnded
-from pymesoskit.testing.cluster import ClusterAgent, ClusterError, ClusterMaster
+from pymesoskit.testing.cluster.cluster import ClusterAgent, ClusterError, ClusterMaster
+from pymesoskit.testing.runtime.actor import ActorEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pymesoskit.testing.cluster import Cluster
+    from pymesoskit.testing.cluster.cluster import Cluster
 
 AGENT_COMMANDS: Mapping[str, Callable[[ClusterAgent], None]] = {
     "kill": ClusterAgent.kill,

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         return fail(str(error))
     with ExitStack() as stack:
         if not masters:
-            from pymesoskit.testing.cluster import Cluster
+            from pymesoskit.testing.cluster.cluster import Cluster
 
             own = f"cpus:{max(options.cpus, 1):g};mem:{max(options.mem, 1024):g};disk:{max(options.disk, 1024):g}"
             cluster = stack.enter_context(Cluster([f"{own};ports:[31000-32000]"]))
@@ -152,8 +152,8 @@ class _Run:
         return None
 
     def _notice(self, notice: Notice) -> None:
-        from pymesoskit.transport.session import Disconnected
-        from pymesoskit.transport.subscriber import CallFailed
+        from pymesoskit.subscription.session import Disconnected
+        from pymesoskit.subscription.subscriber import CallFailed
 
         if not self._over and isinstance(notice, Disconnected):
             _say(f"disconnected: {notice.reason}")
@@ -221,6 +221,6 @@ def _say(text: str) -> None:
 
 if TYPE_CHECKING:
     from pymesoskit.resources import Resources
+    from pymesoskit.subscription.client import Notice
     from pymesoskit.transport.address import Address
-    from pymesoskit.transport.client import Notice
     from pymesoskit.wire.v1 import scheduler

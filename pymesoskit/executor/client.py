@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.executor import calls
 from pymesoskit.executor.environment import ExecutorEnvironment
 from pymesoskit.executor.session import HEARTBEAT_INTERVAL, ExecutorSession
-from pymesoskit.transport.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
+from pymesoskit.subscription.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
 from pymesoskit.transport.errors import BadCall, InvalidCall, MesosError
 from pymesoskit.transport.http import HttpTransport
 from pymesoskit.wire import PROTOBUF, Codec
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from pymesoskit.subscription.pending import PendingCall
+    from pymesoskit.subscription.session import Watchdog
+    from pymesoskit.subscription.subscriber import Timeouts
     from pymesoskit.transport.base import Transport
-    from pymesoskit.transport.pending import PendingCall
-    from pymesoskit.transport.session import Watchdog
-    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["ExecutorClient"]
 

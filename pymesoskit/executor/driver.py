@@ -14,8 +14,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from pymesoskit.executor.client import ExecutorClient
-from pymesoskit.transport.client import QUEUE_LIMIT
-from pymesoskit.transport.driver import HandlerDriver
+from pymesoskit.subscription.client import QUEUE_LIMIT
+from pymesoskit.subscription.driver import HandlerDriver
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor as v1
 from pymesoskit.wire.v1 import mesos
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from pymesoskit.executor.environment import ExecutorEnvironment
     from pymesoskit.executor.handlers import Executor
+    from pymesoskit.subscription.pending import PendingCall
+    from pymesoskit.subscription.session import Watchdog
+    from pymesoskit.subscription.subscriber import Timeouts
     from pymesoskit.transport.base import Transport
-    from pymesoskit.transport.pending import PendingCall
-    from pymesoskit.transport.session import Watchdog
-    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["ExecutorDriver", "kill_own_process_group"]
 

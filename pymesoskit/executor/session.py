@@ -13,7 +13,8 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.executor import calls
-from pymesoskit.transport.backoff import Backoff
+from pymesoskit.subscription.backoff import Backoff
+from pymesoskit.subscription.session import GiveUp, Session, Watchdog
 from pymesoskit.transport.base import Head, Headers
 from pymesoskit.transport.content import encoder, parser, request_headers
 from pymesoskit.transport.credentials import Bearer
@@ -27,7 +28,6 @@ from pymesoskit.transport.errors import (
     MesosError,
     TransportError,
 )
-from pymesoskit.transport.session import GiveUp, Session, Watchdog
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:

@@ -13,22 +13,22 @@ from pymesoskit.scheduler.errors import FrameworkRemoved
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
 from pymesoskit.scheduler.store import FrameworkIdStore, MemoryStore
-from pymesoskit.transport.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
+from pymesoskit.subscription.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
+from pymesoskit.subscription.session import Disconnected, Watchdog
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.http import HttpTransport
-from pymesoskit.transport.session import Disconnected, Watchdog
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pymesoskit.subscription.backoff import Backoff
+    from pymesoskit.subscription.pending import PendingCall
+    from pymesoskit.subscription.subscriber import Timeouts
     from pymesoskit.transport.address import Address
-    from pymesoskit.transport.backoff import Backoff
     from pymesoskit.transport.base import Transport
     from pymesoskit.transport.credentials import Credentials
-    from pymesoskit.transport.pending import PendingCall
-    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["SchedulerClient"]
 

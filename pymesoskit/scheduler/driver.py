@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.transport.client import QUEUE_LIMIT
-from pymesoskit.transport.driver import HandlerDriver
+from pymesoskit.subscription.client import QUEUE_LIMIT
+from pymesoskit.subscription.driver import HandlerDriver
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from pymesoskit.scheduler.handlers import Scheduler
     from pymesoskit.scheduler.store import FrameworkIdStore
+    from pymesoskit.subscription.backoff import Backoff
+    from pymesoskit.subscription.pending import PendingCall
+    from pymesoskit.subscription.session import Watchdog
+    from pymesoskit.subscription.subscriber import Timeouts
     from pymesoskit.transport.address import Address
-    from pymesoskit.transport.backoff import Backoff
     from pymesoskit.transport.base import Transport
     from pymesoskit.transport.credentials import Credentials
     from pymesoskit.transport.detector import Detector
-    from pymesoskit.transport.pending import PendingCall
-    from pymesoskit.transport.session import Watchdog
-    from pymesoskit.transport.subscriber import Timeouts
 
 __all__ = ["Acknowledgement", "SchedulerDriver"]
 

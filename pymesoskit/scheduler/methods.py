@@ -14,7 +14,7 @@ from pymesoskit.wire.v1 import mesos, scheduler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pymesoskit.transport.pending import PendingCall
+    from pymesoskit.subscription.pending import PendingCall
 
 
 class CallMethods(ABC):

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, error_event
+from pymesoskit.subscription.session import Session, Watchdog
 from pymesoskit.transport.base import Head, Headers, header
 from pymesoskit.transport.content import encoder, parser, request_headers
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
-from pymesoskit.transport.session import Session, Watchdog
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pymesoskit.transport.backoff import Backoff
+    from pymesoskit.subscription.backoff import Backoff
     from pymesoskit.transport.credentials import Credentials
     from pymesoskit.transport.detector import Detector
     from pymesoskit.wire import Codec

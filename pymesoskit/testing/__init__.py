@@ -6,23 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.agent.simulated import Outcome
-    from pymesoskit.testing.clock import VirtualClock
-    from pymesoskit.testing.cluster import AgentSpec, Cluster, ClusterError, SimulatedCluster
-    from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
-    from pymesoskit.testing.server import ListenError
+    from pymesoskit.testing.cluster.cluster import AgentSpec, Cluster, ClusterError, SimulatedCluster
+    from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
+    from pymesoskit.testing.engine.http.server import ListenError
+    from pymesoskit.testing.engine.machine.simulated import Outcome
+    from pymesoskit.testing.runtime.clock import VirtualClock
 
 _HOME_OF = {
-    "AgentFlags": "pymesoskit.testing.flags",
-    "AgentSpec": "pymesoskit.testing.cluster",
-    "Cluster": "pymesoskit.testing.cluster",
-    "ClusterError": "pymesoskit.testing.cluster",
-    "FlagError": "pymesoskit.testing.flags",
-    "ListenError": "pymesoskit.testing.server",
-    "MasterFlags": "pymesoskit.testing.flags",
-    "Outcome": "pymesoskit.testing.agent.simulated",
-    "SimulatedCluster": "pymesoskit.testing.cluster",
-    "VirtualClock": "pymesoskit.testing.clock",
+    "AgentFlags": "pymesoskit.testing.engine.flags.flags",
+    "AgentSpec": "pymesoskit.testing.cluster.cluster",
+    "Cluster": "pymesoskit.testing.cluster.cluster",
+    "ClusterError": "pymesoskit.testing.cluster.cluster",
+    "FlagError": "pymesoskit.testing.engine.flags.flags",
+    "ListenError": "pymesoskit.testing.engine.http.server",
+    "MasterFlags": "pymesoskit.testing.engine.flags.flags",
+    "Outcome": "pymesoskit.testing.engine.machine.simulated",
+    "SimulatedCluster": "pymesoskit.testing.cluster.cluster",
+    "VirtualClock": "pymesoskit.testing.runtime.clock",
 }
 
 __all__ = [

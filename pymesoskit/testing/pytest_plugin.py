@@ -15,10 +15,10 @@ from attrs import field, frozen, validators
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from pymesoskit.testing.agent.simulated import Outcome
     from pymesoskit.testing.allocator import AllocatorFactory
-    from pymesoskit.testing.authorization import Authorizer
-    from pymesoskit.testing.cluster import BaseCluster
+    from pymesoskit.testing.cluster.cluster import BaseCluster
+    from pymesoskit.testing.engine.authorization import Authorizer
+    from pymesoskit.testing.engine.machine.simulated import Outcome
     from pymesoskit.wire.v1 import mesos as mesos_v1
 
 TRANSPORTS = ("http", "in-process", "virtual")
@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def mesos(request: pytest.FixtureRequest) -> Iterator[BaseCluster]:
-    """A running Mesos cluster (``pymesoskit.testing.cluster``) as the test's ``mesos`` marker describes it."""
+    """A running Mesos cluster (``pymesoskit.testing.cluster.cluster``) as the test's ``mesos`` marker describes it."""
     cluster = _make(_settings(request.node), request.config.getoption("--mesos-seed"))
     request.node.stash[_CLUSTER] = cluster
     with cluster:
@@ -112,7 +112,7 @@ def _settings(node: pytest.Item) -> Settings:
 
 def _make(settings: Settings, seed: int | None) -> BaseCluster:
     from pymesoskit.testing.allocator import HierarchicalAllocator
-    from pymesoskit.testing.cluster import Cluster, SimulatedCluster
+    from pymesoskit.testing.cluster.cluster import Cluster, SimulatedCluster
 
     allocator = HierarchicalAllocator if settings.allocator is None else settings.allocator
     chosen = settings.seed if settings.seed is not None else seed

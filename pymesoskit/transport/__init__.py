@@ -6,15 +6,10 @@ the two.
 """
 
 from pymesoskit.transport.address import Address
-from pymesoskit.transport.backoff import Backoff
 from pymesoskit.transport.base import Connection, Head, Headers, Reactor, Reply, Sink, Timer, Transport
-from pymesoskit.transport.client import Notice
 from pymesoskit.transport.credentials import Anonymous, Basic, Bearer, Credentials
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.http import HttpTransport
-from pymesoskit.transport.pending import PendingCall
-from pymesoskit.transport.session import Connected, Disconnected, Ended, State, Watchdog
-from pymesoskit.transport.subscriber import CallFailed, Timeouts
 from pymesoskit.wire import JSON, PROTOBUF, Codec
 
 __all__ = [
@@ -22,29 +17,19 @@ __all__ = [
     "PROTOBUF",
     "Address",
     "Anonymous",
-    "Backoff",
     "Basic",
     "Bearer",
-    "CallFailed",
     "Codec",
-    "Connected",
     "Connection",
     "Credentials",
     "Detector",
-    "Disconnected",
-    "Ended",
     "FixedDetector",
     "Head",
     "Headers",
     "HttpTransport",
-    "Notice",
-    "PendingCall",
     "Reactor",
     "Reply",
     "Sink",
-    "State",
-    "Timeouts",
     "Timer",
     "Transport",
-    "Watchdog",
 ]

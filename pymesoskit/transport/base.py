@@ -1,9 +1,9 @@
 """The seam between the clients and what carries their bytes.
 
 A ``Transport`` makes ``Reactor``s; a reactor is the one turn in which a client's connections and timers live. Real
-sockets (``http.py``) have a thread with an event loop; the in-process transport (``pymesoskit.testing.inprocess``)
-lives in the cluster's own turn, in real or virtual time. Sessions know neither: they are given times and bytes
-(``session.py``).
+sockets (``http.py``) have a thread with an event loop; the in-process transport
+(``pymesoskit.testing.cluster.inprocess``) lives in the cluster's own turn, in real or virtual time. Sessions know
+neither: they are given times and bytes (``pymesoskit.subscription.session``).
 
 All times are in seconds.
 """

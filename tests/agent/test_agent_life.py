@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.agent import Outcome, Usage
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.agent import Outcome, Usage
+from pymesoskit.testing.engine.network.messages import (
     AgentReregistered,
     ApplyOperation,
     AskForOperations,

@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pymesoskit.testing.agent import Exit
-from pymesoskit.testing.agent.state import TERMINAL_STATES, ExecutorState, Phase
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.agent import Exit
+from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, ExecutorState, Phase
+from pymesoskit.testing.engine.network.messages import (
     DrainAgent,
     Message,
     PingAgent,

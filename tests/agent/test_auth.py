@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.agent.auth import check_claims
-from pymesoskit.testing.agent.tokens import TokenError, sign, verify
-from pymesoskit.testing.api import Refused
-from pymesoskit.testing.authentication import CredentialsError
-from pymesoskit.testing.http import Request
+from pymesoskit.testing.engine.agent.auth import check_claims
+from pymesoskit.testing.engine.agent.tokens import TokenError, sign, verify
+from pymesoskit.testing.engine.http.authentication import CredentialsError
+from pymesoskit.testing.engine.http.handler import Request
+from pymesoskit.testing.engine.http.v1 import Refused
 
 from .test_executors import CustomWorld, kinds, status_of
 from .world import Answer, World

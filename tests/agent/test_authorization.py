@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.agent.tokens import sign
-from pymesoskit.testing.authentication import Credential, CredentialsError
-from pymesoskit.testing.authorization import AuthorizerError
-from pymesoskit.testing.messages import DrainAgent, ExitedExecutor, RegisterAgent, ReregisterAgent
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.agent.tokens import sign
+from pymesoskit.testing.engine.authorization import AuthorizerError
+from pymesoskit.testing.engine.http.authentication import Credential, CredentialsError
+from pymesoskit.testing.engine.network.messages import DrainAgent, ExitedExecutor, RegisterAgent, ReregisterAgent
 from pymesoskit.wire.v1 import mesos
 
 from .test_containers import RECORDIO, nested
@@ -296,7 +296,7 @@ def test_the_older_endpoints_hide_the_same(seen: ClosedWorld) -> None:
 
 
 def test_completed_ones_are_hidden_as_well(seen: ClosedWorld) -> None:
-    from pymesoskit.testing.messages import ShutdownFramework
+    from pymesoskit.testing.engine.network.messages import ShutdownFramework
 
     for framework_id in ("w", "d"):
         seen.send(ShutdownFramework(framework_id))

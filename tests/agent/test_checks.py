@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.agent.checks import Checker, Health, Timing, Unavailable, judge
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.executors.checks import Checker, Health, Timing, Unavailable, judge
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire.v1 import mesos
 
 from .test_commands import group_sandbox

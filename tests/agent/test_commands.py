@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent.commands import describe_command
+from pymesoskit.testing.engine.containers.commands import describe_command
 from pymesoskit.wire.v1 import mesos
 
 from .world import RealWorld, task

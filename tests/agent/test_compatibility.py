@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pymesoskit.resources import Resources, parse_attributes
-from pymesoskit.testing.agent.compatibility import additive_error, equal_error
+from pymesoskit.testing.engine.agent.compatibility import additive_error, equal_error
 from pymesoskit.wire.v1 import mesos
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.http import Request
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.http.handler import Request
 from pymesoskit.wire import RecordDecoder, encode_record
 from pymesoskit.wire.v1 import agent, mesos
 

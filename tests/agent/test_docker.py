@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.agent.docker import client, container
-from pymesoskit.testing.agent.docker import executor as docker_executor
-from pymesoskit.testing.messages import RunTask
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.executors.docker import client, container
+from pymesoskit.testing.engine.executors.docker import executor as docker_executor
+from pymesoskit.testing.engine.network.messages import RunTask
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 

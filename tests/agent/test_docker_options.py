@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.agent.docker import options
-from pymesoskit.testing.agent.docker.options import DockerOptionsError, Place, run_arguments
+from pymesoskit.testing.engine.executors.docker import options
+from pymesoskit.testing.engine.executors.docker.options import DockerOptionsError, Place, run_arguments
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from pymesoskit.testing.agent import Command, Exit, Outcome
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.agent import Command, Exit, Outcome
+from pymesoskit.testing.engine.network.messages import (
     ExitedExecutor,
     FrameworkToExecutor,
     RunTask,
@@ -24,7 +24,7 @@ from .world import FRAMEWORK_ID, Answer, World, executor, framework, task
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pymesoskit.testing.agent.launcher import Usage
+    from pymesoskit.testing.engine.machine.launcher import Usage
 
 JSON = {"content_type": "application/json", "accept": "application/json"}
 IDS = {"executor_id": {"value": "custom"}, "framework_id": {"value": FRAMEWORK_ID}}

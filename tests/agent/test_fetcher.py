@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent.fetch_cache import FetchCache
-from pymesoskit.testing.agent.fetcher import FetchError, Settings, fetch_all, name_of, uris_error
-from pymesoskit.testing.agent.metrics import snapshot
+from pymesoskit.testing.engine.agent.metrics import snapshot
+from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
+from pymesoskit.testing.engine.machine.fetcher import FetchError, Settings, fetch_all, name_of, uris_error
 from pymesoskit.wire.v1 import mesos
 
 from .world import RealWorld, task

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.authorization import UNRESTRICTED
-from pymesoskit.testing.files import READ_LIMIT, FileRoots, FilesError, routes
-from pymesoskit.testing.http import Request, Response
+from pymesoskit.testing.engine.authorization import UNRESTRICTED
+from pymesoskit.testing.engine.endpoints.files import READ_LIMIT, FileRoots, FilesError, routes
+from pymesoskit.testing.engine.http.handler import Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing import system
-from pymesoskit.testing.agent import Outcome, sandboxes
-from pymesoskit.testing.agent.environment import DEFAULT_PATH
-from pymesoskit.testing.agent.launcher import Exit
-from pymesoskit.testing.cluster import AgentSpec, SimulatedCluster
-from pymesoskit.testing.flags import AgentFlags
-from pymesoskit.testing.messages import RunTask, ShutdownExecutor
+from pymesoskit.testing.cluster.cluster import AgentSpec, SimulatedCluster
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.containers import sandboxes
+from pymesoskit.testing.engine.containers.environment import DEFAULT_PATH
+from pymesoskit.testing.engine.flags.flags import AgentFlags
+from pymesoskit.testing.engine.machine.launcher import Exit
+from pymesoskit.testing.engine.network.messages import RunTask, ShutdownExecutor
+from pymesoskit.testing.runtime import system
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
 
@@ -29,7 +30,7 @@ from .test_executors import CustomWorld, kinds
 from .world import FRAMEWORK_ID, World, executor, framework, task
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.agent.launcher import Usage
+    from pymesoskit.testing.engine.machine.launcher import Usage
 
 RUNS = {"*": Outcome.runs()}
 

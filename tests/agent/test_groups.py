@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.agent import Outcome, SimulatedLauncher
-from pymesoskit.testing.messages import ExitedExecutor
+from pymesoskit.testing.engine.agent import Outcome, SimulatedLauncher
+from pymesoskit.testing.engine.network.messages import ExitedExecutor
 from pymesoskit.wire.v1 import mesos
 
 from .world import World, framework, task
@@ -14,9 +14,9 @@ from .world import World, framework, task
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pymesoskit.testing.actor import Actor
-    from pymesoskit.testing.agent import Command, Outcomes
-    from pymesoskit.testing.agent.simulated import SimulatedProcess
+    from pymesoskit.testing.engine.agent import Command, Outcomes
+    from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
+    from pymesoskit.testing.runtime.actor import Actor
 
 RUNS = {"*": Outcome.runs()}
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from pymesoskit.testing.agent import Exit
-from pymesoskit.testing.agent.pace import Pace
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.agent import Exit
+from pymesoskit.testing.engine.machine.pace import Pace
+from pymesoskit.testing.engine.network.messages import (
     DrainAgent,
     ExitedExecutor,
     Message,

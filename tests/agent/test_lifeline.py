@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.lifeline import Guarded, Lifeline
+from pymesoskit.testing.engine.http.guarded import Guarded
+from pymesoskit.testing.runtime.actor import SimulatedActor
+from pymesoskit.testing.runtime.lifeline import Lifeline
 
 
 def make() -> tuple[SimulatedActor, Lifeline, list[object]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.messages import DrainAgent
-from pymesoskit.testing.system import read_system
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.network.messages import DrainAgent
+from pymesoskit.testing.runtime.system import read_system
 from pymesoskit.wire.v1 import agent, mesos
 
 from .test_agent_life import reserve

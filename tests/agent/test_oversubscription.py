@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.agent import FixedEstimator, Outcome, Usage
-from pymesoskit.testing.messages import ExitedExecutor, ShutdownExecutor, ShutdownFramework, UpdateAgent
+from pymesoskit.testing.engine.agent import FixedEstimator, Outcome, Usage
+from pymesoskit.testing.engine.network.messages import ExitedExecutor, ShutdownExecutor, ShutdownFramework, UpdateAgent
 from pymesoskit.wire.v1 import mesos
 
 from .test_executors import CustomWorld

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Command, Exit, ProcessLauncher
-from pymesoskit.testing.agent.launcher import Remains
+from pymesoskit.testing.engine.agent import Command, Exit, ProcessLauncher
+from pymesoskit.testing.engine.machine.launcher import Remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pymesoskit.testing.agent.process import RealProcess
+    from pymesoskit.testing.engine.machine.process import RealProcess
 
 PATIENCE = 20.0
 

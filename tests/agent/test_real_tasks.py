@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.messages import ExitedExecutor, RunTask, RunTaskGroup
+from pymesoskit.testing.engine.network.messages import ExitedExecutor, RunTask, RunTaskGroup
 from pymesoskit.wire.v1 import mesos
 
 from .test_agent_life import reserve

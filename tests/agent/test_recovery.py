@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.agent import Exit, Outcome
-from pymesoskit.testing.agent.state import Phase
-from pymesoskit.testing.flags import AgentFlags
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.agent import Exit, Outcome
+from pymesoskit.testing.engine.agent.state import Phase
+from pymesoskit.testing.engine.flags.flags import AgentFlags
+from pymesoskit.testing.engine.network.messages import (
     AgentReregistered,
     DrainAgent,
     ExecutorToFramework,

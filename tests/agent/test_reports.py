@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.agent import Command, Exit
-from pymesoskit.testing.messages import DrainAgent, RunTask, RunTaskGroup, ShutdownFramework
+from pymesoskit.testing.engine.agent import Command, Exit
+from pymesoskit.testing.engine.network.messages import DrainAgent, RunTask, RunTaskGroup, ShutdownFramework
 from pymesoskit.wire.v1 import mesos
 
 from .test_executors import UUID, CustomWorld, events, kinds, status_of

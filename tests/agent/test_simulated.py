@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent import Command, Exit, Outcome, Outcomes, SimulatedLauncher, Usage
-from pymesoskit.testing.messages import RunTask
+from pymesoskit.testing.engine.agent import Command, Exit, Outcome, Outcomes, SimulatedLauncher, Usage
+from pymesoskit.testing.engine.network.messages import RunTask
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 from .world import World, executor, framework, task
 

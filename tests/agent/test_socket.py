@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

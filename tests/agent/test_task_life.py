@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from pymesoskit.testing.agent import Outcome
-from pymesoskit.testing.messages import StatusUpdate
+from pymesoskit.testing.engine.agent import Outcome
+from pymesoskit.testing.engine.network.messages import StatusUpdate
 from pymesoskit.wire.v1 import mesos
 
 from .world import World, framework, task

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent.updates import RETRY_MAX, UpdateStreams
+from pymesoskit.testing.engine.agent.updates import RETRY_MAX, UpdateStreams
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 
 def make() -> tuple[SimulatedActor, UpdateStreams[str, str], list[tuple[float, str]]]:

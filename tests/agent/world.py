@@ -11,8 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.actor import Deadlock, SimulatedActor
-from pymesoskit.testing.agent import (
+from pymesoskit.testing.engine.agent import (
     Agent,
     Endpoint,
     Host,
@@ -21,12 +20,10 @@ from pymesoskit.testing.agent import (
     SimulatedLauncher,
     StandaloneDetector,
 )
-from pymesoskit.testing.agent.prober import NetworkProber
-from pymesoskit.testing.clock import VirtualTimer
-from pymesoskit.testing.flags import AgentFlags
-from pymesoskit.testing.history import History
-from pymesoskit.testing.http import Headers, Request, Response
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.flags.flags import AgentFlags
+from pymesoskit.testing.engine.http.handler import Headers, Request, Response
+from pymesoskit.testing.engine.machine.prober import NetworkProber
+from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
     KillTask,
@@ -39,7 +36,10 @@ from pymesoskit.testing.messages import (
     StatusUpdate,
     StatusUpdateAcknowledgement,
 )
-from pymesoskit.testing.network import Address, Network
+from pymesoskit.testing.engine.network.network import Address, Network
+from pymesoskit.testing.runtime.actor import Deadlock, SimulatedActor
+from pymesoskit.testing.runtime.clock import VirtualTimer
+from pymesoskit.testing.runtime.history import History
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymesoskit.scheduler import state_name
-from pymesoskit.testing.agent.fetch_cache import FetchCache
+from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.wire.v1 import mesos
 from tests.agent_limits.world import World
 

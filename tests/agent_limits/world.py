@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from pymesoskit.scheduler import Scheduler, SchedulerDriver, command_task, is_terminal, state_name
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing.cluster.cluster import Cluster
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pymesoskit.testing.cluster import ClusterAgent
+    from pymesoskit.testing.cluster.cluster import ClusterAgent
 
 PATIENCE = 60.0
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pymesoskit.resources import Resources
-    from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.runtime.clock import Clock
 
 
 class TestHierarchical(AllocatorContract):

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from pymesoskit.resources import Conversion, Reservation, Resource, Resources, parse_attributes
-from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import (
     AgentOptions,
     AllocatorOptions,
@@ -25,6 +24,7 @@ from pymesoskit.testing.allocator import (
 )
 from pymesoskit.testing.allocator.playground import Held, Playground
 from pymesoskit.testing.allocator.schedule import RunSchedule
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 SMALL = "cpus:2;mem:1024"
 LONG = 1000.0

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.authorization import AclError, Action, parse_acls
-from pymesoskit.testing.authorization.acls import KINDS, EntityType
-from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
+from pymesoskit.testing.engine.authorization import AclError, Action, parse_acls
+from pymesoskit.testing.engine.authorization.acls import KINDS, EntityType
+from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
 
 if TYPE_CHECKING:
     from pathlib import Path

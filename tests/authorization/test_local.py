@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.authorization import Action, Claims, LocalAuthorizer, Object, parse_acls
+from pymesoskit.testing.engine.authorization import Action, Claims, LocalAuthorizer, Object, parse_acls
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import quota as pb_quota
 
@@ -173,7 +173,7 @@ def reserved(text: str, **reservation: str) -> mesos.Resource:
     ],
 )
 def test_of_a_reserved_resource_the_role_of_the_last_reservation_counts(action: Action) -> None:
-    from pymesoskit.testing.authorization.acls import KINDS
+    from pymesoskit.testing.engine.authorization.acls import KINDS
 
     (name,) = [kind.name for kind in KINDS if action in kind.actions]
     local = authorizer(permissive=False, **{name: [{"principals": ANY, "roles": some("a/b")}]})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.api import Refused
-from pymesoskit.testing.authorization import (
+from pymesoskit.testing.engine.authorization import (
     UNRESTRICTED,
     Action,
     AuthorizerError,
@@ -18,7 +17,8 @@ from pymesoskit.testing.authorization import (
     choose_authorizer,
     parse_acls,
 )
-from pymesoskit.testing.http import Request
+from pymesoskit.testing.engine.http.handler import Request
+from pymesoskit.testing.engine.http.v1 import Refused
 from pymesoskit.wire.v1 import mesos
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pymesoskit.cli.run_command import exit_code
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing.cluster.cluster import Cluster
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.actor import ActorEnded, ThreadActor
-from pymesoskit.testing.clock import VirtualClock
-from pymesoskit.testing.history import History
+from pymesoskit.testing.runtime.actor import ActorEnded, ThreadActor
+from pymesoskit.testing.runtime.clock import VirtualClock
+from pymesoskit.testing.runtime.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
-from pymesoskit.testing.agent.simulated import Outcome
-from pymesoskit.testing.authorization import Action
-from pymesoskit.testing.cluster import AgentSpec, BaseCluster, Cluster, ClusterError, SimulatedCluster
-from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
-from pymesoskit.testing.server import ListenError
+from pymesoskit.testing.cluster.cluster import AgentSpec, BaseCluster, Cluster, ClusterError, SimulatedCluster
+from pymesoskit.testing.engine.authorization import Action
+from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
+from pymesoskit.testing.engine.http.server import ListenError
+from pymesoskit.testing.engine.machine.simulated import Outcome
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ class TestFaults:
             cluster.wait_for_agents(2, timeout=120)
 
     def test_messages_of_a_kind_are_lost_so_many_times(self) -> None:
-        from pymesoskit.testing.messages import PongAgent
+        from pymesoskit.testing.engine.network.messages import PongAgent
 
         with SimulatedCluster(1, master_flags=self.FLAGS) as cluster:
             cluster.faults.lose(PongAgent, times=1)
@@ -414,7 +414,7 @@ class TestEnd:
     @pytest.mark.parametrize("way", ["sys.exit(0)", "raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGINT)"])
     def test_a_program_that_ends_without_stop_leaves_nothing(self, tmp_path: Path, way: str) -> None:
         program = (
-            "import os, signal, sys\nfrom pymesoskit.testing.cluster import Cluster\n"
+            "import os, signal, sys\nfrom pymesoskit.testing.cluster.cluster import Cluster\n"
             f"cluster = Cluster(1)\ncluster.start()\nprint(cluster.master.port, flush=True)\n{way}\n"
         )
         environment = {**os.environ, "TMPDIR": str(tmp_path)}

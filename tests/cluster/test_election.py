@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.agent.simulated import Outcome
-from pymesoskit.testing.cluster import ClusterError, SimulatedCluster
-from pymesoskit.testing.election import FROZEN, Election
-from pymesoskit.transport.backoff import Backoff
+from pymesoskit.subscription.backoff import Backoff
+from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.election import FROZEN, Election
+from pymesoskit.testing.engine.machine.simulated import Outcome
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire.v1 import mesos
 
 TIMEOUT = 10.0  # of sessions

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymesoskit.testing.flag_syntax import Rate, parse_duration, parse_size, print_duration, print_size
-from pymesoskit.testing.flags import AgentFlags, FlagError, MasterFlags
+from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
+from pymesoskit.testing.runtime.units import Rate, parse_duration, parse_size, print_duration, print_size
 
 SNAPSHOTS = Path(__file__).parents[1] / "conformance" / "recorded" / "snapshots"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.cluster import ClusterError, SimulatedCluster
-from pymesoskit.testing.cluster_agent import ClusterAgent
-from pymesoskit.testing.cluster_master import ClusterMaster
-from pymesoskit.testing.http import Request, Response
+from pymesoskit.testing.cluster.agents import ClusterAgent
+from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.masters import ClusterMaster
+from pymesoskit.testing.engine.http.handler import Request, Response
 
 LINE = re.compile(r"I\d{4} \d{2}:\d{2}:\d{2}\.\d{6} \d+\] .+")
 

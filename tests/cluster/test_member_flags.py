@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pymesoskit.testing.cluster import SimulatedCluster
+from pymesoskit.testing.cluster.cluster import SimulatedCluster
 
 REGION = json.dumps({"fault_domain": {"region": {"name": "r"}, "zone": {"name": "z"}}})
 

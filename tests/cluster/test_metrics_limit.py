@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.cluster import ClusterError, SimulatedCluster
-from pymesoskit.testing.cluster_agent import ClusterAgent
-from pymesoskit.testing.cluster_master import ClusterMaster
-from pymesoskit.testing.http import Request, Response
+from pymesoskit.testing.cluster.agents import ClusterAgent
+from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.masters import ClusterMaster
+from pymesoskit.testing.engine.http.handler import Request, Response
 
 VARIABLE = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
 

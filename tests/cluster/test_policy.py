@@ -7,7 +7,7 @@ from attrs import evolve
 
 from pymesoskit.scheduler import Scheduler, SchedulerDriver
 from pymesoskit.testing.allocator import HierarchicalAllocator
-from pymesoskit.testing.cluster import BaseCluster, Cluster, ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.cluster import BaseCluster, Cluster, ClusterError, SimulatedCluster
 from pymesoskit.wire.v1 import mesos
 from tests.allocator.first_come import FirstCome
 

@@ -6,8 +6,8 @@ import pytest
 
 from pymesoskit.resources import Resources
 from pymesoskit.scheduler import SchedulerDriver
-from pymesoskit.testing.agent import FixedEstimator, Outcome
-from pymesoskit.testing.cluster import AgentSpec, BaseCluster, ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.cluster import AgentSpec, BaseCluster, ClusterError, SimulatedCluster
+from pymesoskit.testing.engine.agent import FixedEstimator, Outcome
 
 from .test_cluster import OneTask, framework
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task
-from pymesoskit.testing.cluster import Cluster
+from pymesoskit.testing.cluster.cluster import Cluster
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

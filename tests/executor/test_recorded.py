@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pymesoskit.executor import ExecutorDriver
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.http import Request, Responder, Response, Stream
-from pymesoskit.testing.inprocess import InProcessTransport
+from pymesoskit.testing.cluster.inprocess import InProcessTransport
+from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire import JSON, PROTOBUF
 from tests.executor.test_driver import Teller, environment
 

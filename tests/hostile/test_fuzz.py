@@ -18,8 +18,8 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pymesoskit.testing.cluster import SimulatedCluster
-from pymesoskit.testing.http import Headers, Request, Response
+from pymesoskit.testing.cluster.cluster import SimulatedCluster
+from pymesoskit.testing.engine.http.handler import Headers, Request, Response
 from pymesoskit.wire import RecordDecoder, to_json
 from pymesoskit.wire.v1 import agent, executor, maintenance, master, mesos, quota, scheduler
 from tests.wire.strategies import messages

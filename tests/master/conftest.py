@@ -13,17 +13,15 @@ from typing import Any
 import pytest
 
 from pymesoskit.resources import Resources, parse_attributes
-from pymesoskit.testing.actor import SimulatedActor
 from pymesoskit.testing.allocator import AGENT_CAPABILITIES
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
-from pymesoskit.testing.authentication import Credential
-from pymesoskit.testing.cluster import SimulatedCluster
-from pymesoskit.testing.flags import MasterFlags
-from pymesoskit.testing.history import History
-from pymesoskit.testing.http import Request, Response
-from pymesoskit.testing.master.master import Master
-from pymesoskit.testing.master.registry import Registry
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.cluster.cluster import SimulatedCluster
+from pymesoskit.testing.engine.flags.flags import MasterFlags
+from pymesoskit.testing.engine.http.authentication import Credential
+from pymesoskit.testing.engine.http.handler import Request, Response
+from pymesoskit.testing.engine.master.master import Master
+from pymesoskit.testing.engine.master.registry import Registry
+from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
     PingAgent,
@@ -32,7 +30,9 @@ from pymesoskit.testing.messages import (
     ReregisterAgent,
     StatusUpdate,
 )
-from pymesoskit.testing.network import Network
+from pymesoskit.testing.engine.network.network import Network
+from pymesoskit.testing.runtime.actor import SimulatedActor
+from pymesoskit.testing.runtime.history import History
 from pymesoskit.wire import RecordDecoder, from_json
 from pymesoskit.wire.v1 import mesos
 

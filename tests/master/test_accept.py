@@ -2,7 +2,7 @@
 
 import pytest
 
-from pymesoskit.testing.messages import ApplyOperation, RunTask, RunTaskGroup
+from pymesoskit.testing.engine.network.messages import ApplyOperation, RunTask, RunTaskGroup
 
 DYNAMIC = {"reservations": [{"type": "DYNAMIC", "role": "web"}]}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
     KillTask,

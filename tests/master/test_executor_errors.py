@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pymesoskit.testing.messages import RunTask, RunTaskGroup
+from pymesoskit.testing.engine.network.messages import RunTask, RunTaskGroup
 
 DYNAMIC = [{"type": "DYNAMIC", "role": "web"}]
 NEGATIVE = {"nanoseconds": -1}

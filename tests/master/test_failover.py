@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from pymesoskit.testing.agent.simulated import Outcome
+from pymesoskit.testing.engine.machine.simulated import Outcome
 
 FOREVER = {"*": Outcome(run_time=1e6)}
 QUICK = {"registration_backoff_factor": "10ms", "executor_reregistration_timeout": "100ms"}

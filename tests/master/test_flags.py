@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pymesoskit.testing.messages import RunTask
+from pymesoskit.testing.engine.network.messages import RunTask
 from pymesoskit.wire.v1 import mesos
 
 UUID = b"\x11" * 6 + b"\x40\x00\x80" + b"\x11" * 7

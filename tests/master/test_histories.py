@@ -9,7 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.messages import KillTask, RunTask, RunTaskGroup, ShutdownFramework, UnregisterAgent
+from pymesoskit.testing.engine.network.messages import (
+    KillTask,
+    RunTask,
+    RunTaskGroup,
+    ShutdownFramework,
+    UnregisterAgent,
+)
 from pymesoskit.wire.v1 import mesos, scheduler
 from tests.wire.strategies import messages
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pymesoskit.testing.messages import RunTask
+from pymesoskit.testing.engine.network.messages import RunTask
 
 NEGATIVE = {"nanoseconds": -1}
 SECRET = {"type": "VALUE", "value": {"data": "eA=="}}

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pymesoskit.testing.election import Election
+from pymesoskit.testing.cluster.election import Election
 from pymesoskit.wire.v1 import mesos
 
 LED = [

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.messages import FrameworkToExecutor, ShutdownExecutor
+from pymesoskit.testing.engine.network.messages import FrameworkToExecutor, ShutdownExecutor
 
 DOMAIN = {"fault_domain": {"region": {"name": "r"}, "zone": {"name": "z"}}}
 

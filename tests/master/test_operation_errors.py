@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pymesoskit.resources import Reservation, ReservationType, Resources
-from pymesoskit.testing.messages import ApplyOperation, RunTask
+from pymesoskit.testing.engine.network.messages import ApplyOperation, RunTask
 from pymesoskit.wire import from_json
 from pymesoskit.wire.v1 import mesos
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.network.messages import (
     ApplyOperation,
     AskForOperations,
     KillTask,

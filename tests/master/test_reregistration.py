@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pymesoskit.testing.messages import (
+from pymesoskit.testing.engine.network.messages import (
     AgentReregistered,
     DrainAgent,
     ExitedExecutor,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pymesoskit.resources import Resource, Resources
-from pymesoskit.testing.messages import UnregisterAgent, UpdateAgent
+from pymesoskit.testing.engine.network.messages import UnregisterAgent, UpdateAgent
 
 ELSEWHERE = [{"hostname": "elsewhere", "ip": "10.0.0.9"}]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pymesoskit.testing.master.transitions import (
+from pymesoskit.testing.engine.master.transitions import (
     AGENT,
     AGENT_MEANINGS,
     FRAMEWORK,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pymesoskit.testing.messages import UpdateFramework
+from pymesoskit.testing.engine.network.messages import UpdateFramework
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pymesoskit.testing.allocator import HierarchicalAllocator
-from pymesoskit.testing.cluster import BaseCluster, Cluster, SimulatedCluster
+from pymesoskit.testing.cluster.cluster import BaseCluster, Cluster, SimulatedCluster
 
 pytestmark = pytest.mark.timeout(120)
 

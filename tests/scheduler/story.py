@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymesoskit.scheduler import Scheduler, SchedulerDriver
-from pymesoskit.transport import Backoff
+from pymesoskit.subscription import Backoff
 from pymesoskit.wire.v1 import mesos
 from tests.transport.stub import StubEndpoint, greet
 

@@ -23,8 +23,9 @@ from pymesoskit.scheduler import (
     executor_task,
     operations,
 )
-from pymesoskit.testing.cluster import Cluster, SimulatedCluster
-from pymesoskit.transport import JSON, PROTOBUF, Backoff
+from pymesoskit.subscription import Backoff
+from pymesoskit.testing.cluster.cluster import Cluster, SimulatedCluster
+from pymesoskit.transport import JSON, PROTOBUF
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:

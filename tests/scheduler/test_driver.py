@@ -15,7 +15,7 @@ from pymesoskit.errors import (
     StaleSubscription,
 )
 from pymesoskit.scheduler import Acknowledgement, MemoryStore, Scheduler, calls, operations
-from pymesoskit.transport import Timeouts
+from pymesoskit.subscription import Timeouts
 from pymesoskit.wire.v1 import mesos, scheduler
 from tests.transport.stub import (
     FRAMEWORK_ID,
@@ -189,7 +189,7 @@ def test_the_stream_may_end_before_teardown_is_answered():
 
     def teardown(_request, responder):
         stub.streams[-1].end()
-        responder.respond(__import__("pymesoskit.testing.http", fromlist=["Response"]).Response(202))
+        responder.respond(__import__("pymesoskit.testing.engine.http.handler", fromlist=["Response"]).Response(202))
 
     stub.on_call[Call.TEARDOWN] = teardown
     driver.stop()

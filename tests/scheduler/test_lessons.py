@@ -27,8 +27,9 @@ from pymesoskit.scheduler import (
     SchedulerDriver,
     operations,
 )
-from pymesoskit.testing.http import Response
-from pymesoskit.transport import Backoff, Basic, Watchdog
+from pymesoskit.subscription import Backoff, Watchdog
+from pymesoskit.testing.engine.http.handler import Response
+from pymesoskit.transport import Basic
 from pymesoskit.wire.v1 import mesos, scheduler
 from tests.transport.stub import (
     ACCEPTED,

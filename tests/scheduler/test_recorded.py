@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pymesoskit.scheduler import Acknowledgement, SchedulerDriver
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.http import Request, Responder, Response, Stream
-from pymesoskit.testing.inprocess import InProcessTransport
+from pymesoskit.testing.cluster.inprocess import InProcessTransport
+from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire import JSON, PROTOBUF
 from pymesoskit.wire.v1 import mesos
 from tests.scheduler.story import FRAMEWORK, Storyteller

@@ -9,7 +9,7 @@ import pytest
 
 from pymesoskit.errors import BadCall, Forbidden, SubscriptionRejected, Unauthorized
 from pymesoskit.scheduler import Scheduler, SchedulerClient, SchedulerDriver
-from pymesoskit.transport import Backoff
+from pymesoskit.subscription import Backoff
 from pymesoskit.wire.v1 import scheduler
 from tests.scheduler.story import FRAMEWORK
 from tests.transport.stub import ACCEPTED, ByteServer, Event, Peer, answer, error, subscribed, update

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.actor import ThreadActor
-from pymesoskit.testing.history import History
-from pymesoskit.testing.http import Request, Responder, Response
-from pymesoskit.testing.server import HttpServer, Limits
+from pymesoskit.testing.engine.http.handler import Request, Responder, Response
+from pymesoskit.testing.engine.http.server import HttpServer, Limits
+from pymesoskit.testing.runtime.actor import ThreadActor
+from pymesoskit.testing.runtime.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

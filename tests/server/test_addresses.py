@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.server import HttpServer, ListenError
+from pymesoskit.testing.engine.http.server import HttpServer, ListenError
 
 if TYPE_CHECKING:
     from pathlib import Path

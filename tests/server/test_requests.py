@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pymesoskit.testing.http import Response
-from pymesoskit.testing.server import Limits
-from pymesoskit.testing.server.connection import ServerConnection, Site
+from pymesoskit.testing.engine.http.handler import Response
+from pymesoskit.testing.engine.http.server import Limits
+from pymesoskit.testing.engine.http.server.connection import ServerConnection, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymesoskit.testing.http import Response
-from pymesoskit.testing.server import Limits
+from pymesoskit.testing.engine.http.handler import Response
+from pymesoskit.testing.engine.http.server import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

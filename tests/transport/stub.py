@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
-from pymesoskit.testing.actor import SimulatedActor
-from pymesoskit.testing.http import Request, Responder, Response, Stream
-from pymesoskit.testing.inprocess import InProcessTransport
+from pymesoskit.testing.cluster.inprocess import InProcessTransport
+from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire import PROTOBUF, encode_record
 from pymesoskit.wire.v1 import executor, mesos, scheduler
 

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from pymesoskit.errors import ConnectFailed, ConnectionLost
-from pymesoskit.testing.actor import SimulatedActor, ThreadActor
-from pymesoskit.testing.http import Responder, Response
-from pymesoskit.testing.inprocess import InProcessTransport
+from pymesoskit.testing.cluster.inprocess import InProcessTransport
+from pymesoskit.testing.engine.http.handler import Responder, Response
+from pymesoskit.testing.runtime.actor import SimulatedActor, ThreadActor
 from pymesoskit.transport import Address, Head
 
 HEAD = Head("/path?query", (("Content-Type", "text/x"),))

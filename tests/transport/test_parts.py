@@ -16,10 +16,11 @@ from tenacity.wait import wait_fixed, wait_incrementing
 import pymesoskit
 from pymesoskit import errors
 from pymesoskit.errors import InvalidCall, ProtocolError
-from pymesoskit.transport import JSON, PROTOBUF, Address, Backoff, Basic, Bearer, FixedDetector
+from pymesoskit.subscription import Backoff
+from pymesoskit.subscription.inbox import Inbox
+from pymesoskit.transport import JSON, PROTOBUF, Address, Basic, Bearer, FixedDetector
 from pymesoskit.transport.content import encoder, read
 from pymesoskit.transport.errors import refusal
-from pymesoskit.transport.inbox import Inbox
 from pymesoskit.wire.v1 import mesos, scheduler
 
 Call = scheduler.Call

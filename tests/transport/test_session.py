@@ -12,9 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pymesoskit.errors import ConnectionLost, DriverStateError, NotLeader
 from pymesoskit.scheduler import SchedulerSession
-from pymesoskit.transport import PROTOBUF, Backoff, FixedDetector, State
-from pymesoskit.transport.errors import refusal
-from pymesoskit.transport.session import (
+from pymesoskit.subscription import Backoff, State
+from pymesoskit.subscription.session import (
     MAX_REDIRECTS,
     TRANSITIONS,
     Connect,
@@ -26,6 +25,8 @@ from pymesoskit.transport.session import (
     Retry,
     Subscribe,
 )
+from pymesoskit.transport import PROTOBUF, FixedDetector
+from pymesoskit.transport.errors import refusal
 from pymesoskit.wire import encode_record
 from pymesoskit.wire.v1 import mesos, scheduler
 from tests.transport.stub import error, subscribed, update

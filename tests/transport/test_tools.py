@@ -16,8 +16,8 @@ from pymesoskit.errors import (
     Unauthorized,
     Unavailable,
 )
+from pymesoskit.operator.client import get_json, leading_master, operator_call
 from pymesoskit.transport import JSON, PROTOBUF, Address, Basic
-from pymesoskit.transport.tools import get_json, leading_master, operator_call
 from pymesoskit.wire.v1 import agent, master
 
 

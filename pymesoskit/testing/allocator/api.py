@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 from attrs import field, frozen
 
 from pymesoskit.resources import Attributes, Conversion, Resources
-from pymesoskit.testing.clock import Clock
+from pymesoskit.testing.runtime.clock import Clock
 
 #: Amounts by name of resource, as in a quota: ``{"cpus": 4, "mem": 1024}``.
 Amounts: TypeAlias = Mapping[str, float]

@@ -33,7 +33,7 @@ from .playground import Playground
 if TYPE_CHECKING:
     from random import Random
 
-    from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.runtime.clock import Clock
 
 SMALL = "cpus:2;mem:1024"
 LARGE = "cpus:4;mem:2048;disk:100;ports:[31000-31009]"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.resources import Resources
-    from pymesoskit.testing.clock import Clock, Timer
+    from pymesoskit.testing.runtime.clock import Clock, Timer
 
     from .state import Agent, Client, Framework
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from random import Random
 
-    from pymesoskit.testing.clock import Clock, Timer
+    from pymesoskit.testing.runtime.clock import Clock, Timer
 
 
 class HierarchicalAllocator:

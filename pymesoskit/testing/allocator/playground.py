@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from pymesoskit.resources import Conversion, Resources
-from pymesoskit.testing.actor import SimulatedActor
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 from .api import (
     AgentOptions,
@@ -29,7 +29,7 @@ from .hierarchical import HierarchicalAllocator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.runtime.clock import Clock
 
 
 @frozen

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pymesoskit.testing.clock import Clock, Timer
+    from pymesoskit.testing.runtime.clock import Clock, Timer
 
     from .state import Agent
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import define, field, frozen
 
 from pymesoskit.resources import Conversion, Quantities, Resources, ResourcesError, parse_attributes
-from pymesoskit.testing.actor import SimulatedActor
+from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire import from_json
 from pymesoskit.wire.v1 import scheduler
 
@@ -36,7 +36,7 @@ from .metrics import PREFIX
 from .plain import resources_from_plain, resources_to_plain
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.clock import Clock
+    from pymesoskit.testing.runtime.clock import Clock
 
 Step: TypeAlias = Mapping[str, Any]
 

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from pymesoskit.testing.api import Refused
-from pymesoskit.testing.authentication import Authenticator, CredentialsError, load_credentials
-from pymesoskit.testing.http import Request
-from pymesoskit.testing.master.auth import READONLY, READWRITE, SCHEDULER, master_authenticator
+from pymesoskit.testing.engine.http.authentication import Authenticator, CredentialsError, load_credentials
+from pymesoskit.testing.engine.http.handler import Request
+from pymesoskit.testing.engine.http.v1 import Refused
+from pymesoskit.testing.engine.master.auth import READONLY, READWRITE, SCHEDULER, master_authenticator
 
 CREDENTIALS = {"credentials": [{"principal": "p1", "secret": "s1"}, {"principal": "p2", "secret": "s:2"}]}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.authentication import Credential
-from pymesoskit.testing.authorization import AuthorizerError
-from pymesoskit.testing.messages import ApplyOperation, RunTask, RunTaskGroup
+from pymesoskit.testing.engine.authorization import AuthorizerError
+from pymesoskit.testing.engine.http.authentication import Credential
+from pymesoskit.testing.engine.network.messages import ApplyOperation, RunTask, RunTaskGroup
 from tests.master.auth.acls import ANY, NONE, acl, dynamic, some
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pymesoskit.testing.forms import decode_form, numify
+from pymesoskit.testing.engine.http.forms import decode_form, numify
 
 
 class TestForms:

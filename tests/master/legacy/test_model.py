@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pymesoskit.resources import Resource, Resources, ValueType
-from pymesoskit.testing import model
+from pymesoskit.testing.engine.formats import legacy_json as model
 from pymesoskit.wire.v1 import mesos
 
 TASK = {

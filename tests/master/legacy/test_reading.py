@@ -128,7 +128,7 @@ class TestState:
         assert world.get("/state-summary")["cluster"] == "my"
 
     def test_revocable_resources_have_names_of_their_own(self, world, message):
-        from pymesoskit.testing.messages import UpdateAgent
+        from pymesoskit.testing.engine.network.messages import UpdateAgent
         from pymesoskit.wire.v1 import mesos
 
         agent = world.agent()

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pymesoskit.testing.master.metrics import count_operation, count_task_end, encode_name, read_counters
+from pymesoskit.testing.engine.master.metrics import count_operation, count_task_end, encode_name, read_counters
 from pymesoskit.wire.v1 import mesos
 
 

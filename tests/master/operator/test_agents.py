@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pymesoskit.testing.messages import ApplyOperation, DrainAgent, ShutdownAgent
+from pymesoskit.testing.engine.network.messages import ApplyOperation, DrainAgent, ShutdownAgent
 from pymesoskit.wire.v1 import mesos
 
 MACHINE = {"hostname": "127.0.0.1", "ip": "127.0.0.1"}

@@ -1,0 +1,20 @@
+"""The machine of a subscription, and what runs it."""
+
+from pymesoskit.subscription.backoff import Backoff
+from pymesoskit.subscription.client import Notice
+from pymesoskit.subscription.pending import PendingCall
+from pymesoskit.subscription.session import Connected, Disconnected, Ended, State, Watchdog
+from pymesoskit.subscription.subscriber import CallFailed, Timeouts
+
+__all__ = [
+    "Backoff",
+    "CallFailed",
+    "Connected",
+    "Disconnected",
+    "Ended",
+    "Notice",
+    "PendingCall",
+    "State",
+    "Timeouts",
+    "Watchdog",
+]

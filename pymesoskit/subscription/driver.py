@@ -1,0 +1,246 @@
+"""What every driver is: a client (``client.py``) whose events go to handlers, one after the other, in a thread of its
+own.
+
+Two threads: one reads and writes, one calls the handlers, so that no handler ever keeps the reader waiting; no lock is
+held while a handler runs. Over a transport in virtual time there is no thread: the handlers run in the cluster's turn.
+
+What a handler raises ends the driver: it disconnects (nothing is torn down), the last handler is called, and ``join``
+and ``run`` raise ``HandlerFailed`` with the original as its cause. The one exception is ``NotSubscribed``, which a
+call may raise because the connection has just gone: it ends that handler, not the driver.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+
+from pymesoskit.subscription.inbox import SIGNAL_INTERVAL
+from pymesoskit.subscription.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage
+from pymesoskit.subscription.subscriber import CallFailed
+from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pymesoskit.subscription.client import Notice, SubscriptionClient
+    from pymesoskit.transport.address import Address
+
+E = TypeVar("E", bound=EventMessage)
+
+_log = logging.getLogger(__name__)
+
+
+class Handlers(Protocol):
+    """What every author implements, whatever the API: what becomes of the connection and of calls."""
+
+    def connected(self, driver: Any, address: Address) -> None:
+        """A connection is there."""
+
+    def disconnected(self, driver: Any, reason: MesosError) -> None:
+        """The subscription is over."""
+
+    def call_failed(self, driver: Any, call: str, error: MesosError) -> None:
+        """A call was refused, or nobody knows."""
+
+    def stopped(self, driver: Any, error: MesosError | None) -> None:
+        """The driver has ended."""
+
+
+class HandlerDriver(ABC, Generic[E]):
+    """Runs handlers. ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does
+    both.
+    """
+
+    def __init__(self, client: SubscriptionClient[E], user: Handlers, event_type: type[E], name: str) -> None:
+        self._base = client
+        self._user = user
+        self._event_type = event_type
+        self._thread = threading.Thread(target=self._run, name=f"{name}-handlers", daemon=True)
+        self._handling: int | None = None  # the thread that handles events
+        self._ending: Callable[[], None] | None = None  # asked for by the handler that runs, done when it has returned
+        self._stopping = False
+        self._ended = False
+        self._failure: MesosError | None = None
+        self._handlers = dict(self._table())
+        self._handlers[SUBSCRIBED] = self._noting(self._handlers[SUBSCRIBED])
+
+    @abstractmethod
+    def _table(self) -> Mapping[int, Callable[[E], None]]:
+        """Which method handles which event."""
+
+    # Its life.
+
+    def start(self) -> Self:
+        """Begins to subscribe; returns at once. Raises ``DriverStateError`` the second time."""
+        if self._base.threaded:
+            self._base.start()
+            self._thread.start()
+        else:
+            self._base.start_with(self._consume)
+        return self
+
+    def disconnect(self) -> None:
+        """Ends the driver and leaves what it subscribed for to whoever subscribes next. Returns at once; ``join``
+        waits. Calls made before are answered first.
+        """
+        self._end(self._base.disconnect)
+
+    def _end(self, how: Callable[[], None]) -> None:
+        if self._stopping or self._ended:
+            return
+        if self._handling == threading.get_ident():
+            self._ending = how  # after what the handler is about to acknowledge
+            return
+        how()
+        self._stopping = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for the end. Raises what ended the driver if that was an error; ``TimeoutError`` after ``timeout``
+        seconds.
+        """
+        if not self._base.threaded:
+            if not self._ended:
+                raise DriverStateError("in virtual time nobody can wait: advance the cluster until driver.ended")
+        elif self._thread.ident is None:
+            raise DriverStateError("not started")
+        elif self._thread is threading.current_thread():
+            raise DriverStateError("a handler cannot wait for the end of its own driver")
+        elif timeout is None:
+            while self._thread.is_alive():
+                self._thread.join(SIGNAL_INTERVAL)
+        else:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"the driver has not ended within {timeout:g} s")
+        if self._failure is not None:
+            raise self._failure
+
+    def run(self) -> None:
+        """``start`` and ``join``. Interrupted (Ctrl-C), it disconnects first."""
+        self.start()
+        try:
+            self.join()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.disconnect()
+        if self._base.threaded and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # What is known.
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether calls may be made now."""
+        return self._base.subscribed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last handler has run or is running."""
+        return self._ended
+
+    @property
+    def failure(self) -> MesosError | None:
+        """What ended the driver, if that was an error."""
+        return self._failure
+
+    def wait_until_subscribed(self, timeout: float | None = None) -> None:
+        """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler
+        (``DriverStateError``).
+        """
+        self._base.wait_until_subscribed(timeout)
+
+    # Handlers.
+
+    def _run(self) -> None:
+        self._handling = threading.get_ident()
+        try:
+            while not self._ended:
+                self._handle(self._base.take())
+        finally:
+            self._base.close()
+
+    def _consume(self, items: list[E | Notice]) -> None:
+        """In virtual time: handles what has just been read, in the turn."""
+        self._handling = threading.get_ident()
+        self._base.consuming(self._handling)
+        try:
+            self._handle(items)
+        finally:
+            self._handling = None
+            self._base.consuming(None)
+
+    def _handle(self, items: list[Any]) -> None:  # of events and notices
+        """Calls the handler for each; what it raises ends the driver, what it asked for is done after it."""
+        event_type, handlers = self._event_type, self._handlers
+        handler: Callable[[Any], None]
+        for item in items:
+            if item.__class__ is event_type:
+                if self._stopping:
+                    continue
+                try:
+                    handler = handlers[item.type]
+                except KeyError:
+                    handler = _ignore
+            else:
+                self._base.note(item)
+                handler = self._notice
+                if isinstance(item, Ended):
+                    self._ended = True
+                    self._failure = self._failure if self._failure is not None else item.error
+            try:
+                handler(item)
+            except NotSubscribed as error:
+                _log.info("a handler was cut short: %s", error)
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
+                self._failed(handler, error)
+            if self._ending is not None:
+                self._carry_out_end(self._ending)
+
+    def _notice(self, notice: Notice) -> None:
+        """Calls the handler for what is no event; the last is ``Ended``."""
+        match notice:
+            case Connected(address=address):
+                self._user.connected(self, address)
+            case Disconnected(reason=reason, was_subscribed=True):
+                self._user.disconnected(self, reason)
+            case Disconnected(reason=reason):
+                _log.warning("could not subscribe: %s", reason)
+            case CallFailed(call=call, error=error):
+                self._user.call_failed(self, call, error)
+            case Ended():
+                self._user.stopped(self, self._failure)
+
+    def _noting(self, handler: Callable[[E], None]) -> Callable[[E], None]:
+        """The handler of SUBSCRIBED, from which on calls belong to the new subscription."""
+
+        def subscribed(event: E) -> None:
+            self._base.note(event)
+            handler(event)
+
+        return subscribed
+
+    def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = HandlerFailed(handler.__name__.removeprefix("_on_").removeprefix("_"), error)
+        if not self._ended:
+            self._ending = self._base.disconnect
+
+    def _carry_out_end(self, ending: Callable[[], None]) -> None:
+        self._ending = None
+        if self._stopping or self._ended:
+            return
+        self._stopping = True
+        try:
+            ending()
+        except NotSubscribed:
+            _log.warning("the other side cannot be told of the end: the connection has just gone")
+            self._base.disconnect()
+
+
+def _ignore(event: EventMessage) -> None:
+    """An event of a kind that is not in the schema."""
+    _log.warning("an event of an unknown kind was ignored: %s", event)

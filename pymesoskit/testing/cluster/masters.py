@@ -1,0 +1,206 @@
+"""A master as the cluster holds it: its lives, and who leads (docs/reference/failover.md)."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import frozen
+
+from pymesoskit.testing.cluster.election import FROZEN
+from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
+from pymesoskit.testing.engine.master.master import Master
+from pymesoskit.testing.engine.master.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.allocator import AllocatorFactory
+    from pymesoskit.testing.cluster.election import Election, Session
+    from pymesoskit.testing.cluster.members import Runner, Stage
+    from pymesoskit.testing.engine.flags.flags import MasterFlags
+    from pymesoskit.testing.engine.network.network import Address
+    from pymesoskit.testing.runtime.process_log import LogFile
+
+
+@frozen
+class Quorum:
+    """What the masters of a cluster have in common."""
+
+    registry: Registry
+    election: Election | None  # None: there is one master, which leads
+    allocator: AllocatorFactory  # makes each life's allocation policy
+
+
+class ClusterMaster(Member):
+    """A master. Its registry outlives it."""
+
+    def __init__(self, stage: Stage, runner: Runner, name: str, flags: MasterFlags, port: int, quorum: Quorum) -> None:
+        super().__init__(stage, runner, name, port)
+        self.flags = flags
+        self.quorum = quorum
+        self.process: Master | None = None
+        self.reason = ""  # why the last life ended, if it did so by itself
+        self._session: Session | None = None  # with the election, if there is one
+        self._log: LogFile | None = None  # of this life
+        self._lives = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there, be it frozen."""
+        return self.process is not None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its process stands still."""
+        return self.process is not None and self.process.core.lifeline.frozen
+
+    @property
+    def id(self) -> str:
+        """The id of this life. Raises ``ClusterError`` while it is not running."""
+        return self.alive().id
+
+    @property
+    def process_address(self) -> str:
+        """Its address on the cluster's network, ``master@ip:port``."""
+        return f"master@{self.address}"
+
+    @property
+    def leads(self) -> bool:
+        """Whether it runs and is the leading master; one that is frozen or cut off leads until another is elected."""
+        election = self.quorum.election
+        if self.process is None or election is None:
+            return self.running
+        leader = election.elected()
+        return leader is not None and leader.id == self.process.id
+
+    def alive(self) -> Master:
+        """The process. Raises ``ClusterError`` while it is not running."""
+        if self.process is None:
+            raise ClusterError(f"the {self.name} is not running")
+        return self.process
+
+    def kill(self) -> None:
+        """Ends it as by SIGKILL; harmless if it is not running. Returns when it has ended."""
+        self.runner.call(self.end)
+
+    def start(self) -> None:
+        """Starts it with its flags, address and registry. Raises ``ClusterError`` if it is running."""
+        self.runner.call(self.begin)
+
+    def pause(self) -> None:
+        """Freezes it as by SIGSTOP. Raises ``ClusterError`` if it is not running."""
+        self.runner.call(self._pause)
+
+    def resume(self) -> None:
+        """Lets it go on as by SIGCONT: if another leads by now and this one did, it ends. Raises ``ClusterError`` if it
+        is not running.
+        """
+        self.runner.call(self._resume)
+
+    # In the turn
+
+    def begin(self) -> None:
+        """Starts a life."""
+        if self.process is not None:
+            raise ClusterError(f"the {self.name} is running")
+        stage = self.stage
+        self._lives += 1
+        self.reason = ""
+        self._log = open_log(self.flags, "mesos-master", stage)
+        flags = attrs.evolve(
+            self.flags,
+            ip=self.flags.ip or stage.host,
+            port=self.port,
+            hostname=self.flags.hostname or stage.host,
+            advertise_ip=self.flags.advertise_ip or stage.host,
+            work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
+        )
+        with ExitStack() as stack:
+            if self._log is not None:
+                stack.callback(self._log.close)
+            self._session = self.quorum.election.connect() if self.quorum.election is not None else None
+            self.process = master = Master(
+                self.process_address,
+                flags,
+                actor=stage.actor,
+                network=stage.network,
+                rng=stage.chance(f"{self.name}/{self._lives}"),
+                registry=self._registry(),
+                allocator=self.quorum.allocator,
+                history=stage.history,
+                hostname=str(flags.hostname),
+                ip=stage.host,
+                port=self.port,
+                leader=self._session,
+                name=self.name,
+                on_end=self._ended,
+                authorizers=stage.authorizers,
+                log_file=self._log,
+                metrics_limit=stage.metrics_limit,
+            )
+            master.start()
+            stack.pop_all()
+        self.answer(master.http)
+        if self._session is not None:
+            self._session.stand(master.core.info)
+
+    def _registry(self) -> Registry:
+        """The one that all lives of all masters share; with --registry=in_memory one that ends with this life."""
+        shared = self.quorum.registry
+        return Registry(storage=shared.storage) if self.flags.registry == "in_memory" else shared
+
+    def end(self) -> None:
+        """Ends the life."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def cut_off(self, reason: str) -> None:
+        """The election hears nothing of it any more, nor it of the election, for a reason that ``rejoin`` ends."""
+        if self._session is not None:
+            self._session.silence(reason)
+
+    def rejoin(self, reason: str) -> None:
+        """The reason is over."""
+        if self._session is not None:
+            self._session.speak(reason)
+
+    def _pause(self) -> None:
+        self.alive().freeze()
+        if self.server is not None:
+            self.server.freeze()
+        self.cut_off(FROZEN)
+
+    def _resume(self) -> None:
+        self.alive()
+        self.rejoin(FROZEN)  # at first: a master that does not lead any more does nothing of what it has missed
+        if self.process is None:
+            return
+        self.process.thaw()
+        if self.server is not None:
+            self.server.thaw()
+
+    def _ended(self, reason: str) -> None:
+        self.process = None
+        self.reason = reason
+        self.hang_up()
+        close_log(self._log)
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
+
+
+class OnlyMaster:
+    """The ``Detector`` of a cluster with one master: it is always the leader, and agents do not notice its restarts."""
+
+    def __init__(self, master: ClusterMaster) -> None:
+        self._master = master
+
+    def leader(self) -> Address | None:
+        """The master's address; its port is known once it is reserved."""
+        return self._master.process_address
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 (nothing ever changes)
+        """Nothing ever changes."""
+        return lambda: None

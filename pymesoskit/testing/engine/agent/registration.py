@@ -1,0 +1,187 @@
+"""How an agent finds its master, registers, and notices that it is alone.
+
+Source: docs/reference/agent-executor.md 2.1 to 2.4, failover.md 1 to 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.engine.agent.core import CAPABILITIES, Core
+from pymesoskit.testing.engine.agent.launch import needs_checkpoint
+from pymesoskit.testing.engine.agent.state import Phase
+from pymesoskit.testing.engine.network.messages import (
+    AgentRegistered,
+    AgentReregistered,
+    PingAgent,
+    PongAgent,
+    RegisterAgent,
+    ReregisterAgent,
+)
+from pymesoskit.testing.engine.version import VERSION
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.resources import Resources
+    from pymesoskit.testing.engine.agent.detector import Detector
+    from pymesoskit.testing.engine.network.network import Address
+    from pymesoskit.testing.runtime.clock import Timer
+
+#: Seconds between two attempts to register, at most.
+RETRY_MAX = 60.0
+
+
+class Registration:
+    """See the module's text. ``connected`` and ``disconnected`` are told of the two turns of the agent's life."""
+
+    def __init__(
+        self,
+        core: Core,
+        detector: Detector,
+        *,
+        connected: Callable[[bool], None],
+        disconnected: Callable[[], None],
+        ended: Callable[[str], None],
+    ) -> None:
+        self._core = core
+        self._detector = detector
+        self._connected = connected
+        self._disconnected = disconnected
+        self._ended = ended
+        self._ping_timeout = 75.0
+        self._ping_timer: Timer | None = None
+        self._retry_timer: Timer | None = None
+        self._unwatch: Callable[[], None] | None = None
+        self.registered_time = 0.0
+        self.first_backoff: float | None = None  # seconds until the first attempt, if it is not left to chance
+
+    def start(self) -> None:
+        """The agent has recovered: looks for a master."""
+        self._unwatch = self._detector.watch(lambda: self._core.lifeline.deliver(self.detect))
+        self.detect()
+
+    def stop(self) -> None:
+        """Looks no more."""
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+
+    def detect(self) -> None:
+        """Looks (again) for the leading master, and registers with it."""
+        core = self._core
+        if core.phase in {Phase.TERMINATING, Phase.ENDED, Phase.RECOVERING}:
+            return
+        core.phase = Phase.DISCONNECTED
+        self._disconnected()
+        for timer in (self._ping_timer, self._retry_timer):
+            if timer is not None:
+                timer.cancel()
+        core.master = self._detector.leader()
+        if core.master is not None:
+            backoff = core.flags.registration_backoff_factor
+            chosen, self.first_backoff = self.first_backoff, None
+            wait = core.rng.uniform(0, backoff) if chosen is None else chosen
+            self._retry_timer = core.lifeline.call_later(wait, self._register, 2 * backoff)
+
+    def _register(self, backoff: float) -> None:
+        core = self._core
+        if core.phase is not Phase.DISCONNECTED:
+            return
+        resources = tuple(checkpointed(core.total))
+        if core.info.HasField("id"):
+            core.send(
+                ReregisterAgent(
+                    agent_info=core.info,
+                    version=VERSION,
+                    capabilities=CAPABILITIES,
+                    checkpointed_resources=resources,
+                    tasks=tuple(task.message() for task in core.tasks()),
+                    executors=tuple(
+                        (framework.id, executor.info)
+                        for framework, executor in core.executors()
+                        if not executor.is_command and not framework.terminating
+                    ),
+                    frameworks=tuple(framework.info for framework in core.frameworks.values()),
+                    operations=tuple(core.operations.values()),
+                    credential=core.credential,
+                    completed_tasks=tuple(
+                        mesos.Task.FromString(task)
+                        for framework in core.completed_frameworks
+                        for executor in framework.completed
+                        for task in executor.tasks
+                    ),
+                )
+            )
+        else:
+            core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources, core.credential))
+        wait = core.rng.uniform(0, min(backoff, RETRY_MAX))
+        self._retry_timer = core.lifeline.call_later(wait, self._register, min(2 * backoff, RETRY_MAX))
+
+    # The master's answers
+
+    def registered(self, sender: Address, message: AgentRegistered) -> None:
+        """The master has taken the agent in and given it an id."""
+        core = self._core
+        if sender != core.master or core.phase is not Phase.DISCONNECTED:
+            return
+        if core.info.HasField("id") and core.agent_id != message.agent_id:
+            self._ended(f"Registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
+            return
+        core.info.id.value = message.agent_id
+        self._enter_running(message.total_ping_timeout, new=True)
+
+    def reregistered(self, sender: Address, message: AgentReregistered) -> bool:
+        """The master knows the agent again; False if the message is not for us."""
+        core = self._core
+        if sender != core.master or core.phase not in {Phase.DISCONNECTED, Phase.RUNNING}:
+            return False
+        if core.agent_id != message.agent_id:
+            self._ended(f"Re-registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
+            return False
+        if core.phase is Phase.DISCONNECTED:
+            self._enter_running(message.total_ping_timeout, new=False)
+        return True
+
+    def _enter_running(self, ping_timeout: float, *, new: bool) -> None:
+        core = self._core
+        core.phase = Phase.RUNNING
+        self._ping_timeout = ping_timeout
+        self.registered_time = core.lifeline.time()
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
+        self._expect_ping()
+        core.note("registered" if new else "re-registered")
+        self._connected(new)
+
+    # Pings
+
+    def ping(self, sender: Address, message: PingAgent) -> None:
+        """A master asks whether the agent is alive, and says whether it holds it for connected.
+
+        It is alive from the moment it starts, before it has found out who its master is.
+        """
+        core = self._core
+        core.network.send(core.address, sender, PongAgent())
+        if sender == core.master and core.phase is Phase.RUNNING:
+            if message.connected:
+                self._expect_ping()
+            else:
+                core.note("the master holds it for disconnected: it registers again")
+                self.detect()
+
+    def _expect_ping(self) -> None:
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._ping_timer = self._core.lifeline.call_later(self._ping_timeout, self._no_ping)
+
+    def _no_ping(self) -> None:
+        self._ping_timer = None
+        self._core.note("no ping from the master: looks for it again")
+        self.detect()
+
+
+def checkpointed(total: Resources) -> list[mesos.Resource]:
+    """The resources that only the agent knows of: dynamic reservations and volumes."""
+    return [resource for resource in total.to_messages() if needs_checkpoint(resource)]

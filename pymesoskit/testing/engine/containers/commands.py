@@ -1,0 +1,225 @@
+"""From a ``CommandInfo`` to what a launcher runs, and the sandbox it runs in.
+
+Source: docs/reference/agent-executor.md 8, 9 and 12.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymesoskit.testing.engine.machine.launcher import Command, Interaction
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+#: Nobody but its user and group looks into a sandbox.
+SANDBOX_MODE = 0o750
+
+#: The files that a command's output goes to.
+OUTPUT = ("stdout", "stderr")
+
+
+class SandboxError(Exception):
+    """A container cannot be made as asked; the text says why."""
+
+
+def command_of(
+    info: mesos.CommandInfo,
+    environment: Mapping[str, str],
+    directory: str | None,
+    *,
+    user: str | None = None,
+    container: mesos.ContainerInfo | None = None,
+    task: mesos.TaskInfo | None = None,
+    delay: float = 0.0,
+    interaction: Interaction | None = None,
+    path: str | None = None,
+    output: tuple[str, str] = OUTPUT,
+    whole_tree: bool = True,
+) -> Command:
+    """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
+    argv. One without a value says so and exits with 1. ``path``: where programs are looked for, if not on the
+    environment's PATH.
+    """
+    argv: tuple[str, ...]
+    executable: str | None
+    if not info.HasField("value"):
+        missing = "Shell command" if info.shell else "Executable path"
+        argv, executable = ("sh", "-c", f"echo '{missing} is not specified' >&2; exit 1"), "/bin/sh"
+    elif info.shell:
+        argv, executable = ("sh", "-c", info.value), "/bin/sh"
+    else:
+        argv, executable = tuple(info.arguments) or (info.value,), info.value
+    return Command(
+        argv=argv,
+        executable=executable,
+        environment=environment,
+        directory=None if directory is None else Path(directory),
+        user=user,
+        rlimits=tuple(_rlimits(container)),
+        task=task,
+        delay=delay,
+        interaction=interaction,
+        path=path,
+        stdout=output[0],
+        stderr=output[1],
+        whole_tree=whole_tree,
+    )
+
+
+def _rlimits(container: mesos.ContainerInfo | None) -> Iterable[tuple[str, int | None, int | None]]:
+    for limit in container.rlimit_info.rlimits if container is not None else ():
+        name = mesos.RLimitInfo.RLimit.Type.Name(limit.type).replace("RLMT_", "RLIMIT_")
+        yield name, limit.soft if limit.HasField("soft") else None, limit.hard if limit.HasField("hard") else None
+
+
+def overlaid(environment: Mapping[str, str], more: mesos.Environment) -> dict[str, str]:
+    """An environment with a message's variables on top."""
+    return {**environment, **{variable.name: variable.value for variable in more.variables}}
+
+
+def describe_command(task: mesos.TaskInfo) -> str:
+    """The name of a command task's executor: at most 15 characters of its command are shown."""
+    command = task.command
+    if command.shell:
+        text = f"sh -c '{_cut(command.value)}'" if command.HasField("value") else "NO COMMAND"
+    elif command.HasField("value"):
+        text = "[" + _cut(f"{command.value}, " + ", ".join(command.arguments)) + "]"
+    else:
+        text = "NO EXECUTABLE"
+    return f"Command Executor (Task: {task.task_id.value}) (Command: {text})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 15 else text[:12] + "..."
+
+
+# Sandboxes
+
+
+def is_docker(container: mesos.ContainerInfo) -> bool:
+    """Whether it is one of the Docker engine's."""
+    return container.HasField("type") and container.type == mesos.ContainerInfo.DOCKER
+
+
+def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None:
+    """Raises ``SandboxError`` for containers that nothing on the agent can make."""
+    if is_docker(container) and "docker" not in containerizers.split(","):
+        raise SandboxError(
+            f"None of the enabled containerizers ({containerizers}) could create a container for the provided"
+            " TaskInfo/ExecutorInfo message: this agent uses no Docker engine"
+            " (start it with --containerizers=docker,mesos where one answers)"
+        )
+    _check_image(container)
+
+
+def check_nested(container: mesos.ContainerInfo) -> None:
+    """The same for containers that are no executor's."""
+    if container.HasField("type") and container.type != mesos.ContainerInfo.MESOS:
+        raise SandboxError("The provided ContainerInfo is not supported")
+    _check_image(container)
+
+
+def _check_image(container: mesos.ContainerInfo) -> None:
+    if container.mesos.HasField("image"):
+        kind = mesos.Image.Type.Name(container.mesos.image.type)
+        raise SandboxError(f"Unsupported container image type: {kind}")
+
+
+def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
+    """Makes the directory, the user's if the cluster may give it away. Raises ``SandboxError``, which begins with
+    ``failure``; then the directory is not there.
+    """
+    try:
+        make_directories(directory)
+    except OSError as error:
+        raise SandboxError(f"{failure}: Failed to create directory: {error.strerror}") from error
+    if user is None or os.geteuid() != 0:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+        os.chown(directory, entry.pw_uid, entry.pw_gid)
+    except (KeyError, OSError) as error:
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+        why = f"No such user '{user}'" if isinstance(error, KeyError) else error.strerror
+        raise SandboxError(f"{failure}: Failed to chown directory to '{user}': {why}") from None
+
+
+def make_directories(directory: Path) -> None:
+    """Makes the directory and what is missing above it, as few calls as that takes; raises OSError."""
+    try:
+        directory.mkdir(SANDBOX_MODE)
+    except FileExistsError:
+        directory.chmod(SANDBOX_MODE)
+    except FileNotFoundError:
+        for parent in (directory.parent.parent, directory.parent):  # an executor's and its runs: mostly just these
+            with contextlib.suppress(FileExistsError):
+                parent.mkdir(parents=True)
+        directory.mkdir(SANDBOX_MODE)
+
+
+def link_volume(sandbox: Path, container_path: str, target: Path) -> None:
+    """Shows ``target`` in the sandbox under the (relative) path of a volume. Raises ``SandboxError``."""
+    if container_path.startswith("/"):
+        return  # an absolute path needs a root file system of the container's own
+    link = sandbox / container_path
+    if os.path.lexists(link) and link.is_symlink() and link.readlink() == target:
+        return
+    if sandbox.resolve() not in link.parent.resolve().parents and link.parent.resolve() != sandbox.resolve():
+        raise SandboxError(f"The volume's path '{container_path}' is not inside the sandbox")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+    except OSError as error:
+        raise SandboxError(f"Failed to link the volume '{container_path}': {error.strerror}") from error
+
+
+def link_container_volumes(sandbox: Path, container: mesos.ContainerInfo, parent: Path | None) -> None:
+    """Shows the volumes of a ``ContainerInfo``: host paths, and paths in its own or its parent's sandbox."""
+    for volume in container.volumes:
+        source = volume.source.sandbox_path
+        if volume.source.type == mesos.Volume.Source.SANDBOX_PATH:
+            base = parent if source.type == mesos.Volume.Source.SandboxPath.PARENT else sandbox
+            if base is None:
+                raise SandboxError("PARENT type sandbox path volume is only supported for nested containers")
+            target = base / source.path
+            if source.path.startswith("/"):
+                raise SandboxError(f"Path '{source.path}' in SANDBOX_PATH volume is absolute")
+            if ".." in Path(source.path).parts:
+                raise SandboxError(f"The path '{source.path}' is not inside the sandbox")
+            if not target.exists():
+                target.mkdir(parents=True, exist_ok=True)
+        elif volume.HasField("host_path"):
+            target = Path(volume.host_path)
+        elif volume.source.type == mesos.Volume.Source.HOST_PATH:
+            target = Path(volume.source.host_path.path)
+        else:
+            continue
+        link_volume(sandbox, volume.container_path, target)
+
+
+def unlink_volume(sandbox: Path, container_path: str) -> None:
+    """Takes a volume out of the sandbox again; the volume itself stays."""
+    link = sandbox / container_path
+    if link.is_symlink():
+        link.unlink()
+
+
+def note(sandbox: Path, text: str) -> None:
+    """Leaves a line for people in the sandbox's stderr, if that is a file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(OSError), os.fdopen(os.open(sandbox / "stderr", flags, 0o644), "w") as file:
+        file.write(text + "\n")
+
+
+def remove_tree(directory: Path) -> None:
+    """Removes a directory; harmless if it is not there."""
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,329 @@
+"""One container of the Docker engine, from ``docker run`` to ``docker rm``.
+
+Source: docs/reference/agent-executor.md 10.2.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import define, field, frozen
+
+from pymesoskit.testing.engine.executors.docker.client import DockerClient, Engine
+from pymesoskit.testing.engine.machine.launcher import Command
+from pymesoskit.testing.engine.machine.process import tree_usage
+from pymesoskit.wire.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymesoskit.testing.engine.executors.docker.client import Call, Said
+    from pymesoskit.testing.engine.executors.docker.options import Place
+    from pymesoskit.testing.engine.machine.launcher import Exit, Process, Usage
+    from pymesoskit.testing.engine.machine.machine import Machine
+    from pymesoskit.testing.runtime.clock import Timer
+
+#: What begins the name of each of Mesos's containers.
+NAME_PREFIX = "mesos-"
+#: Between two looks at a container that is not there yet, in seconds.
+INSPECT_DELAY = 0.5
+#: How long one look may take, and how long anything waits for what looks find, in seconds.
+INSPECT_TIMEOUT = 5.0
+#: How much longer than its grace period ``docker stop`` may take when a container is destroyed, in seconds.
+FORCE_KILL_TIMEOUT = 1.0
+#: How often a container is stopped that is to be destroyed, and how many seconds lie between.
+DESTROY_ATTEMPTS, DESTROY_INTERVAL = 5, 0.2
+#: How long ``docker run`` may go on after its container's process has ended, in seconds.
+MISSED_EXIT_TIMEOUT = 60.0
+#: Between two looks at a container's process, in seconds.
+PROCESS_INTERVAL = 1.0
+#: What ``StartedAt`` is before a container has started.
+NEVER = "0001-01-01T00:00:00Z"
+
+
+@frozen
+class DockerSettings:
+    """What an agent says of the Docker containers that it runs. Durations in seconds."""
+
+    engine: Engine
+    place: Place
+    stop_timeout: float = 0.0  # --docker_stop_timeout
+    remove_delay: float = 0.0  # --docker_remove_delay
+
+
+class InspectError(Exception):
+    """What ``docker inspect`` has said is not what it should be; the text says why."""
+
+
+@frozen
+class Inspected:
+    """What ``docker inspect`` has said of a container."""
+
+    output: bytes
+    pid: int | None  # of its first process, None if that has ended
+    started: bool
+    network: str | None  # its mode
+    ip: str | None
+    ipv6: str | None
+
+    @classmethod
+    def parse(cls, output: bytes) -> Inspected:
+        """Raises ``InspectError``."""
+        try:
+            found = json.loads(output)
+        except ValueError as error:
+            raise InspectError(f"Failed to parse JSON: {error}") from None
+        if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+            raise InspectError("Failed to find container")
+        settings = _at(found[0], "NetworkSettings") or {}
+        pid, started = _needed(found[0], "State", "Pid"), _needed(found[0], "State", "StartedAt")
+        mode = _at(found[0], "HostConfig", "NetworkMode")
+        own = _at(settings, "Networks", mode) or {}
+        ip = own["IPAddress"] if "IPAddress" in own else settings.get("IPAddress")
+        return cls(output, pid or None, started != NEVER, mode, ip or None, own.get("GlobalIPv6Address") or None)
+
+    def network_info(self, container: mesos.ContainerInfo) -> mesos.NetworkInfo | None:
+        """Its addresses, with what was asked of its network besides; None if it has no addresses."""
+        if self.ip is None and self.ipv6 is None:
+            return None
+        info = mesos.NetworkInfo()
+        if container.network_infos:
+            info.CopyFrom(container.network_infos[0])
+            info.ClearField("ip_addresses")
+        if self.ip is not None:
+            info.ip_addresses.add(ip_address=self.ip)
+        if self.ipv6 is not None:
+            info.ip_addresses.add(ip_address=self.ipv6, protocol=mesos.NetworkInfo.IPv6)
+        return info
+
+
+def _at(value: Any, *names: str | None) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _needed(value: dict[str, Any], *names: str) -> Any:
+    found = _at(value, *names)
+    if found is None:
+        raise InspectError(f"Unable to find {names[-1]} in {names[-2]}")
+    return found
+
+
+class Listener(Protocol):
+    """Who hears what becomes of a container. The calls come in later turns, each at most once."""
+
+    def inspected(self, found: Inspected) -> None:
+        """It has started; not called if that is never known."""
+
+    def ended(self, how: Exit | None) -> None:
+        """``docker run`` has ended; None: its container has, but ``docker run`` goes on."""
+
+    def failed(self, why: str) -> None:
+        """Instead of the others: ``docker run`` could not be run."""
+
+
+@define(eq=False)
+class DockerContainer:
+    """See the module's text."""
+
+    settings: DockerSettings
+    machine: Machine
+    listener: Listener
+    arguments: tuple[str, ...]  # of ``docker run``
+    found: Inspected | None = None
+    over: bool = False  # ``docker run`` has ended
+    _client: DockerClient = field(init=False)
+    _process: Process | None = None
+    _inspection: Call | Timer | None = None
+    _inspection_over: bool = False
+    _waiting: list[Callable[[], None]] = field(factory=list)  # for the end of the inspection
+    _patience: Timer | None = None  # with the inspection
+    _watch: Timer | None = None  # over the container's process
+    _stopping: Call | None = None
+    _removal: bool = False  # is due
+    _destroyed: Callable[[], None] | None = None  # who waits for its destruction
+    _run_ended: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._client = DockerClient(self.settings.engine, self.machine)
+
+    @property
+    def name(self) -> str:
+        return self.settings.place.name
+
+    def usage(self) -> Usage | None:
+        """What its processes use now."""
+        return None if self.over or self.found is None or self.found.pid is None else tree_usage(self.found.pid)
+
+    # Running
+
+    def run(self) -> None:
+        """Runs it, and begins to look at it."""
+        engine = self.settings.engine
+        command = Command(
+            engine.argv("run", *self.arguments),
+            engine.environment,
+            Path(self.settings.place.sandbox),
+            remains=engine.remains(self.name),
+        )
+        self._process = self.machine.launcher.launch(command, lambda: None, self._exited, self._failed)
+        self._inspect()
+
+    def _failed(self, why: str) -> None:
+        self._run_ended = self.over = True
+        self._end_inspection()
+        self.listener.failed(f"Failed to create subprocess '{self.settings.engine.program}': {why}")
+
+    def _exited(self, how: Exit) -> None:
+        self._run_ended = True
+        if self._destroyed is not None:
+            self._conclude()
+        if self.over:
+            return
+        self._end(how)
+        if how.signal is not None:  # the command was killed, not its container
+            self._client.call("stop", "-t", "0", self.name, done=_nobody)
+
+    def _end(self, how: Exit | None) -> None:
+        self.over = True
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._stopping is not None:
+            self._stopping.cancel()
+        self.when_inspected(lambda: self.listener.ended(how))
+
+    # Inspecting
+
+    def when_inspected(self, callback: Callable[[], None]) -> None:
+        """Calls back when it is known whether the container has started, or ``INSPECT_TIMEOUT`` from now."""
+        if self._inspection_over:
+            callback()
+            return
+        self._waiting.append(callback)
+        if self._patience is None:
+            self._patience = self.machine.clock.call_later(INSPECT_TIMEOUT, self._end_inspection)
+
+    def _inspect(self) -> None:
+        self._inspection = self._client.call(
+            "inspect", "--type=container", self.name, done=self._inspected, timeout=INSPECT_TIMEOUT
+        )
+
+    def _inspect_later(self) -> None:
+        self._inspection = self.machine.clock.call_later(INSPECT_DELAY, self._inspect)
+
+    def _inspected(self, said: Said) -> None:
+        if not said.succeeded:  # it is not there yet, or the engine hangs
+            self._inspect_later()
+            return
+        try:
+            found = Inspected.parse(said.output)
+        except InspectError:
+            self._end_inspection()
+            return
+        if not found.started:
+            self._inspect_later()
+            return
+        self.found = found
+        if not self.over:
+            self._watch_process()
+        self.listener.inspected(found)
+        self._end_inspection()
+
+    def _end_inspection(self) -> None:
+        if self._inspection_over:
+            return
+        self._inspection_over = True
+        for pending in (self._inspection, self._patience):
+            if pending is not None:
+                pending.cancel()
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()
+
+    # An engine can miss that a container has ended; then ``docker run`` never does.
+
+    def _watch_process(self) -> None:
+        assert self.found is not None
+        if self.found.pid is None or not Path(f"/proc/{self.found.pid}").exists():
+            self._watch = self.machine.clock.call_later(MISSED_EXIT_TIMEOUT, self._missed)
+        else:
+            self._watch = self.machine.clock.call_later(PROCESS_INTERVAL, self._watch_process)
+
+    def _missed(self) -> None:
+        if not self.over:
+            self._end(None)
+
+    # Ending
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``docker stop`` is under way."""
+        return self._stopping is not None and not self._stopping.over
+
+    def stop(self, grace: float, done: Callable[[Said], None]) -> None:
+        """SIGTERM now, SIGKILL after the grace period (in seconds); a stop that is under way is given up for it."""
+        if self._stopping is not None:
+            self._stopping.cancel()
+        self._stopping = self._client.call("stop", "-t", str(int(grace)), self.name, done=done)
+
+    def destroy(self, done: Callable[[], None]) -> None:
+        """Ends it, if it has not ended, and sees to its removal; ``done`` is called in a later turn when it has ended,
+        or when the engine takes too long for that.
+        """
+        self._end_inspection()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._remove_later()
+        if self.over:  # it has ended, or somebody waits for that already
+            if not self._run_ended and self._destroyed is None and self._process is not None:
+                self._process.kill(signal.SIGKILL)  # the engine has missed its end
+            self.machine.actor.post(done)
+            return
+        self.over = True
+        self._destroyed = done
+        self._stop_for_good(DESTROY_ATTEMPTS)
+
+    def _stop_for_good(self, attempts: int) -> None:
+        """Stops it until ``docker run`` ends, which may be about to start it only now."""
+        if self._destroyed is None:
+            return
+        timeout = self.settings.stop_timeout
+
+        def stopped(said: Said) -> None:
+            if self._destroyed is None:
+                return
+            if attempts > 1 and said.exit is not None:
+                self.machine.clock.call_later(DESTROY_INTERVAL, self._stop_for_good, attempts - 1)
+                return
+            if self._process is not None:
+                self._process.kill(signal.SIGKILL)
+            self._conclude()
+
+        if self._stopping is not None:
+            self._stopping.cancel()
+        self._stopping = self._client.call(
+            "stop", "-t", str(int(timeout)), self.name, done=stopped, timeout=timeout + FORCE_KILL_TIMEOUT
+        )
+
+    def _conclude(self) -> None:
+        done, self._destroyed = self._destroyed, None
+        if self._stopping is not None:
+            self._stopping.cancel()
+        if done is not None:
+            done()
+
+    def _remove_later(self) -> None:
+        if not self._removal:
+            self._removal = True
+            self.machine.clock.call_later(self.settings.remove_delay, self._remove)
+
+    def _remove(self) -> None:
+        self._client.call("rm", "-f", "-v", self.name, done=_nobody, removes=self.name)
+
+
+def _nobody(_: Said) -> None:
+    """Nobody wants to know."""

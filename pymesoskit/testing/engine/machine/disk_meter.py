@@ -1,0 +1,72 @@
+"""Measures what directories take on the disk, as ``du`` does, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pymesoskit.testing.runtime.actor import Actor
+
+#: What ``st_blocks`` counts, in bytes.
+BLOCK = 512
+
+
+class ThreadMeter:
+    """A ``Meter`` (``limits.py``) of real directories. The thread is made by the first measurement."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._pool: ThreadPoolExecutor | None = None
+
+    def measure(self, directory: Path, done: Callable[[int | None], None]) -> None:
+        """See ``Meter``."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "pymesoskit-meter")
+
+        def measured(future: Future[int]) -> None:
+            if not future.cancelled():
+                self._actor.post(done, None if future.exception() is not None else future.result())
+
+        self._pool.submit(disk_use, directory).add_done_callback(measured)
+
+    def close(self) -> None:
+        """Waits for the measurement that is under way."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def disk_use(directory: Path) -> int:
+    """The bytes that the directory and all below it take on the disk. Links are not followed, files with several names
+    count once, and what goes while it is looked at does not count. Raises OSError if there is no directory of that
+    name (a link to one is none).
+    """
+    top = os.lstat(directory)
+    if not stat.S_ISDIR(top.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(directory))
+    total = top.st_blocks
+    seen: set[tuple[int, int]] = set()
+    todo = [os.fspath(directory)]
+    while todo:
+        try:
+            entries = list(os.scandir(todo.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found = entry.stat(follow_symlinks=False)
+                if found.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                    if (found.st_dev, found.st_ino) in seen:
+                        continue
+                    seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+    return total * BLOCK
