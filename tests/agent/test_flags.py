@@ -43,15 +43,36 @@ def environment(world: CustomWorld) -> dict[str, str]:
 # Executors
 
 
-def test_variables_of_executors_replace_what_they_would_inherit(tmp_path: Path) -> None:
-    for flags, expected in (({}, {"INHERITED": "1"}), ({"executor_environment_variables": '{"A": "b"}'}, {"A": "b"})):
-        world = CustomWorld(tmp_path / str(len(flags)), **flags)
-        world.host.environment = {"INHERITED": "1", "PATH": "/here"}
-        world.start()
-        world.launch("t1")
-        seen = environment(world)
-        assert {name: seen[name] for name in ("INHERITED", "A") if name in seen} == expected
-        assert seen["PATH"] == ("/here" if not flags else DEFAULT_PATH)
+@pytest.mark.parametrize(
+    ("given", "others", "path"),
+    [
+        (None, {}, DEFAULT_PATH),
+        ('{"A": "b"}', {"A": "b"}, DEFAULT_PATH),
+        ('{"A": "b", "PATH": "/there"}', {"A": "b"}, "/there"),
+    ],
+)
+def test_executors_inherit_nothing_of_the_agents_environment(
+    tmp_path: Path, given: str | None, others: dict[str, str], path: str
+) -> None:
+    world = CustomWorld(tmp_path, **({} if given is None else {"executor_environment_variables": given}))
+    world.host.environment = {"INHERITED": "1", "HOME": "/root", "PATH": "/here"}
+    world.start()
+    world.launch("t1")
+    seen = environment(world)
+    assert seen.pop("PATH") == path
+    assert {name: seen[name] for name in seen if not name.startswith(("MESOS_", "LIBPROCESS_"))} == others
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"), [("LIBPROCESS_IP", "mine"), ("LIBPROCESS_PORT", "0"), ("MESOS_EXECUTOR_ID", "custom")]
+)
+def test_of_mesos_variables_only_the_libprocess_ip_can_be_replaced_by_the_flag(
+    tmp_path: Path, name: str, seen: str
+) -> None:
+    world = CustomWorld(tmp_path, executor_environment_variables=json.dumps({name: "mine"}))
+    world.start()
+    world.launch("t1")
+    assert environment(world)[name] == seen
 
 
 def test_the_grace_period_of_executors_is_told_and_kept(tmp_path: Path) -> None:

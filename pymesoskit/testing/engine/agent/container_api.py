@@ -228,7 +228,7 @@ class ContainerApi:
             user=user or None,
             container=container,
             interaction=None if switchboard is None else switchboard.interaction,
-            path=self._core.host.environment["PATH"],
+            path=self._core.host.programs,
             output=OUTPUT if joins is None or directory is None else (f"{directory}/stdout", f"{directory}/stderr"),
             whole_tree=False,
         )

@@ -19,7 +19,7 @@ from attrs import define, field
 from pymesoskit.testing.engine.containers import layout
 from pymesoskit.testing.engine.containers.commands import note
 from pymesoskit.testing.engine.containers.containers import ContainerTree
-from pymesoskit.testing.engine.containers.environment import inherited
+from pymesoskit.testing.engine.containers.environment import DEFAULT_PATH
 from pymesoskit.testing.engine.containers.store import DiskStore, MemoryStore, Store
 from pymesoskit.testing.engine.executors.command import CommandExecutor
 from pymesoskit.testing.engine.executors.default import DefaultExecutor
@@ -128,7 +128,8 @@ class HostLine:
 class Host:
     """See the module's text.
 
-    ``work_dir`` None: nothing is kept on disk (for simulated launchers). ``environment`` is what processes inherit.
+    ``work_dir`` None: nothing is kept on disk (for simulated launchers). ``environment`` is the agent's own: the docker
+    command runs in it, and executors' programs are looked up on its PATH. Executors and tasks do not inherit it.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Host:
         if work_dir is None and launcher.needs_sandbox:
             raise ValueError("a host whose tasks are real processes needs a work directory")
         self.work_dir = None if work_dir is None else work_dir.resolve()  # sandboxes have paths without links
-        self.environment = inherited(environment)
+        self.environment = dict(environment)
         self._own: list[NetworkProber | ThreadFetcher] = []  # what is to be closed with the host
         if prober is None:
             prober = NetworkProber(actor)
@@ -161,6 +162,11 @@ class Host:
         self._agent: AgentPort | None = None
         self.store: Store = self._new_store()
         self._boot_id: str | None = None
+
+    @property
+    def programs(self) -> str:
+        """The directories, separated by colons, where the programs of executors and nested containers are looked up."""
+        return self.environment.get("PATH", DEFAULT_PATH)
 
     @property
     def boot_id(self) -> str:

@@ -93,7 +93,7 @@ class Provisioning:
         if executor.kind is not Kind.CUSTOM:
             return spec, None
         info = executor.info
-        path = core.host.environment["PATH"]
+        path = core.host.programs
         return spec, command_of(info.command, variables, directory, user=user, container=info.container, path=path)
 
     def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
@@ -142,7 +142,6 @@ class Provisioning:
         try:
             return environment.of_executor(
                 self._settings(),
-                self._core.host.environment,
                 executor.info,
                 agent_id=self._core.agent_id,
                 checkpoint=framework.info.checkpoint,
@@ -155,14 +154,13 @@ class Provisioning:
 
     def _settings(self) -> environment.AgentSettings:
         flags = self._core.flags
-        variables = flags.executor_environment_variables
         return environment.AgentSettings(
             endpoint=self._core.endpoint,
             shutdown_grace_period=print_duration(flags.executor_shutdown_grace_period),
             recovery_timeout=print_duration(flags.recovery_timeout),
             subscription_backoff_max=print_duration(flags.executor_reregistration_timeout),
             http_command_executor=flags.http_command_executor,
-            environment=None if variables is None else dict(variables),
+            environment=dict(flags.executor_environment_variables or ()),
             domain_socket=None if self._core.executor_socket is None else str(self._core.executor_socket),
             secrets=environment.resolves_secrets(flags),
         )

@@ -6,6 +6,7 @@ Source: docs/reference/agent-executor.md 7 (and the lines measured at its top).
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -27,8 +28,6 @@ MAX_SOCKET_PATH = 108
 #: The isolator with which variables may be secrets.
 SECRET_ISOLATOR = "environment_secret"  # noqa: S105 (its name)
 
-_OURS = ("MESOS_", "LIBPROCESS_")
-
 
 class SecretError(Exception):
     """A variable is a secret that cannot be resolved; the text says why."""
@@ -43,7 +42,7 @@ class AgentSettings:
     recovery_timeout: str
     subscription_backoff_max: str
     http_command_executor: bool = False
-    environment: Mapping[str, str] | None = None  # --executor_environment_variables: replaces what is inherited
+    environment: Mapping[str, str] = MappingProxyType({})  # --executor_environment_variables
     domain_socket: str | None = None
     secrets: bool = False  # whether variables that are secrets are resolved
 
@@ -66,13 +65,6 @@ def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:
     return path
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What an agent passes on of its own environment; what belongs to an agent around it is not passed on."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
-    kept.setdefault("PATH", DEFAULT_PATH)
-    return kept
-
-
 def variables(environment: mesos.Environment, *, secrets: bool) -> dict[str, str]:
     """The variables of a message: the secrets, if they are resolved, and the plain ones, which may replace them.
 
@@ -92,7 +84,6 @@ def variables(environment: mesos.Environment, *, secrets: bool) -> dict[str, str
 
 def of_executor(
     settings: AgentSettings,
-    machine: Mapping[str, str],
     executor: mesos.ExecutorInfo,
     *,
     agent_id: str,
@@ -101,15 +92,14 @@ def of_executor(
     shutdown_grace_period: str | None = None,
     token: str | None = None,
 ) -> dict[str, str]:
-    """All of an executor's environment: the machine's, then Mesos's variables, then those of its command.
+    """Returns the whole environment of an executor: a PATH, the agent's ``--executor_environment_variables``, Mesos's
+    variables, and the variables of the executor's command; later ones win.
 
-    Raises ``SecretError``.
+    The executor inherits nothing from the agent's own environment. Raises ``SecretError``.
     """
     endpoint = settings.endpoint
-    base = machine if settings.environment is None else {"PATH": DEFAULT_PATH, **settings.environment}
-    result = dict(base)
+    result = {"PATH": DEFAULT_PATH, "LIBPROCESS_IP": endpoint.ip, **settings.environment}
     result |= {
-        "LIBPROCESS_IP": endpoint.ip,
         "LIBPROCESS_PORT": "0",
         "MESOS_FRAMEWORK_ID": executor.framework_id.value,
         "MESOS_EXECUTOR_ID": executor.executor_id.value,
