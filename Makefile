@@ -24,7 +24,7 @@ FOREIGN := .foreign/.ready
 
 foreign: $(FOREIGN) ## installs other people's Mesos clients in .foreign, as far as this machine has what they need
 
-$(FOREIGN): tools/setup-foreign tests/foreign/requirements.txt tests/foreign/requirements-cli.txt tests/foreign/programs/node/package.json $(wildcard tests/foreign/programs/mesos_go/*)
+$(FOREIGN): tools/setup-foreign $(wildcard tests/foreign/requirements*.txt) tests/foreign/programs/node/package.json $(wildcard tests/foreign/programs/mesos_go/*)
 	sh tools/setup-foreign
 	@touch $@
 

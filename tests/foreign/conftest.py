@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def foreign_python() -> str:
     python = FOREIGN / "python" / "bin" / "python"
     if not python.exists():
         pytest.skip("foreign clients in Python: no .foreign/python (make foreign; it needs a Python 3.8 to 3.10)")
+    return str(python)
+
+
+@pytest.fixture(scope="session")
+def toil_python() -> str:
+    """A Python with the workflow engine toil."""
+    python = FOREIGN / "toil" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("toil: no .foreign/toil (make foreign; it needs a Python 3.10)")
     return str(python)
 
 
@@ -54,26 +64,33 @@ def mesos_cli() -> str:
     return str(program)
 
 
-@pytest.fixture
-def cluster_address(tmp_path: Path) -> Iterator[str]:
-    """HOST:PORT of a master with two agents, of racks r1 and r2, as any program would start it."""
-    command = [sys.executable, "-m", "pymesoskit", "cluster", "--port", "0", "--work-dir", str(tmp_path / "work")]
+@contextmanager
+def running_cluster(directory: Path, *options: str) -> Iterator[str]:
+    """HOST:PORT of a master with two agents, of racks r1 and r2, started as any program would start it."""
+    command = [sys.executable, "-m", "pymesoskit", "cluster", "--port", "0", "--work-dir", str(directory / "work")]
     for rack in ("r1", "r2"):
         command += ["--agent", f"cpus:4;mem:4096;disk:10000;ports:[31000-32000]@rack:{rack}"]
-    command += ["--master-flag", "allocation_interval=100ms"]
-    with (tmp_path / "log").open("w") as log:
+    command += ["--master-flag", "allocation_interval=100ms", *options]
+    with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith("listening on http://"), (line, (tmp_path / "log").read_text())
+        assert line.startswith("listening on http://"), (line, (directory / "log").read_text())
         yield line.removeprefix("listening on http://").strip()
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(20)
         assert process.stdout is not None
         process.stdout.close()
-    assert code == 0, (tmp_path / "log").read_text()
+    assert code == 0, (directory / "log").read_text()
+
+
+@pytest.fixture
+def cluster_address(tmp_path: Path) -> Iterator[str]:
+    """HOST:PORT of the master of a running cluster."""
+    with running_cluster(tmp_path) as address:
+        yield address
 
 
 def run_client(command: list[str], directory: Path, **variables: str) -> str:
