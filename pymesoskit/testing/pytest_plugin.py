@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, allocator=None, seed=None, "
-        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster that the fixture 'mesos_cluster' gives",
+        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster of the fixture 'mesos_cluster'",
     )
 
 
