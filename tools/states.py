@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.subscription.session import TRANSITIONS, State
 from pymesoskit.testing.engine.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
 from pymesoskit.testing.engine.master import transitions
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def page() -> str:
         *diagram(executor_table(), ExecutorState.REGISTERING),
         "",
     ]
-    terminal = [name for name, number in mesos.TaskState.items() if number in transitions.TERMINAL_TASK_STATES]
+    terminal = [name for name, number in mesos.TaskState.items() if number in TERMINAL_TASK_STATES]
     lines += [
         "## Tasks",
         "",
@@ -112,7 +113,7 @@ def page() -> str:
         "The same holds for operations and these states:",
         "",
     ]
-    ended = [name for name, number in mesos.OperationState.items() if number in transitions.TERMINAL_OPERATION_STATES]
+    ended = [name for name, number in mesos.OperationState.items() if number in TERMINAL_OPERATION_STATES]
     lines += [", ".join(f"`{name}`" for name in ended) + ".", ""]
     return "\n".join(lines)
 

@@ -3,11 +3,11 @@
 Start at `Resources`. No I/O; nothing here knows of masters, agents or frameworks.
 """
 
-from .algebra import Resources
-from .attributes import Attribute, Attributes, parse_attributes
-from .encoding import Format, resource_to_message
-from .errors import ResourcesError
-from .kind import (
+from pymesoskit.resources.algebra import Resources
+from pymesoskit.resources.attributes import Attribute, Attributes, parse_attributes
+from pymesoskit.resources.encoding import Format, resource_to_message
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import (
     Disk,
     DiskRoot,
     DiskSource,
@@ -19,12 +19,12 @@ from .kind import (
     Volume,
     VolumeMode,
 )
-from .messages import resource_from_message, resources_from_messages, upgrade_message
-from .operations import Conversion, consumed, conversions, operation_error, produced
-from .quantities import Limits, Quantities
-from .resource import Resource
-from .roles import is_strict_subrole_of, role_error, validate_role
-from .validation import (
+from pymesoskit.resources.messages import resource_from_message, resources_from_messages, upgrade_message
+from pymesoskit.resources.operations import Conversion, consumed, conversions, operation_error, produced
+from pymesoskit.resources.quantities import Limits, Quantities
+from pymesoskit.resources.resource import Resource
+from pymesoskit.resources.roles import is_strict_subrole_of, role_error, validate_role
+from pymesoskit.resources.validation import (
     allocation_role_error,
     disk_info_error,
     gpus_error,
@@ -37,7 +37,7 @@ from .validation import (
     validate,
     validation_error,
 )
-from .values import ValueType
+from pymesoskit.resources.values import ValueType
 
 __all__ = [
     "Attribute",

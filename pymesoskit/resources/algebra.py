@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from . import values
-from .encoding import Format, resource_to_message
-from .messages import resources_from_messages
-from .quantities import Quantities
-from .resource import Resource
-from .values import Items, Ranges, ValueType
+from pymesoskit.resources import values
+from pymesoskit.resources.encoding import Format, resource_to_message
+from pymesoskit.resources.messages import resources_from_messages
+from pymesoskit.resources.quantities import Quantities
+from pymesoskit.resources.resource import Resource
+from pymesoskit.resources.values import Items, Ranges, ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pymesoskit.resources.kind import Reservation
     from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-    from .kind import Reservation
 
 
 @attrs.frozen(eq=False, repr=False, init=False)
@@ -62,7 +61,7 @@ class Resources:
         ResourcesError with Mesos's text, also for what has no place on a command line: volumes, revocable, dynamic
         reservations, one name with two types.
         """
-        from .text import parse_resources  # it builds on this module
+        from pymesoskit.resources.text import parse_resources  # it builds on this module
 
         return parse_resources(text, default_role)
 
@@ -221,14 +220,14 @@ class Resources:
     def _find(self, target: Resource) -> Resources | None:
         found = Resources()
         pool = self
-        remaining = Resources((target.with_copies(1).unreserved(),))
+        remaining = Resources((target.with_copies(1).to_unreserved(),))
         stages: list[Callable[[Resource], bool]] = [lambda resource: not resource.is_reserved, lambda _: True]
         role = target.reservation_role
         if role is not None:
             stages.insert(0, lambda resource: resource.reservation_role == role)
         for stage in stages:
             for resource in pool.filter(stage):
-                unreserved = Resources((resource.unreserved(),))
+                unreserved = Resources((resource.to_unreserved(),))
                 if unreserved.contains(remaining):
                     return found + Resources(part.with_reservations(resource.reservations) for part in remaining)
                 if remaining.contains(unreserved):
@@ -244,7 +243,7 @@ class Resources:
         The operation must be valid (`operations.operation_error`); LAUNCH and the operations on disks of resource
         providers have no such result.
         """
-        from .operations import conversions  # it builds on this module
+        from pymesoskit.resources.operations import conversions  # it builds on this module
 
         result = self
         for conversion in conversions(operation):
@@ -340,7 +339,7 @@ class Resources:
 
     def to_unreserved(self) -> Resources:
         """All of them without any reservation."""
-        return Resources(resource.unreserved() for resource in self._items)
+        return Resources(resource.to_unreserved() for resource in self._items)
 
     # --- amounts ---
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.values import Ranges, ValueType, parse_value, print_ranges, print_scalar
 from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from .errors import ResourcesError
-from .values import Ranges, ValueType, parse_value, print_ranges, print_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, cast
 
-from . import values
-from .kind import Disk, DiskType, Kind, Reservation, ReservationType
-from .roles import DEFAULT_ROLE, is_strict_subrole_of, role_error
-from .values import Items, Ranges, Value, ValueType
+from pymesoskit.resources import values
+from pymesoskit.resources.kind import Disk, DiskType, Kind, Reservation, ReservationType
+from pymesoskit.resources.roles import DEFAULT_ROLE, is_strict_subrole_of, role_error
+from pymesoskit.resources.values import Items, Ranges, Value, ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

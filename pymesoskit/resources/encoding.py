@@ -8,18 +8,17 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, cast
 
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import DiskType, ReservationType, VolumeMode
+from pymesoskit.resources.resource import remember_encoding
+from pymesoskit.resources.roles import DEFAULT_ROLE
+from pymesoskit.resources.values import ValueType
 from pymesoskit.wire.v1 import mesos_pb2 as pb
 
-from .errors import ResourcesError
-from .kind import DiskType, ReservationType, VolumeMode
-from .resource import remember_encoding
-from .roles import DEFAULT_ROLE
-from .values import ValueType
-
 if TYPE_CHECKING:
-    from .kind import Disk, DiskSource, Labels, Reservation
-    from .resource import Resource
-    from .values import Items, Ranges, Value
+    from pymesoskit.resources.kind import Disk, DiskSource, Labels, Reservation
+    from pymesoskit.resources.resource import Resource
+    from pymesoskit.resources.values import Items, Ranges, Value
 
 
 class Format(Enum):

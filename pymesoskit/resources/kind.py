@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
-from .values import ValueType
+from pymesoskit.resources.values import ValueType
 
 
 class Label(NamedTuple):

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from . import values
-from .checks import disk_error, refinement_error, reservation_role_error, shared_error, value_error
-from .errors import ResourcesError
-from .kind import (
+from pymesoskit.resources import values
+from pymesoskit.resources.checks import disk_error, refinement_error, reservation_role_error, shared_error, value_error
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import (
     Disk,
     DiskRoot,
     DiskSource,
@@ -32,9 +30,10 @@ from .kind import (
     print_labels,
     sorted_labels,
 )
-from .resource import Resource, make_resource
-from .roles import DEFAULT_ROLE, role_error
-from .values import Value, ValueType
+from pymesoskit.resources.resource import Resource, make_resource
+from pymesoskit.resources.roles import DEFAULT_ROLE, role_error
+from pymesoskit.resources.values import Value, ValueType
+from pymesoskit.wire.v1 import mesos_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

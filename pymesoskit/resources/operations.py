@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from pymesoskit.resources import values
+from pymesoskit.resources.algebra import Resources
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.messages import message_error, messages_error, resource_from_message
+from pymesoskit.resources.values import ValueType
 from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from . import values
-from .algebra import Resources
-from .errors import ResourcesError
-from .messages import message_error, messages_error, resource_from_message
-from .values import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .resource import Resource
+    from pymesoskit.resources.resource import Resource
 
 _Operation = pb.Offer.Operation
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
-from .errors import ResourcesError
-from .values import ValueType, from_units, parse_value, print_scalar, to_units
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.values import ValueType, from_units, parse_value, print_scalar, to_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

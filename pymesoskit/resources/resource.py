@@ -11,12 +11,12 @@ from typing import Any, Final, cast
 
 import attrs
 
-from . import values
-from .checks import reservations_error, resource_error, value_error
-from .errors import ResourcesError
-from .kind import Disk, Kind, Reservation, ReservationType
-from .roles import is_strict_subrole_of
-from .values import Items, Ranges, Value, ValueType
+from pymesoskit.resources import values
+from pymesoskit.resources.checks import reservations_error, resource_error, value_error
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import Disk, Kind, Reservation, ReservationType
+from pymesoskit.resources.roles import is_strict_subrole_of
+from pymesoskit.resources.values import Items, Ranges, Value, ValueType
 
 # What is derived from a kind is remembered, but not for those with labels by the page: memory stays bounded.
 _LONGEST_KEY: Final = 1024
@@ -219,8 +219,8 @@ class Resource:
         """The same under another stack of reservations, which is not checked."""
         return _relabel(self, attrs.evolve(self.kind, reservations=reservations))
 
-    def unreserved(self) -> Resource:
-        """The same without any reservation."""
+    def to_unreserved(self) -> Resource:
+        """Returns the resource without its reservations."""
         if not self.kind.reservations:
             return self
         return _relabel(self, _less_reserved_kind(self.kind, 0))

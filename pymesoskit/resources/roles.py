@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .errors import ResourcesError
+from pymesoskit.resources.errors import ResourcesError
 
 DEFAULT_ROLE = "*"
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from pymesoskit.resources.algebra import Resources
+from pymesoskit.resources.checks import resource_error
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import Kind, Reservation
+from pymesoskit.resources.messages import resource_from_message, upgrade
+from pymesoskit.resources.resource import Resource, make_resource
+from pymesoskit.resources.roles import DEFAULT_ROLE
+from pymesoskit.resources.values import Value, ValueType, parse_value
 from pymesoskit.wire import ConversionError, from_json, json_text
 from pymesoskit.wire.errors import JsonSyntaxError
 from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from .algebra import Resources
-from .checks import resource_error
-from .errors import ResourcesError
-from .kind import Kind, Reservation
-from .messages import resource_from_message, upgrade
-from .resource import Resource, make_resource
-from .roles import DEFAULT_ROLE
-from .values import Value, ValueType, parse_value
 
 _WHITE_SPACE: Final = " \t\n\r"
 

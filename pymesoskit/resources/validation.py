@@ -10,19 +10,18 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from pymesoskit.resources.algebra import Resources
+from pymesoskit.resources.errors import ResourcesError
+from pymesoskit.resources.kind import VolumeMode
+from pymesoskit.resources.messages import message_error, messages_error, resources_from_messages
+from pymesoskit.resources.values import ValueType
 from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from .algebra import Resources
-from .errors import ResourcesError
-from .kind import VolumeMode
-from .messages import message_error, messages_error, resources_from_messages
-from .values import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .kind import Disk
-    from .resource import Resource
+    from pymesoskit.resources.kind import Disk
+    from pymesoskit.resources.resource import Resource
 
 
 def validation_error(resources: pb.Resource | Iterable[pb.Resource]) -> str | None:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from .errors import ResourcesError
+from pymesoskit.resources.errors import ResourcesError
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Inclusive ranges of unsigned 64-bit integers, in the order in which they were given."""

@@ -1,4 +1,4 @@
-"""FrameworkInfo of the usual kind, made in one line. What each field does: docs/reference/scheduler-api.md 3."""
+"""The constructor of ``FrameworkInfo`` for the usual case. What each field does: docs/reference/scheduler-api.md 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Capability = mesos.FrameworkInfo.Capability
 
-#: What a framework written now can do: have several roles, be told of partitions as what they are, refine reservations.
+#: The capabilities of a modern framework: several roles, distinct states for partitioned tasks, refined reservations.
 USUAL_CAPABILITIES = (Capability.MULTI_ROLE, Capability.PARTITION_AWARE, Capability.RESERVATION_REFINEMENT)
 
 
@@ -24,14 +24,17 @@ def framework_info(
     failover_timeout: float = 0.0,
     capabilities: Iterable[Capability.Type] = (),
 ) -> mesos.FrameworkInfo:
-    """A framework of one or several roles that takes partitions for what they are (``USUAL_CAPABILITIES``, and these).
+    """Returns the description of a framework with one or several roles.
 
-    ``user`` is whose the tasks are (default: who runs this). For ``failover_timeout`` seconds after the scheduler has
-    gone its tasks live on, until it subscribes again with its id. Agents checkpoint the tasks of such a framework, so
-    that they outlive the agent's restart, too. Raises ``TypeError`` if the roles are one text.
+    ``user`` is the user whom tasks run as (default: the user who runs this program). ``failover_timeout`` is in
+    seconds: for so long after the scheduler has disconnected its tasks keep running, and it can subscribe again with
+    the same id. Agents checkpoint the tasks of a framework with a failover timeout, so that they survive a restart of
+    the agent, too. ``capabilities`` are added to ``USUAL_CAPABILITIES``.
+
+    Raises ``TypeError`` if ``roles`` is a string.
     """
     if isinstance(roles, str):
-        raise TypeError(f"roles are several: [{roles!r}], not {roles!r}")
+        raise TypeError(f"roles must be a list of names, not a string: [{roles!r}]")
     return mesos.FrameworkInfo(
         user=getpass.getuser() if user is None else user,
         name=name,

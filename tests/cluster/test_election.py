@@ -437,7 +437,7 @@ class TestElection:
         session.speak("first")
         session.silence("second")
         actor.settle()
-        assert election.elected() is None
+        assert election.leader() is None
         session.speak("second")
         actor.settle()
         assert election.leader() == session.leader().pid == "master@127.0.0.1:0"
@@ -451,7 +451,7 @@ class TestElection:
             session.end()
         election.connect().end()  # one that never stood
         actor.advance(6)
-        assert election.elected() is None
+        assert election.leader() is None
         assert not election._sessions
         assert actor.clock.next_due() is None
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pymesoskit.scheduler import states
 from pymesoskit.testing.engine.master.transitions import (
     AGENT,
     AGENT_MEANINGS,
@@ -14,6 +15,7 @@ from pymesoskit.testing.engine.master.transitions import (
     ImpossibleTransition,
     step,
 )
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,7 @@ def test_what_the_table_does_not_name_is_impossible():
         step(FRAMEWORK, FrameworkState.COMPLETED, FrameworkCause.SUBSCRIBE)
     with pytest.raises(ImpossibleTransition):
         step(AGENT, AgentState.GONE, AgentCause.REREGISTER)
+
+
+def test_clients_and_engine_agree_on_which_states_of_tasks_are_final():
+    assert states.TERMINAL_STATES == TERMINAL_TASK_STATES

@@ -196,7 +196,7 @@ def test_what_is_found_is_there_and_is_what_was_asked_for(a: Resources, b: Resou
         found = a.find(resource)
         if found is not None:
             assert a.contains(found)
-            assert found.to_unreserved() == Resources((resource.with_copies(1).unreserved(),))
+            assert found.to_unreserved() == Resources((resource.with_copies(1).to_unreserved(),))
 
 
 @given(HELD)

@@ -122,7 +122,7 @@ def test_commands():
     direct = command(["sleep", "10"])
     assert (direct.shell, direct.value, list(direct.arguments)) == (False, "sleep", ["sleep", "10"])
     assert not direct.HasField("environment")
-    with pytest.raises(ValueError, match="program's name"):
+    with pytest.raises(ValueError, match="name of the program"):
         command([])
 
 
@@ -169,3 +169,86 @@ def test_an_offer_that_is_allocated_to_a_role_can_be_used_too():
 def test_an_incomplete_call_is_not_made_complete_behind_ones_back():
     with pytest.raises((TypeError, ValueError, InvalidCall)):
         calls.message("e", "a", "text")  # type: ignore[arg-type]
+
+
+VOLUME = mesos.Resource(
+    name="disk",
+    type=mesos.Value.SCALAR,
+    scalar=mesos.Value.Scalar(value=64),
+    reservations=[mesos.Resource.ReservationInfo(type="DYNAMIC", role="web")],
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (operations.reserve, "reserve.resources"),
+        (lambda source: operations.reserve((), source), "reserve.source"),
+        (operations.unreserve, "unreserve.resources"),
+        (operations.create, "create.volumes"),
+        (operations.destroy, "destroy.volumes"),
+        (lambda given: operations.launch(command_task("true", given, "a")), "launch.task_infos[0].resources"),
+        (
+            lambda given: operations.launch(executor_task(custom_executor("e", "run", given), given, "a")),
+            "launch.task_infos[0].executor.resources",
+        ),
+        (lambda given: operations.launch_group(default_executor("e", "f", given)), "launch_group.executor.resources"),
+    ],
+)
+def test_resources_are_accepted_as_text_values_and_messages_everywhere(make, field):
+    expected = Resources.parse("cpus(web):1;mem:64").to_messages()
+    values = Resources.parse("cpus(web):1;mem:64")
+    taken = OfferPool(mesos.Offer(resources=expected)).take("cpus(web):1;mem:64")
+    for given in ("cpus(web):1;mem:64", values, list(values), expected, taken, iter(expected)):
+        found = make(given)
+        for step in field.replace("[0]", "").split("."):
+            found = getattr(found, step)
+            if step == "task_infos":
+                (found,) = found
+        assert list(found) == expected, given
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda one: operations.grow_volume(one, VOLUME), "grow_volume.volume"),
+        (lambda one: operations.grow_volume(VOLUME, one), "grow_volume.addition"),
+        (lambda one: operations.shrink_volume(one, 1), "shrink_volume.volume"),
+        (lambda one: operations.create_disk(one, mesos.Resource.DiskInfo.Source.MOUNT), "create_disk.source"),
+        (operations.destroy_disk, "destroy_disk.source"),
+    ],
+)
+def test_one_resource_is_accepted_in_every_form_and_several_are_refused(make, field):
+    name, part = field.split(".")
+    (expected,) = DISK
+    for given in ("disk:10", Resources.parse("disk:10"), next(iter(Resources.parse("disk:10"))), expected, DISK):
+        assert getattr(getattr(make(given), name), part) == expected
+    for wrong in ("disk:10;mem:1", "", Resources()):
+        with pytest.raises(ResourcesError, match="exactly one resource"):
+            make(wrong)
+
+
+def test_reserve_for_a_role_adds_the_reservation_to_what_was_taken():
+    taken = OfferPool(offer()).take("cpus:1;mem:64")
+    reserve = operations.reserve(taken, role="web", principal="ops").reserve
+    assert str(Resources.from_messages(reserve.resources)) == (
+        "cpus(reservations: [(DYNAMIC,web,ops)]):1; mem(reservations: [(DYNAMIC,web,ops)]):64"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"), [(None, "take returns None"), (b"cpus:1", "not bytes"), (3, "not int"), (["cpus:1"], "not str")]
+)
+def test_what_is_no_resources_is_an_error_that_says_what_is_accepted(wrong, text):
+    for make in (operations.reserve, lambda given: command_task("true", given, "a")):
+        with pytest.raises(TypeError, match=text):
+            make(wrong)
+
+
+def test_a_commands_variables_and_arguments_are_text():
+    with pytest.raises(TypeError, match="A=1"):
+        command("true", {"A": 1})
+    with pytest.raises(TypeError, match="must be text, not int: 10"):
+        command(["sleep", 10])
+    with pytest.raises(TypeError, match="CommandInfo"):
+        command_task(command("true"), "cpus:1", "a", environment={"A": "1"})

@@ -15,7 +15,7 @@ from pymesoskit.resources import Resources, ResourcesError
 from pymesoskit.testing.engine.agent.access import Access
 from pymesoskit.testing.engine.agent.auth import ExecutorAuthenticator, agent_gate, guarded
 from pymesoskit.testing.engine.agent.container_api import ContainerApi
-from pymesoskit.testing.engine.agent.core import Core, Journal
+from pymesoskit.testing.engine.agent.core import Core
 from pymesoskit.testing.engine.agent.draining import Draining
 from pymesoskit.testing.engine.agent.executor_api import ExecutorApi
 from pymesoskit.testing.engine.agent.executors import BuiltinConnection, Executors
@@ -68,15 +68,16 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping
 
-    from pymesoskit.testing.engine.agent.detector import Detector
     from pymesoskit.testing.engine.agent.host import Container, Host
     from pymesoskit.testing.engine.authorization import Authorizer
     from pymesoskit.testing.engine.flags.flags import AgentFlags
     from pymesoskit.testing.engine.http.handler import Request, Responder
     from pymesoskit.testing.engine.http.v1 import RequestHandler
+    from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.engine.network.endpoint import Endpoint
     from pymesoskit.testing.engine.network.network import Address, Network
     from pymesoskit.testing.runtime.actor import Actor
+    from pymesoskit.testing.runtime.history import HistoryWriter
     from pymesoskit.testing.runtime.process_log import LogFile
     from pymesoskit.testing.runtime.units import Rate
 
@@ -110,9 +111,9 @@ class Agent:
         host: Host,
         actor: Actor,
         network: Network,
-        detector: Detector,
+        leadership: Leadership,
         rng: random.Random,
-        history: Journal,
+        history: HistoryWriter,
         on_end: Callable[[str | None], None],
         domain: mesos.DomainInfo | None = None,
         estimator: ResourceEstimator | None = None,
@@ -139,7 +140,7 @@ class Agent:
             lifeline=self.lifeline,
             network=network,
             rng=rng,
-            journal=history,
+            history=history,
             info=info,
             total=resources,
             start_time=actor.clock.time(),
@@ -163,7 +164,7 @@ class Agent:
         self._oversubscription = Oversubscription(core, self._executors, estimator, qos_controller)
         self._recovery = Recovery(core, self._executors, self._operations)
         self._registration = Registration(
-            core, detector, connected=self._connected, disconnected=self._disconnected, ended=self._end
+            core, leadership, connected=self._connected, disconnected=self._disconnected, ended=self._end
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)

@@ -15,8 +15,9 @@ from pymesoskit.testing.engine.agent.compatibility import POLICIES
 from pymesoskit.testing.engine.agent.host import Kind
 from pymesoskit.testing.engine.agent.launch import kind_of
 from pymesoskit.testing.engine.agent.reports import ACKNOWLEDGEMENT, UPDATE
-from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, Executor, ExecutorState, Framework, Task
+from pymesoskit.testing.engine.agent.state import Executor, ExecutorState, Framework, Task
 from pymesoskit.testing.engine.containers import layout
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Recovery:
                 status = mesos.TaskStatus.FromString(record[1:])
                 task.record(status)
                 executor.heard |= status.source == mesos.TaskStatus.SOURCE_EXECUTOR
-                streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+                streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_TASK_STATES)
             elif record[:1] == ACKNOWLEDGEMENT:
                 streams.restore(key, record[1:], None, terminal=False)
         framework.by_task[task_id] = executor

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, Executor, Framework, Phase, Task
+from pymesoskit.testing.engine.agent.state import Executor, Framework, Phase, Task
 from pymesoskit.testing.engine.agent.updates import UpdateStreams
 from pymesoskit.testing.engine.containers.containers import path_of
 from pymesoskit.testing.engine.machine.identity import is_uuid, uuid_bytes
 from pymesoskit.testing.engine.network.messages import StatusUpdate, StatusUpdateAcknowledgement
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
@@ -131,7 +132,7 @@ class Reports:
             if told_by_executor and task.terminal:
                 self._ended(owner, task.info)
             self._enter(key, status, owner)
-        elif task_id in owner.queued and status.state in TERMINAL_STATES:
+        elif task_id in owner.queued and status.state in TERMINAL_TASK_STATES:
             self._record(owner, owner.queued[task_id], status)
             self._enter(key, status, owner)
         # else the task has ended (or not begun) as far as the agent knows: nothing changes that
@@ -153,7 +154,7 @@ class Reports:
             return
         if executor is not None and executor.checkpoint:
             self._log(executor.run, key[1], UPDATE + status.SerializeToString())
-        self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+        self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_TASK_STATES)
 
     def _log(self, run: RunLayout, task_id: str, record: bytes) -> None:
         self._core.host.store.append(run.task(task_id, "task.updates"), record)

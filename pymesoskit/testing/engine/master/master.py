@@ -15,10 +15,10 @@ from pymesoskit.testing.allocator import AllocatorOptions, Quota
 from pymesoskit.testing.engine.authorization import choose_authorizer
 from pymesoskit.testing.engine.http.guarded import Guarded
 from pymesoskit.testing.engine.http.v1 import Router
-from pymesoskit.testing.engine.master import agents, events, leading, operations, registration, status
+from pymesoskit.testing.engine.master import agents, events, leadership, operations, registration, status
 from pymesoskit.testing.engine.master.auth import master_authenticator
 from pymesoskit.testing.engine.master.calls import SchedulerApi
-from pymesoskit.testing.engine.master.core import Core, History
+from pymesoskit.testing.engine.master.core import Core
 from pymesoskit.testing.engine.master.offers import AllocationListener
 from pymesoskit.testing.engine.master.operator.endpoints import OperatorEndpoints
 from pymesoskit.testing.engine.master.operator.quota import guarantees_of, limits_of
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.authorization import Authorizer
     from pymesoskit.testing.engine.flags.flags import MasterFlags
     from pymesoskit.testing.engine.http.handler import Request, Responder
-    from pymesoskit.testing.engine.master.leadership import Leadership
+    from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.engine.network.network import Address, Network
     from pymesoskit.testing.runtime.actor import Actor
+    from pymesoskit.testing.runtime.history import HistoryWriter
     from pymesoskit.testing.runtime.process_log import LogFile
     from pymesoskit.testing.runtime.units import Rate
 
@@ -88,7 +89,7 @@ class Master:
         rng: Random,
         registry: Registry,
         allocator: AllocatorFactory,
-        history: History,
+        history: HistoryWriter,
         hostname: str,
         ip: str,
         port: int,
@@ -160,7 +161,7 @@ class Master:
         """Begins to lead when it is elected; a master that has led and is not elected any more ends."""
         if not self._running:
             return
-        leads = leading.leads(self.core)
+        leads = leadership.leads(self.core)
         if self._leading and not leads:
             self._end("it has lost its leadership")
         elif leads and not self._leading:

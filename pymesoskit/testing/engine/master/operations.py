@@ -13,13 +13,13 @@ from pymesoskit.resources import Conversion, ReservationType, Resource, Resource
 from pymesoskit.testing.engine.master import draining, events
 from pymesoskit.testing.engine.master.entities import Operation
 from pymesoskit.testing.engine.master.metrics import count_operation
-from pymesoskit.testing.engine.master.transitions import TERMINAL_OPERATION_STATES
 from pymesoskit.testing.engine.network.messages import (
     ApplyOperation,
     AskForOperations,
     OperationStatusAcknowledgement,
     UpdateOperationStatus,
 )
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:

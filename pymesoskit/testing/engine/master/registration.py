@@ -14,12 +14,7 @@ from pymesoskit.testing.engine.master.entities import Operation, Task
 from pymesoskit.testing.engine.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.engine.master.registry import AgentRecord
 from pymesoskit.testing.engine.master.state import Agent
-from pymesoskit.testing.engine.master.transitions import (
-    TERMINAL_OPERATION_STATES,
-    TERMINAL_TASK_STATES,
-    AgentCause,
-    AgentState,
-)
+from pymesoskit.testing.engine.master.transitions import AgentCause, AgentState
 from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -32,6 +27,7 @@ from pymesoskit.testing.engine.network.messages import (
     ShutdownFramework,
     UpdateFramework,
 )
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from pymesoskit.testing.engine.master import draining, events, tasks
-from pymesoskit.testing.engine.master.transitions import TERMINAL_TASK_STATES
 from pymesoskit.testing.engine.network.messages import (
     ExecutorToFramework,
     ExitedExecutor,
     StatusUpdate,
     StatusUpdateAcknowledgement,
 )
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 
 if TYPE_CHECKING:
     from pymesoskit.testing.engine.master.core import Core

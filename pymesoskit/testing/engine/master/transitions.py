@@ -10,10 +10,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
-from pymesoskit.wire.v1 import mesos
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pymesoskit.wire.v1 import mesos
 
 
 class FrameworkState(Enum):
@@ -124,35 +126,6 @@ AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
     AgentState.GONE: {},
     AgentState.REMOVED: {AgentCause.REREGISTER: AgentState.CONNECTED},
 }
-
-
-#: A task in one of these states never changes again, and its resources are free.
-TERMINAL_TASK_STATES: frozenset[mesos.TaskState] = frozenset(
-    {
-        mesos.TASK_FINISHED,
-        mesos.TASK_FAILED,
-        mesos.TASK_KILLED,
-        mesos.TASK_LOST,
-        mesos.TASK_ERROR,
-        mesos.TASK_DROPPED,
-        mesos.TASK_GONE,
-        mesos.TASK_GONE_BY_OPERATOR,
-    }
-)
-
-#: Its resources are not (or no longer) held: what a task in one of these states had is free.
-RELEASED_TASK_STATES: frozenset[mesos.TaskState] = TERMINAL_TASK_STATES | {mesos.TASK_UNREACHABLE}
-
-#: An operation in one of these states never changes again.
-TERMINAL_OPERATION_STATES: frozenset[mesos.OperationState] = frozenset(
-    {
-        mesos.OPERATION_FINISHED,
-        mesos.OPERATION_FAILED,
-        mesos.OPERATION_ERROR,
-        mesos.OPERATION_DROPPED,
-        mesos.OPERATION_GONE_BY_OPERATOR,
-    }
-)
 
 
 class ImpossibleTransition(Exception):
