@@ -154,7 +154,7 @@ class Host:
             prober = NetworkProber(actor)
             self._own.append(prober)
         if fetcher is None:
-            fetcher = ThreadFetcher(actor)
+            fetcher = ThreadFetcher(actor, self.work_dir)
             self._own.append(fetcher)
         self.machine = Machine(actor, launcher, prober, fetcher, rng, pace)
         self.meter = ThreadMeter(actor)

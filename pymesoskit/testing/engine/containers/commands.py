@@ -166,20 +166,6 @@ def make_directories(directory: Path) -> None:
         directory.mkdir(SANDBOX_MODE)
 
 
-def open_output(sandbox: Path, user: str | None) -> None:
-    """Makes the files for a container's output, for a container that writes nothing itself."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-    for name in OUTPUT:
-        with contextlib.suppress(OSError, KeyError):
-            descriptor = os.open(sandbox / name, flags, 0o644)
-            try:
-                if user is not None and os.geteuid() == 0:
-                    entry = pwd.getpwnam(user)
-                    os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
-            finally:
-                os.close(descriptor)
-
-
 def note(sandbox: Path, text: str) -> None:
     """Leaves a line for people in the sandbox's stderr, if that is a file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK

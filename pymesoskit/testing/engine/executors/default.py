@@ -6,6 +6,7 @@ Source: docs/reference/agent-executor.md 9. How a task runs and ends is ``task_r
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from pymesoskit.testing.engine.containers.commands import (
     command_of,
     make_sandbox,
     note,
-    open_output,
     overlaid,
 )
 from pymesoskit.testing.engine.containers.containers import ContainerTree, message_of
@@ -29,6 +29,7 @@ from pymesoskit.testing.engine.executors.command import wants_killing_state
 from pymesoskit.testing.engine.executors.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.testing.engine.machine.identity import uuid_text
 from pymesoskit.testing.engine.machine.launcher import Exit
+from pymesoskit.testing.engine.machine.machine import open_output
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class DefaultExecutor(BuiltinExecutor):
 
     def start(self) -> None:
         if self.spec.directory is not None:
-            open_output(Path(self.spec.directory), self.spec.user)
+            with contextlib.suppress(OSError):  # somebody has put something else in their place
+                open_output(self.spec.directory, self.spec.user)
         super().start()
 
     # Launching
