@@ -58,7 +58,7 @@ _CLUSTER = pytest.StashKey["BaseCluster"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds ``--mesos-seed``."""
     group = parser.getgroup("mesos", "Mesos clusters (pymesoskit)")
-    group.addoption("--mesos-seed", type=int, metavar="N", help="seed of all chance in the clusters of this run")
+    group.addoption("--mesos-seed", type=int, metavar="N", help="seed for all randomness in the clusters of this run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,8 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, allocator=None, seed=None, "
-        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): "
-        "the cluster of the fixture mesos_cluster",
+        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster of the fixture 'mesos_cluster'",
     )
 
 

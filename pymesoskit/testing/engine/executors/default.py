@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from pymesoskit.testing.engine.containers import environment
+from pymesoskit.testing.engine.containers import environment, volumes
 from pymesoskit.testing.engine.containers.commands import (
     SandboxError,
     check_nested,
     command_of,
-    link_container_volumes,
-    link_volume,
     make_sandbox,
     note,
+    open_output,
     overlaid,
 )
 from pymesoskit.testing.engine.containers.containers import ContainerTree, message_of
@@ -73,6 +72,11 @@ class DefaultExecutor(BuiltinExecutor):
         super()._subscribed(event)
         for run in self._runs.values():
             run.resume_checks()
+
+    def start(self) -> None:
+        if self.spec.directory is not None:
+            open_output(Path(self.spec.directory), self.spec.user)
+        super().start()
 
     # Launching
 
@@ -174,12 +178,12 @@ class DefaultExecutor(BuiltinExecutor):
         make_sandbox(sandbox, run.command.user, f"Failed to create nested sandbox '{sandbox}'")
         links = parent / "tasks"
         links.mkdir(exist_ok=True)
-        link_volume(links, run.task_id, sandbox)
-        link_container_volumes(sandbox, run.task.container, parent)
-        for resource in run.task.resources:
-            if resource.disk.HasField("volume"):
+        volumes.link(links, run.task_id, sandbox)
+        volumes.link_volumes_of(sandbox, run.task.container, parent, self.spec.isolators)
+        if volumes.SANDBOX_PATH_ISOLATOR in self.spec.isolators:
+            for resource in volumes.persistent(run.task.resources):
                 path = resource.disk.volume.container_path
-                link_volume(sandbox, path, parent / path)
+                volumes.link(sandbox, path, parent / path)
 
     def _answered(self, group: Group) -> None:
         group.unanswered -= 1
