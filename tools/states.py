@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.subscription.session import TRANSITIONS, State
 from pymesoskit.testing.engine.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
 from pymesoskit.testing.engine.master import transitions
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -72,9 +73,17 @@ def page() -> str:
         "",
         *diagram(TRANSITIONS, State.IDLE),
         "",
+        "## Masters",
+        "",
+        "One life of a master (`pymesoskit/testing/engine/master/transitions.py`).",
+        "",
+        *diagram(transitions.MASTER, transitions.MasterPhase.STANDBY),
+        "",
+        *legend(transitions.MasterPhase, transitions.MASTER_MEANINGS),
+        "",
         "## Frameworks",
         "",
-        "As the master of the cluster sees them (`pymesoskit/testing/master/transitions.py`).",
+        "As the master of the cluster sees them (the same module).",
         "",
         *diagram(transitions.FRAMEWORK),
         "",
@@ -95,7 +104,7 @@ def page() -> str:
         *diagram(executor_table(), ExecutorState.REGISTERING),
         "",
     ]
-    terminal = [name for name, number in mesos.TaskState.items() if number in transitions.TERMINAL_TASK_STATES]
+    terminal = [name for name, number in mesos.TaskState.items() if number in TERMINAL_TASK_STATES]
     lines += [
         "## Tasks",
         "",
@@ -112,7 +121,7 @@ def page() -> str:
         "The same holds for operations and these states:",
         "",
     ]
-    ended = [name for name, number in mesos.OperationState.items() if number in transitions.TERMINAL_OPERATION_STATES]
+    ended = [name for name, number in mesos.OperationState.items() if number in TERMINAL_OPERATION_STATES]
     lines += [", ".join(f"`{name}`" for name in ended) + ".", ""]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture ``mesos``, a running cluster for one test.
+"""The pytest plugin: the fixture ``mesos_cluster``, a running cluster for one test.
 
 ``@pytest.mark.mesos(…)`` says which (``Settings`` has what can be said). A failing test shows the newest events of its
 cluster and the seed; ``--mesos-seed`` repeats a seed. Nothing of the cluster is imported until a test uses the fixture.
@@ -58,7 +58,7 @@ _CLUSTER = pytest.StashKey["BaseCluster"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds ``--mesos-seed``."""
     group = parser.getgroup("mesos", "Mesos clusters (pymesoskit)")
-    group.addoption("--mesos-seed", type=int, metavar="N", help="seed of all chance in the clusters of this run")
+    group.addoption("--mesos-seed", type=int, metavar="N", help="seed for all randomness in the clusters of this run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,12 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mesos(agents=1, resources=…, transport='http'|'in-process'|'virtual', masters=1, allocator=None, seed=None, "
-        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster that the fixture 'mesos' gives",
+        "master_flags={}, agent_flags={}, authorizers={}, simulated=False): the cluster of the fixture 'mesos_cluster'",
     )
 
 
 @pytest.fixture
-def mesos(request: pytest.FixtureRequest) -> Iterator[BaseCluster]:
+def mesos_cluster(request: pytest.FixtureRequest) -> Iterator[BaseCluster]:
     """A running Mesos cluster (``pymesoskit.testing.cluster.cluster``) as the test's ``mesos`` marker describes it."""
     cluster = _make(_settings(request.node), request.config.getoption("--mesos-seed"))
     request.node.stash[_CLUSTER] = cluster

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pymesoskit.testing.engine.agent import Exit
-from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, ExecutorState, Phase
+from pymesoskit.testing.engine.agent.state import ExecutorState, Phase
 from pymesoskit.testing.engine.network.messages import (
     DrainAgent,
     Message,
@@ -24,6 +24,7 @@ from pymesoskit.testing.engine.network.messages import (
     StatusUpdate,
     UpdateFramework,
 )
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 from .test_executors import UUID, CustomWorld
@@ -225,7 +226,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert core.phase is Phase.RUNNING
         assert list(core.executors()) == []
         assert list(core.tasks()) == []
-        ended = {s.status.task_id.value for s in self.said if s.status.state in TERMINAL_STATES}
+        ended = {s.status.task_id.value for s in self.said if s.status.state in TERMINAL_TASK_STATES}
         assert self.over or set(self.launched) <= ended
 
 

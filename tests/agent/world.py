@@ -18,10 +18,10 @@ from pymesoskit.testing.engine.agent import (
     Outcomes,
     ProcessLauncher,
     SimulatedLauncher,
-    StandaloneDetector,
 )
 from pymesoskit.testing.engine.flags.flags import AgentFlags
 from pymesoskit.testing.engine.http.handler import Headers, Request, Response
+from pymesoskit.testing.engine.leadership import FixedLeader
 from pymesoskit.testing.engine.machine.prober import NetworkProber
 from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
@@ -263,7 +263,7 @@ class World:
             host=self.host,
             actor=self.actor,
             network=self.network,
-            detector=StandaloneDetector(MASTER),
+            leadership=FixedLeader(mesos.MasterInfo(pid=MASTER)),
             rng=self.rng,
             history=self.history,
             on_end=self.ended.append,

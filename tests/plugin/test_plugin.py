@@ -21,31 +21,31 @@ def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult
     return pytester.runpytest_inprocess(*RUN, *options)
 
 
-def test_the_fixture_is_a_running_cluster(mesos: BaseCluster) -> None:
-    assert isinstance(mesos, Cluster)
-    assert mesos.master.running
-    assert [agent.registered for agent in mesos.agents] == [True]
+def test_the_fixture_is_a_running_cluster(mesos_cluster: BaseCluster) -> None:
+    assert isinstance(mesos_cluster, Cluster)
+    assert mesos_cluster.master.running
+    assert [agent.registered for agent in mesos_cluster.agents] == [True]
 
 
 @pytest.mark.mesos(agents=["cpus:2;mem:512@rack:r1", "cpus:1;mem:256"], transport="in-process", seed=7, simulated=True)
-def test_the_marker_describes_the_cluster(mesos: BaseCluster) -> None:
-    assert mesos.seed == 7
-    assert [agent.spec.attributes for agent in mesos.agents] == ["rack:r1", ""]
-    assert [agent.id[-3:] for agent in mesos.agents] == ["-S0", "-S1"]
+def test_the_marker_describes_the_cluster(mesos_cluster: BaseCluster) -> None:
+    assert mesos_cluster.seed == 7
+    assert [agent.spec.attributes for agent in mesos_cluster.agents] == ["rack:r1", ""]
+    assert [agent.id[-3:] for agent in mesos_cluster.agents] == ["-S0", "-S1"]
 
 
 @pytest.mark.mesos(transport="virtual")
-def test_virtual_time_moves_only_when_told_to(mesos: BaseCluster) -> None:
-    assert isinstance(mesos, SimulatedCluster)
-    before = mesos.actor.clock.time()
-    mesos.advance(3600)
-    assert mesos.actor.clock.time() == before + 3600
-    assert mesos.agents[0].registered
+def test_virtual_time_moves_only_when_told_to(mesos_cluster: BaseCluster) -> None:
+    assert isinstance(mesos_cluster, SimulatedCluster)
+    before = mesos_cluster.actor.clock.time()
+    mesos_cluster.advance(3600)
+    assert mesos_cluster.actor.clock.time() == before + 3600
+    assert mesos_cluster.agents[0].registered
 
 
 @pytest.mark.mesos(masters=2, transport="virtual")
-def test_there_can_be_several_masters(mesos: BaseCluster) -> None:
-    assert [master.leads for master in mesos.masters] == [True, False]
+def test_there_can_be_several_masters(mesos_cluster: BaseCluster) -> None:
+    assert [master.leads for master in mesos_cluster.masters] == [True, False]
 
 
 class Nothing:
@@ -56,18 +56,18 @@ class Nothing:
 
 
 @pytest.mark.mesos(transport="virtual", authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"})
-def test_flags_may_name_authorizers_of_the_marker(mesos: BaseCluster) -> None:
-    assert mesos.master.process is not None
-    assert not mesos.master.process.core.permissions(None).unrestricted
+def test_flags_may_name_authorizers_of_the_marker(mesos_cluster: BaseCluster) -> None:
+    assert mesos_cluster.master.process is not None
+    assert not mesos_cluster.master.process.core.permissions(None).unrestricted
 
 
 class TestClosestMarkerWins:
     pytestmark = pytest.mark.mesos(agents=2, transport="virtual")
 
     @pytest.mark.mesos(agents=3)
-    def test_and_the_rest_is_kept(self, mesos: BaseCluster) -> None:
-        assert isinstance(mesos, SimulatedCluster)
-        assert len(mesos.agents) == 3
+    def test_and_the_rest_is_kept(self, mesos_cluster: BaseCluster) -> None:
+        assert isinstance(mesos_cluster, SimulatedCluster)
+        assert len(mesos_cluster.agents) == 3
 
 
 def test_a_failing_test_shows_the_newest_events_and_the_seed(pytester: pytest.Pytester) -> None:
@@ -77,8 +77,8 @@ def test_a_failing_test_shows_the_newest_events_and_the_seed(pytester: pytest.Py
         import pytest
 
         @pytest.mark.mesos(seed=4711, transport="virtual")
-        def test_it(mesos):
-            mesos.agents[0].kill()
+        def test_it(mesos_cluster):
+            mesos_cluster.agents[0].kill()
             assert False
         """,
     )
@@ -89,13 +89,13 @@ def test_a_failing_test_shows_the_newest_events_and_the_seed(pytester: pytest.Py
 
 
 def test_a_passing_test_shows_nothing(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "def test_it(mesos): pass")
+    result = run(pytester, "def test_it(mesos_cluster): pass")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*Mesos cluster*")
 
 
 def test_the_seed_of_a_run_can_be_repeated(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "def test_it(mesos): assert mesos.seed == 99", "--mesos-seed", "99")
+    result = run(pytester, "def test_it(mesos_cluster): assert mesos_cluster.seed == 99", "--mesos-seed", "99")
     result.assert_outcomes(passed=1)
 
 
@@ -110,7 +110,7 @@ def test_the_seed_of_a_run_can_be_repeated(pytester: pytest.Pytester) -> None:
     ],
 )
 def test_a_wrong_marker_is_an_error_that_says_what_is_wrong(pytester: pytest.Pytester, marker: str, said: str) -> None:
-    result = run(pytester, f"import pytest\n@pytest.mark.mesos({marker})\ndef test_it(mesos): pass")
+    result = run(pytester, f"import pytest\n@pytest.mark.mesos({marker})\ndef test_it(mesos_cluster): pass")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([said])
 
@@ -119,9 +119,9 @@ def test_an_unexpected_error_inside_the_cluster_fails_the_test(pytester: pytest.
     result = run(
         pytester,
         """
-        def test_it(mesos):
-            mesos._actor.post(lambda: 1 / 0)
-            mesos.wait_for(lambda: mesos.history.failures)
+        def test_it(mesos_cluster):
+            mesos_cluster._actor.post(lambda: 1 / 0)
+            mesos_cluster.wait_for(lambda: mesos_cluster.history.failures)
         """,
     )
     result.assert_outcomes(passed=1, errors=1)
@@ -129,7 +129,7 @@ def test_an_unexpected_error_inside_the_cluster_fails_the_test(pytester: pytest.
 
 
 def test_it_works_under_xdist(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('i', range(4))\ndef test_it(mesos, i): pass")
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize('i', range(4))\ndef test_it(mesos_cluster, i): pass")
     result = pytester.runpytest_subprocess(*RUN, "-n2")
     result.assert_outcomes(passed=4)
 
@@ -152,6 +152,6 @@ class Idle(HierarchicalAllocator):
 
 
 @pytest.mark.mesos(allocator=Idle, transport="virtual")
-def test_the_allocation_policy_can_be_another(mesos: BaseCluster) -> None:
-    mesos.advance(10)
-    assert isinstance(mesos.master.alive().core.allocator, Idle)
+def test_the_allocation_policy_can_be_another(mesos_cluster: BaseCluster) -> None:
+    mesos_cluster.advance(10)
+    assert isinstance(mesos_cluster.master.alive().core.allocator, Idle)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pymesoskit.testing.cluster.members import Runner, Stage
-    from pymesoskit.testing.engine.agent.detector import Detector
     from pymesoskit.testing.engine.agent.oversubscription import QosController, ResourceEstimator
+    from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.runtime.process_log import LogFile
 
 #: Among an agent's resources: it finds out what it is not told.
@@ -89,7 +89,7 @@ class ClusterAgent(Member):
         spec: AgentSpec,
         flags: AgentFlags,
         port: int,
-        detector: Detector,
+        leadership: Leadership,
     ) -> None:
         super().__init__(stage, runner, f"agent {index}", port)
         self.index = index
@@ -97,7 +97,7 @@ class ClusterAgent(Member):
         self.flags = flags
         self._resources = spec.total(flags, stage.work_dir)
         self._attributes = spec.labels()
-        self._detector = detector
+        self._leadership = leadership
         self._process: Agent | None = None
         self._log: LogFile | None = None  # of this life
         self._lives = 0
@@ -204,13 +204,14 @@ class ClusterAgent(Member):
         self._lives += 1
         self._log = open_log(self.flags, "mesos-agent", stage)
         self._reason = None
+        leader = self._leadership.leader()
         flags = attrs.evolve(
             self.flags,
             ip=self.flags.ip or stage.host,
             port=self.port,
             hostname=self.flags.hostname or stage.host,
             advertise_ip=self.flags.advertise_ip or stage.host,
-            master=(self._detector.leader() or "").partition("@")[2] or None,
+            master=leader.pid.partition("@")[2] if leader is not None else None,
             resources=self.spec.resources,
             attributes=self.spec.attributes or None,
             work_dir=str(host.work_dir) if host.work_dir is not None else self.flags.work_dir,
@@ -226,7 +227,7 @@ class ClusterAgent(Member):
                 host=host,
                 actor=stage.actor,
                 network=stage.network,
-                detector=self._detector,
+                leadership=self._leadership,
                 rng=stage.chance(f"{self.name}/{self._lives}"),
                 history=stage.history,
                 on_end=self._ended,

@@ -119,10 +119,10 @@ class BaseCluster(ABC):
             )
             for index in range(masters)
         ]
-        detector = self._election if self._election is not None else OnlyMaster(self.masters[0])
+        leadership = self._election if self._election is not None else OnlyMaster(self.masters[0])
         first = MASTER_PORT + 1 if loop is None else random.SystemRandom().choice(UNHEARD_PORTS)
         self.agents: list[ClusterAgent] = [
-            ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, detector)
+            ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, leadership)
             for index, spec in enumerate(self._specs)
         ]
         self.faults = Faults(self._stage.network, actor, self, registry.storage)

@@ -5,7 +5,7 @@ leads. Who is not heard of (killed, frozen, cut off) keeps its place until the s
 over; until then the others go on pointing to it. When it is over, the next one leads at once. Who was cut off knows as
 soon as the others: it sees no leader any more, so one that led ends, and one that did not stands again when it is back.
 
-A session serves its master as ``Leadership``, the election serves agents as ``Detector``. All in the actor's turn.
+Both are a ``Leadership``: a session for its master, the election for agents. All in the actor's turn.
 Source: docs/reference/failover.md, "Several masters".
 """
 
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pymesoskit.testing.engine.network.network import Address
     from pymesoskit.testing.runtime.actor import Actor
     from pymesoskit.testing.runtime.clock import Timer
     from pymesoskit.wire.v1 import mesos
@@ -55,7 +54,7 @@ class Election:
         self._watchers = Watchers()
         self._closed = False
 
-    def elected(self) -> mesos.MasterInfo | None:
+    def leader(self) -> mesos.MasterInfo | None:
         """The leading master, None while there is none. It may have died a moment ago."""
         return next(iter(self._candidates.values()), None)
 
@@ -70,13 +69,6 @@ class Election:
         self._closed = True
         for session in list(self._sessions):
             session.drop()
-
-    # As an agent's detector
-
-    def leader(self) -> Address | None:
-        """The leading master's address, None while there is none."""
-        leader = self.elected()
-        return None if leader is None else leader.pid
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """``changed()`` is called after each change of the leader; returns what ends that."""
@@ -115,7 +107,7 @@ class Session:
         self._election = election
         self._actor = actor
         self._info: mesos.MasterInfo | None = None  # None: it does not stand
-        self._seen = election.elected()
+        self._seen = election.leader()
         self._watchers = Watchers()
         self._silent: set[str] = set()  # why it is not heard of
         self._timer: Timer | None = None  # until it expires
@@ -175,7 +167,7 @@ class Session:
     def look(self) -> None:
         """The leader may be another."""
         if not self._silent and not self._ended:
-            self._see(self._election.elected())
+            self._see(self._election.leader())
 
     def _see(self, leader: mesos.MasterInfo | None) -> None:
         if leader is not self._seen:

@@ -12,6 +12,7 @@ from pymesoskit.testing.cluster.election import FROZEN
 from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
 from pymesoskit.testing.engine.master.master import Master
 from pymesoskit.testing.engine.master.registry import Registry
+from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.cluster.election import Election, Session
     from pymesoskit.testing.cluster.members import Runner, Stage
     from pymesoskit.testing.engine.flags.flags import MasterFlags
-    from pymesoskit.testing.engine.network.network import Address
     from pymesoskit.testing.runtime.process_log import LogFile
 
 
@@ -72,7 +72,7 @@ class ClusterMaster(Member):
         election = self.quorum.election
         if self.process is None or election is None:
             return self.running
-        leader = election.elected()
+        leader = election.leader()
         return leader is not None and leader.id == self.process.id
 
     def alive(self) -> Master:
@@ -192,14 +192,14 @@ class ClusterMaster(Member):
 
 
 class OnlyMaster:
-    """The ``Detector`` of a cluster with one master: it is always the leader, and agents do not notice its restarts."""
+    """The ``Leadership`` of a cluster with one master: it always leads, and agents do not notice its restarts."""
 
     def __init__(self, master: ClusterMaster) -> None:
         self._master = master
 
-    def leader(self) -> Address | None:
-        """The master's address; its port is known once it is reserved."""
-        return self._master.process_address
+    def leader(self) -> mesos.MasterInfo:
+        """Returns the master as agents need it: its address, whose port is known once it is reserved."""
+        return mesos.MasterInfo(pid=self._master.process_address)
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 (nothing ever changes)
         """Nothing ever changes."""

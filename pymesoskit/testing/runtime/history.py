@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections import deque
 from time import gmtime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -29,6 +29,13 @@ class HistoryEvent:
         moment = gmtime(self.time)
         milliseconds = int(self.time % 1 * 1000)
         return f"{moment.tm_hour:02}:{moment.tm_min:02}:{moment.tm_sec:02}.{milliseconds:03} {self.source}: {self.text}"
+
+
+class HistoryWriter(Protocol):
+    """Accepts lines of the story: all that masters and agents need of a ``History``."""
+
+    def note(self, source: str, text: str) -> None:
+        """Adds a line: ``source`` did or saw ``text``."""
 
 
 class History:

@@ -6,7 +6,7 @@ Who makes what (all in the actor's turn):
     The machine. It outlives the agent: it holds the work directory, the containers with their processes, and the
     built-in executors. ``host.close()`` ends all that runs on it.
 
-``Agent(endpoint, flags, *, resources, attributes, domain, host, actor, network, detector, rng, history, on_end)``
+``Agent(endpoint, flags, *, resources, attributes, domain, host, actor, network, leadership, rng, history, on_end)``
     One life of an agent's process. A restart is a new ``Agent`` on the same ``Host``; a reset first calls
     ``host.wipe()``.
 
@@ -21,12 +21,11 @@ Who makes what (all in the actor's turn):
 
 ``endpoint`` says where the agent answers HTTP: ``Endpoint(hostname, ip, port)``; its address on the network is
 ``slave(1)@ip:port``. Launchers: ``ProcessLauncher(actor)`` (real processes, one per cluster, started when first
-needed), ``SimulatedLauncher(actor.clock, outcomes)``. ``detector`` tells who leads:
-``StandaloneDetector(master_address)``.
+needed), ``SimulatedLauncher(actor.clock, outcomes)``. ``leadership`` knows who leads:
+``FixedLeader(master_info)``.
 """
 
 from pymesoskit.testing.engine.agent.agent import Agent
-from pymesoskit.testing.engine.agent.detector import Detector, StandaloneDetector
 from pymesoskit.testing.engine.agent.host import Host
 from pymesoskit.testing.engine.agent.oversubscription import FixedEstimator, QosController, ResourceEstimator
 from pymesoskit.testing.engine.machine.launcher import Command, Exit, Launcher, Process, Usage
@@ -37,7 +36,6 @@ from pymesoskit.testing.engine.network.endpoint import Endpoint
 __all__ = [
     "Agent",
     "Command",
-    "Detector",
     "Endpoint",
     "Exit",
     "FixedEstimator",
@@ -50,6 +48,5 @@ __all__ = [
     "QosController",
     "ResourceEstimator",
     "SimulatedLauncher",
-    "StandaloneDetector",
     "Usage",
 ]

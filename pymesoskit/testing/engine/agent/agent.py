@@ -15,7 +15,7 @@ from pymesoskit.resources import Resources, ResourcesError
 from pymesoskit.testing.engine.agent.access import Access
 from pymesoskit.testing.engine.agent.auth import ExecutorAuthenticator, agent_gate, guarded
 from pymesoskit.testing.engine.agent.container_api import ContainerApi
-from pymesoskit.testing.engine.agent.core import Core, Journal
+from pymesoskit.testing.engine.agent.core import Core
 from pymesoskit.testing.engine.agent.draining import Draining
 from pymesoskit.testing.engine.agent.executor_api import ExecutorApi
 from pymesoskit.testing.engine.agent.executors import BuiltinConnection, Executors
@@ -68,15 +68,16 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping
 
-    from pymesoskit.testing.engine.agent.detector import Detector
     from pymesoskit.testing.engine.agent.host import Container, Host
     from pymesoskit.testing.engine.authorization import Authorizer
     from pymesoskit.testing.engine.flags.flags import AgentFlags
     from pymesoskit.testing.engine.http.handler import Request, Responder
     from pymesoskit.testing.engine.http.v1 import RequestHandler
+    from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.engine.network.endpoint import Endpoint
     from pymesoskit.testing.engine.network.network import Address, Network
     from pymesoskit.testing.runtime.actor import Actor
+    from pymesoskit.testing.runtime.history import HistoryWriter
     from pymesoskit.testing.runtime.process_log import LogFile
     from pymesoskit.testing.runtime.units import Rate
 
@@ -110,9 +111,9 @@ class Agent:
         host: Host,
         actor: Actor,
         network: Network,
-        detector: Detector,
+        leadership: Leadership,
         rng: random.Random,
-        history: Journal,
+        history: HistoryWriter,
         on_end: Callable[[str | None], None],
         domain: mesos.DomainInfo | None = None,
         estimator: ResourceEstimator | None = None,
@@ -139,7 +140,7 @@ class Agent:
             lifeline=self.lifeline,
             network=network,
             rng=rng,
-            journal=history,
+            history=history,
             info=info,
             total=resources,
             start_time=actor.clock.time(),
@@ -152,10 +153,7 @@ class Agent:
         log = flags.external_log_file or core.log.path
         if log is not None:
             self._files.attach("/slave/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
-        self._sandboxes = Sandboxes(
-            self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
-        )
-        core.removals = self._sandboxes.removals
+        self._sandboxes = None if host.work_dir is None else self._make_sandboxes(host.work_dir, access)
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
@@ -164,9 +162,9 @@ class Agent:
         self._operations = Operations(core)
         self._draining = Draining(core, self._launching)
         self._oversubscription = Oversubscription(core, self._executors, estimator, qos_controller)
-        self._recovery = Recovery(core, self._executors, self._operations, self._sandboxes)
+        self._recovery = Recovery(core, self._executors, self._operations)
         self._registration = Registration(
-            core, detector, connected=self._connected, disconnected=self._disconnected, ended=self._end
+            core, leadership, connected=self._connected, disconnected=self._disconnected, ended=self._end
         )
         self._limits = Limits(core, host.meter, self._executors.kill)
         self._executor_api = ExecutorApi(core, self._executors, authenticator)
@@ -196,6 +194,25 @@ class Agent:
             DrainAgent: self._draining.drain,
             ShutdownAgent: self._asked_to_shut_down,
         }
+
+    def _make_sandboxes(self, work_dir: Path, access: Access) -> Sandboxes:
+        core = self.core
+        assert core.host.remover is not None
+        sandboxes = Sandboxes(
+            work_dir=work_dir,
+            clock=self.lifeline,
+            files=self._files,
+            store=core.host.store,
+            remover=core.host.remover,
+            agent_id=lambda: core.agent_id,
+            live=lambda: (executor.run for _, executor in core.executors()),
+            enters=access.enters_sandbox,
+            gc_delay=core.flags.gc_delay,
+            headroom=core.flags.gc_disk_headroom,
+            watch_interval=core.flags.disk_watch_interval,
+        )
+        core.removals = sandboxes.removals
+        return sandboxes
 
     @property
     def agent_id(self) -> str:
@@ -242,6 +259,8 @@ class Agent:
         except (IncompatibleAgent, ResourcesError) as error:
             self._end(str(error))
             return
+        if self._sandboxes is not None:
+            self._sandboxes.start()
         waits = bool(core.frameworks)  # for their executors, even if none of them lives
         cleans_up = core.flags.recover == "cleanup"
         if cleans_up:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.network.endpoint import Endpoint
     from pymesoskit.testing.engine.network.messages import Message
     from pymesoskit.testing.engine.network.network import Address, Network
+    from pymesoskit.testing.runtime.history import HistoryWriter
     from pymesoskit.testing.runtime.lifeline import Lifeline
     from pymesoskit.testing.runtime.process_log import ProcessLog
 
@@ -40,13 +41,6 @@ CAPABILITIES = (
 )
 
 
-class Journal(Protocol):
-    """Where the cluster's story is written."""
-
-    def note(self, source: str, text: str) -> None:
-        """``source`` did or saw ``text``."""
-
-
 @define(eq=False)
 class Core:
     """See the module's text."""
@@ -58,7 +52,7 @@ class Core:
     lifeline: Lifeline
     network: Network
     rng: random.Random
-    journal: Journal
+    history: HistoryWriter
     info: mesos.AgentInfo  # with its id once it has one; its resources are those of the flags
     total: Resources  # what it has, reservations and volumes applied
     start_time: float
@@ -87,7 +81,7 @@ class Core:
 
     def note(self, text: str) -> None:
         """Writes a line of the cluster's story, and of the agent's log."""
-        self.journal.note(self.agent_id or self.address, text)
+        self.history.note(self.agent_id or self.address, text)
         self.log.write(text)
 
     def permissions(self, subject: Subject | None) -> Permissions:

@@ -6,7 +6,6 @@ else that still runs there is ended. Source: docs/reference/agent-executor.md 5.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -16,8 +15,9 @@ from pymesoskit.testing.engine.agent.compatibility import POLICIES
 from pymesoskit.testing.engine.agent.host import Kind
 from pymesoskit.testing.engine.agent.launch import kind_of
 from pymesoskit.testing.engine.agent.reports import ACKNOWLEDGEMENT, UPDATE
-from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, Executor, ExecutorState, Framework, Task
+from pymesoskit.testing.engine.agent.state import Executor, ExecutorState, Framework, Task
 from pymesoskit.testing.engine.containers import layout
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.agent.core import Core
     from pymesoskit.testing.engine.agent.executors import Executors
     from pymesoskit.testing.engine.agent.operations import Operations
-    from pymesoskit.testing.engine.containers.sandboxes import Sandboxes
 
 
 class IncompatibleAgent(Exception):
@@ -45,11 +44,10 @@ class Found:
 class Recovery:
     """See the module's text."""
 
-    def __init__(self, core: Core, executors: Executors, operations: Operations, sandboxes: Sandboxes) -> None:
+    def __init__(self, core: Core, executors: Executors, operations: Operations) -> None:
         self._core = core
         self._executors = executors
         self._operations = operations
-        self._sandboxes = sandboxes
 
     def checkpoint_agent(self) -> None:
         """Remembers who this agent is."""
@@ -137,8 +135,6 @@ class Recovery:
         kind = container.kind if container is not None else self._kind(info, run)
         executor = self._executors.create(framework, info, kind, container_id=container_id)
         executor.container = container
-        if executor.directory and Path(executor.directory).exists():
-            self._sandboxes.opened(run, Path(executor.directory))
         if container is not None:
             container.on_end = lambda how: core.lifeline.deliver(self._executors.ended, framework, executor, how)
         else:
@@ -170,7 +166,7 @@ class Recovery:
                 status = mesos.TaskStatus.FromString(record[1:])
                 task.record(status)
                 executor.heard |= status.source == mesos.TaskStatus.SOURCE_EXECUTOR
-                streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+                streams.restore(key, status.uuid, status, terminal=status.state in TERMINAL_TASK_STATES)
             elif record[:1] == ACKNOWLEDGEMENT:
                 streams.restore(key, record[1:], None, terminal=False)
         framework.by_task[task_id] = executor

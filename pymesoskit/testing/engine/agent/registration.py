@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.resources import Resources
-    from pymesoskit.testing.engine.agent.detector import Detector
+    from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.engine.network.network import Address
     from pymesoskit.testing.runtime.clock import Timer
 
@@ -39,14 +39,14 @@ class Registration:
     def __init__(
         self,
         core: Core,
-        detector: Detector,
+        leadership: Leadership,
         *,
         connected: Callable[[bool], None],
         disconnected: Callable[[], None],
         ended: Callable[[str], None],
     ) -> None:
         self._core = core
-        self._detector = detector
+        self._leadership = leadership
         self._connected = connected
         self._disconnected = disconnected
         self._ended = ended
@@ -59,7 +59,7 @@ class Registration:
 
     def start(self) -> None:
         """The agent has recovered: looks for a master."""
-        self._unwatch = self._detector.watch(lambda: self._core.lifeline.deliver(self.detect))
+        self._unwatch = self._leadership.watch(lambda: self._core.lifeline.deliver(self.detect))
         self.detect()
 
     def stop(self) -> None:
@@ -78,7 +78,8 @@ class Registration:
         for timer in (self._ping_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
-        core.master = self._detector.leader()
+        leader = self._leadership.leader()
+        core.master = leader.pid if leader is not None else None
         if core.master is not None:
             backoff = core.flags.registration_backoff_factor
             chosen, self.first_backoff = self.first_backoff, None

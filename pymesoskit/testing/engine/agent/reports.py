@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.agent.state import TERMINAL_STATES, Executor, Framework, Phase, Task
+from pymesoskit.testing.engine.agent.state import Executor, Framework, Phase, Task
 from pymesoskit.testing.engine.agent.updates import UpdateStreams
 from pymesoskit.testing.engine.containers.containers import path_of
 from pymesoskit.testing.engine.machine.identity import is_uuid, uuid_bytes
 from pymesoskit.testing.engine.network.messages import StatusUpdate, StatusUpdateAcknowledgement
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
@@ -30,10 +31,20 @@ UPDATE, ACKNOWLEDGEMENT = b"U", b"A"
 
 
 class Reports:
-    """Takes in updates and acknowledgements. ``completed`` is told when a task's last update has been acknowledged."""
+    """Takes in updates and acknowledgements.
 
-    def __init__(self, core: Core, completed: Callable[[Framework, Executor], None]) -> None:
+    ``ended`` is called when an executor has reported the end of a task, ``completed`` when a task's last update has
+    been acknowledged.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        ended: Callable[[Executor, mesos.TaskInfo], None],
+        completed: Callable[[Framework, Executor], None],
+    ) -> None:
         self._core = core
+        self._ended = ended
         self._completed = completed
         self.streams: UpdateStreams[StreamKey, mesos.TaskStatus] = UpdateStreams(core.lifeline, self._forward)
 
@@ -116,9 +127,12 @@ class Reports:
         if task_id in owner.launched:
             if told_by_executor:  # of an update that the agent makes the container has ended, or never got the task
                 self._add_container_status(owner, status)
-            self._record(owner, owner.launched[task_id], status)
+            task = owner.launched[task_id]
+            self._record(owner, task, status)
+            if told_by_executor and task.terminal:
+                self._ended(owner, task.info)
             self._enter(key, status, owner)
-        elif task_id in owner.queued and status.state in TERMINAL_STATES:
+        elif task_id in owner.queued and status.state in TERMINAL_TASK_STATES:
             self._record(owner, owner.queued[task_id], status)
             self._enter(key, status, owner)
         # else the task has ended (or not begun) as far as the agent knows: nothing changes that
@@ -140,7 +154,7 @@ class Reports:
             return
         if executor is not None and executor.checkpoint:
             self._log(executor.run, key[1], UPDATE + status.SerializeToString())
-        self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_STATES)
+        self.streams.add(key, status.uuid, status, terminal=status.state in TERMINAL_TASK_STATES)
 
     def _log(self, run: RunLayout, task_id: str, record: bytes) -> None:
         self._core.host.store.append(run.task(task_id, "task.updates"), record)

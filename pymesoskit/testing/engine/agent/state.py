@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import define, field, frozen
 
 from pymesoskit.testing.engine.agent.host import Container, Kind
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
@@ -26,19 +27,6 @@ if TYPE_CHECKING:
 #: How many of each an agent remembers.
 COMPLETED_TASKS_PER_EXECUTOR = 200
 COMPLETED_FRAMEWORKS = 50
-
-TERMINAL_STATES = frozenset(
-    {
-        mesos.TASK_FINISHED,
-        mesos.TASK_FAILED,
-        mesos.TASK_KILLED,
-        mesos.TASK_LOST,
-        mesos.TASK_ERROR,
-        mesos.TASK_DROPPED,
-        mesos.TASK_GONE,
-        mesos.TASK_GONE_BY_OPERATOR,
-    }
-)
 
 
 class Phase(Enum):
@@ -112,7 +100,7 @@ class Task:
 
     @property
     def terminal(self) -> bool:
-        return self.state in TERMINAL_STATES
+        return self.state in TERMINAL_TASK_STATES
 
     def record(self, status: mesos.TaskStatus) -> None:
         """Takes note of a status."""

@@ -16,7 +16,7 @@ from pymesoskit.testing.engine.http.v1 import check_method, negotiate, parse_cal
 from pymesoskit.testing.engine.master import (
     accept,
     frameworks,
-    leading,
+    leadership,
     offers,
     operations,
     reconcile,
@@ -57,7 +57,7 @@ class SchedulerApi:
     def __call__(self, request: Request, responder: Responder) -> None:
         """Serves a request; raises ``Refused`` for those that are not even calls."""
         principal = self._authenticator.authenticate(request, SCHEDULER)
-        leading.require_recovered(self._core, request)
+        leadership.require_recovered(self._core, request)
         check_method(request, "POST")
         call = parse_call(request, scheduler.Call)
         error = call_error(call, principal)

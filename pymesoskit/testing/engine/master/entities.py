@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.master.transitions import RELEASED_TASK_STATES
+from pymesoskit.testing.engine.states import RELEASED_TASK_STATES
 
 if TYPE_CHECKING:
     from pymesoskit.testing.runtime.clock import Timer

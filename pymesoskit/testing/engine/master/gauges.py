@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Quantities
-from pymesoskit.testing.engine.master import leading
+from pymesoskit.testing.engine.master import leadership
 from pymesoskit.testing.engine.master.metrics import encode_name, read_counters, read_framework_counters
 from pymesoskit.testing.runtime.system import read_system
 from pymesoskit.wire.v1 import mesos
@@ -32,7 +32,7 @@ def read_metrics(core: Core, subscribers: int) -> dict[str, float]:
     state = core.state
     metrics = read_counters(state.counters)
     metrics["master/uptime_secs"] = core.now() - state.start_time
-    metrics["master/elected"] = float(leading.leads(core))
+    metrics["master/elected"] = float(leadership.leads(core))
     metrics["master/operator_event_stream_subscribers"] = float(subscribers)
     metrics["master/outstanding_offers"] = float(len(state.offers))
     metrics.update(_agents(state))

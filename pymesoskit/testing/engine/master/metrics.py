@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ _OTHER = _words(
     """
 )
 
-#: The states in which a task has ended.
-TERMINAL_STATES = _words("dropped error failed finished gone gone_by_operator killed lost")
-#: The states in which it has not; unreachable tasks count here.
-ACTIVE_STATES = _words("killing running staging starting unknown unreachable")
+#: The states of tasks as they appear in names of metrics, by number.
+_TASK_STATES = {number: name.removeprefix("TASK_").lower() for name, number in mesos.TaskState.items()}
+_TERMINAL_STATES = sorted(_TASK_STATES[number] for number in TERMINAL_TASK_STATES)
+_ACTIVE_STATES = sorted(set(_TASK_STATES.values()) - set(_TERMINAL_STATES))  # unreachable tasks count here
 #: Operations that the master keeps track of on agents; LAUNCH and LAUNCH_GROUP are not.
 TRACKED_OPERATIONS = _words("create create_disk destroy destroy_disk grow_volume reserve shrink_volume unreserve")
 OPERATION_STATES = _words("dropped error failed finished gone_by_operator pending recovering unreachable")
@@ -69,7 +70,7 @@ COUNTERS = (
     *(f"master/messages_{name}" for name in _MESSAGES),
     *(f"master/{verdict}_{name}" for verdict in ("valid", "invalid") for name in _CHECKED),
     *(f"master/{name}" for name in _OTHER),
-    *(f"master/tasks_{state}" for state in TERMINAL_STATES),
+    *(f"master/tasks_{state}" for state in _TERMINAL_STATES),
     *(f"master/operations/{kind}/{state}" for kind in TRACKED_OPERATIONS for state in OPERATION_STATES),
 )
 
@@ -88,15 +89,15 @@ FRAMEWORK_COUNTERS = (
     *(f"events/{name}" for name in EVENTS),
     *(f"offers/{name}" for name in ("accepted", "declined", "rescinded", "sent")),
     *(f"operations/{name}" for name in OPERATIONS),
-    *(f"tasks/active/task_{state}" for state in ACTIVE_STATES),
-    *(f"tasks/terminal/task_{state}" for state in TERMINAL_STATES),
+    *(f"tasks/active/task_{state}" for state in _ACTIVE_STATES),
+    *(f"tasks/terminal/task_{state}" for state in _TERMINAL_STATES),
 )
 _SUMMED = ("calls", "events", "operations")
 
 
 _TASK_COUNTERS = {
-    number: f"tasks/{'terminal' if name.removeprefix('TASK_').lower() in TERMINAL_STATES else 'active'}/{name.lower()}"
-    for name, number in mesos.TaskState.items()
+    number: f"tasks/{'terminal' if number in TERMINAL_TASK_STATES else 'active'}/task_{name}"
+    for number, name in _TASK_STATES.items()
 }
 
 
@@ -113,12 +114,12 @@ def count_task_end(counters: Counter[str], status: mesos.TaskStatus) -> None:
 
     A state in which tasks go on (the agent may know more than its status says) is not counted as an end.
     """
-    state = mesos.TaskState.Name(status.state).lower()
-    if state.removeprefix("task_") in TERMINAL_STATES:
-        counters[f"master/{state.replace('task_', 'tasks_', 1)}"] += 1
+    state = _TASK_STATES[status.state]
+    if status.state in TERMINAL_TASK_STATES:
+        counters[f"master/tasks_{state}"] += 1
     if status.HasField("reason"):
         source = _internal(mesos.TaskStatus.Source.Name(status.source))
-        counters[f"master/{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}"] += 1
+        counters[f"master/task_{state}/{source}/{_internal(mesos.TaskStatus.Reason.Name(status.reason))}"] += 1
 
 
 def count_operation(

@@ -8,18 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.engine.master import agents, events, frameworks, operations, tasks
 from pymesoskit.testing.engine.master.authorization import agent_error
 from pymesoskit.testing.engine.master.entities import Operation, Task
 from pymesoskit.testing.engine.master.options import agent_options, unallocated_by_role, unavailability_of
 from pymesoskit.testing.engine.master.registry import AgentRecord
 from pymesoskit.testing.engine.master.state import Agent
-from pymesoskit.testing.engine.master.transitions import (
-    TERMINAL_OPERATION_STATES,
-    TERMINAL_TASK_STATES,
-    AgentCause,
-    AgentState,
-)
+from pymesoskit.testing.engine.master.transitions import AgentCause, AgentState
 from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -32,6 +27,7 @@ from pymesoskit.testing.engine.network.messages import (
     ShutdownFramework,
     UpdateFramework,
 )
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -205,7 +201,7 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
     _shut_completed_down(core, agent, {info.id.value for info in message.frameworks})
     _update_frameworks(core, agent, message, new)
-    draining.check(core, agent)
+    core.released(agent)
     agents.start_pings(core, agent)
 
 
@@ -317,7 +313,7 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     _drain_again(core, agent)
     new = _recover_frameworks(core, message)
     _update_frameworks(core, agent, message, new)
-    draining.check(core, agent)
+    core.released(agent)
 
 
 def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> None:

@@ -13,7 +13,8 @@ from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.master import events
 from pymesoskit.testing.engine.master.entities import Executor, Task
 from pymesoskit.testing.engine.master.metrics import count_task_end, task_counter
-from pymesoskit.testing.engine.master.transitions import RELEASED_TASK_STATES, task_state_after
+from pymesoskit.testing.engine.master.transitions import task_state_after
+from pymesoskit.testing.engine.states import RELEASED_TASK_STATES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The life of frameworks, agents, tasks and operations, as tables.
+"""The lives of masters, frameworks, agents, tasks and operations, as tables.
 
 ``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so.
 Nothing else lives here: what has to be done on each step is written where it is done. Source:
@@ -10,10 +10,51 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
-from pymesoskit.wire.v1 import mesos
+from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pymesoskit.wire.v1 import mesos
+
+
+class MasterPhase(Enum):
+    """What one life of a master is doing."""
+
+    STANDBY = "standby"
+    RECOVERING = "recovering"
+    SERVING = "serving"
+    ENDED = "ended"
+
+
+MASTER_MEANINGS: Mapping[MasterPhase, str] = {
+    MasterPhase.STANDBY: "another master leads, or none does yet",
+    MasterPhase.RECOVERING: "leads, and reads the registry",
+    MasterPhase.SERVING: "leads, and knows what is in the registry",
+    MasterPhase.ENDED: "killed, or ended by itself; nothing that still arrives has an effect",
+}
+
+
+class MasterCause(Enum):
+    """What happens to a master."""
+
+    ELECT = "elected"
+    RECOVER = "registry read"
+    END = "end"  # killed, not elected any more, or unable to recover
+
+
+MASTER: Mapping[MasterPhase, Mapping[MasterCause, MasterPhase]] = {
+    MasterPhase.STANDBY: {
+        MasterCause.ELECT: MasterPhase.RECOVERING,
+        MasterCause.END: MasterPhase.ENDED,
+    },
+    MasterPhase.RECOVERING: {
+        MasterCause.RECOVER: MasterPhase.SERVING,
+        MasterCause.END: MasterPhase.ENDED,
+    },
+    MasterPhase.SERVING: {MasterCause.END: MasterPhase.ENDED},
+    MasterPhase.ENDED: {},
+}
 
 
 class FrameworkState(Enum):
@@ -124,35 +165,6 @@ AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
     AgentState.GONE: {},
     AgentState.REMOVED: {AgentCause.REREGISTER: AgentState.CONNECTED},
 }
-
-
-#: A task in one of these states never changes again, and its resources are free.
-TERMINAL_TASK_STATES: frozenset[mesos.TaskState] = frozenset(
-    {
-        mesos.TASK_FINISHED,
-        mesos.TASK_FAILED,
-        mesos.TASK_KILLED,
-        mesos.TASK_LOST,
-        mesos.TASK_ERROR,
-        mesos.TASK_DROPPED,
-        mesos.TASK_GONE,
-        mesos.TASK_GONE_BY_OPERATOR,
-    }
-)
-
-#: Its resources are not (or no longer) held: what a task in one of these states had is free.
-RELEASED_TASK_STATES: frozenset[mesos.TaskState] = TERMINAL_TASK_STATES | {mesos.TASK_UNREACHABLE}
-
-#: An operation in one of these states never changes again.
-TERMINAL_OPERATION_STATES: frozenset[mesos.OperationState] = frozenset(
-    {
-        mesos.OPERATION_FINISHED,
-        mesos.OPERATION_FAILED,
-        mesos.OPERATION_ERROR,
-        mesos.OPERATION_DROPPED,
-        mesos.OPERATION_GONE_BY_OPERATOR,
-    }
-)
 
 
 class ImpossibleTransition(Exception):

@@ -13,7 +13,7 @@ from pymesoskit.testing.engine.authorization import Action, Gate
 from pymesoskit.testing.engine.endpoints import files
 from pymesoskit.testing.engine.endpoints.logging import toggle_logging
 from pymesoskit.testing.engine.endpoints.metrics import MetricsEndpoint
-from pymesoskit.testing.engine.master import leading
+from pymesoskit.testing.engine.master import leadership
 from pymesoskit.testing.engine.master.auth import READONLY, READWRITE
 from pymesoskit.testing.engine.master.gauges import read_metrics
 from pymesoskit.testing.engine.master.operator.api import OperatorApi
@@ -122,7 +122,7 @@ class OperatorEndpoints:
 
     def _serve_api(self, request: Request, responder: Responder) -> None:
         permissions = self._gate.admit(request, "/api/v1")
-        leading.require_recovered(self._core, request)
+        leadership.require_recovered(self._core, request)
         self._api.handle(request, responder, permissions)
 
     def _serve_metrics(self, request: Request, responder: Responder) -> None:
@@ -135,7 +135,7 @@ class OperatorEndpoints:
         def serve(request: Request, responder: Responder) -> None:
             permissions = self._gate.admit(request, path)
             if led:
-                leading.require(self._core, request)
+                leadership.require(self._core, request)
             responder.respond(answer(self._core, request, permissions))
 
         return serve

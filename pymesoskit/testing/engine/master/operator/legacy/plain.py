@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine import version
 from pymesoskit.testing.engine.http.handler import Response
-from pymesoskit.testing.engine.master import leading
+from pymesoskit.testing.engine.master import leadership
 from pymesoskit.testing.engine.master.operator.legacy.answers import json_answer
 from pymesoskit.testing.runtime.system import system_model
 
@@ -43,7 +43,7 @@ def redirect(core: Core, request: Request) -> Response:
     """``/redirect``: to the leader, even on the leader itself. Nothing below it, lest a browser go in circles."""
     if request.path.startswith(("/redirect/", "/master/redirect/")):
         return Response.text(404, "404 Not Found.")
-    where = leading.location(core)
+    where = leadership.location(core)
     if where is None:
         return Response.text(503, "No leader elected")
     return Response(307, b"", (("Location", where),))
