@@ -14,15 +14,23 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def mesos(tmp_path: Path) -> Iterator[Program]:
+def mesos_cluster(tmp_path: Path) -> Iterator[Program]:
     flags = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2"}
     with cluster(tmp_path, agents=2, **flags) as program:
         yield program
 
 
 @contextlib.contextmanager
-def services(mesos: Program, directory: Path) -> Iterator[Program]:
-    arguments = ["services", "--master", mesos.address, "--port", "0", "--database", str(directory / "services.sqlite")]
+def services(mesos_cluster: Program, directory: Path) -> Iterator[Program]:
+    arguments = [
+        "services",
+        "--master",
+        mesos_cluster.address,
+        "--port",
+        "0",
+        "--database",
+        str(directory / "services.sqlite"),
+    ]
     program = Program(arguments, directory / "services.log", HERE)
     try:
         yield program
@@ -50,8 +58,8 @@ def post(program: Program, **app: Any) -> requests.Response:
     return requests.post(f"{program.url}/v2/apps", json=app, timeout=10)
 
 
-def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos: Program, tmp_path: Path) -> None:
-    with services(mesos, tmp_path) as program:
+def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos_cluster: Program, tmp_path: Path) -> None:
+    with services(mesos_cluster, tmp_path) as program:
         assert post(program, id="web", cmd="sleep 1000", instances=4, cpus=0.5, mem=64).status_code == 201
         first = wait_for_running(program, "web", 4)
 
@@ -65,13 +73,13 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos: Pr
 
         # The scheduler dies, a task ends meanwhile unseen, and the scheduler comes back: it finds the others running.
         program.end(signal.SIGKILL)
-    with services(mesos, tmp_path) as program:
+    with services(mesos_cluster, tmp_path) as program:
         third = wait_for_running(program, "web", 4)
         assert {task["id"] for task in third} == {task["id"] for task in second}
 
         # An agent dies with its tasks: they are replaced on the other.
         victim = third[0]["slaveId"]
-        mesos.control(f"agent {victim[-1]} kill")
+        mesos_cluster.control(f"agent {victim[-1]} kill")
         alive = wait_for(
             "instances on the agent that is left",
             lambda: (t := running(program, "web")) and len(t) == 4 and all(x["slaveId"] != victim for x in t) and t,
@@ -85,8 +93,8 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos: Pr
         assert program.get("/v2/apps")["apps"] == []
 
 
-def test_an_app_that_keeps_failing_waits_longer_each_time(mesos: Program, tmp_path: Path) -> None:
-    with services(mesos, tmp_path) as program:
+def test_an_app_that_keeps_failing_waits_longer_each_time(mesos_cluster: Program, tmp_path: Path) -> None:
+    with services(mesos_cluster, tmp_path) as program:
         marks = tmp_path / "marks"
         app = {
             "id": "bad",
@@ -104,8 +112,8 @@ def test_an_app_that_keeps_failing_waits_longer_each_time(mesos: Program, tmp_pa
         assert gaps[2] >= 2.0
 
 
-def test_instances_get_ports_of_their_own(mesos: Program, tmp_path: Path) -> None:
-    with services(mesos, tmp_path) as program:
+def test_instances_get_ports_of_their_own(mesos_cluster: Program, tmp_path: Path) -> None:
+    with services(mesos_cluster, tmp_path) as program:
         command = "python3 -m http.server $PORT --bind 127.0.0.1"
         assert post(program, id="files", cmd=command, instances=2, cpus=0.1, mem=32, ports=1).status_code == 201
         tasks = wait_for_running(program, "files", 2)
@@ -131,9 +139,9 @@ def answers(url: str) -> bool:
     ],
 )
 def test_a_bad_app_is_refused_with_the_reason(
-    mesos: Program, tmp_path: Path, app: dict[str, Any], message: str
+    mesos_cluster: Program, tmp_path: Path, app: dict[str, Any], message: str
 ) -> None:
-    with services(mesos, tmp_path) as program:
+    with services(mesos_cluster, tmp_path) as program:
         answer = post(program, **app)
         assert answer.status_code == 422
         assert message in answer.json()["message"]

@@ -14,14 +14,14 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def mesos(tmp_path: Path) -> Iterator[Program]:
+def mesos_cluster(tmp_path: Path) -> Iterator[Program]:
     with cluster(tmp_path) as program:
         yield program
 
 
 @contextlib.contextmanager
-def cron(mesos: Program, directory: Path) -> Iterator[Program]:
-    arguments = ["cron", "--master", mesos.address, "--port", "0", "--database", str(directory / "cron.sqlite")]
+def cron(mesos_cluster: Program, directory: Path) -> Iterator[Program]:
+    arguments = ["cron", "--master", mesos_cluster.address, "--port", "0", "--database", str(directory / "cron.sqlite")]
     program = Program(arguments, directory / "cron.log", HERE)
     try:
         yield program
@@ -41,8 +41,10 @@ def runs(program: Program, name: str, state: str = "finished") -> list[dict[str,
     return [run for run in program.get(f"/v1/scheduler/job/{name}/runs") if run["state"] == state]
 
 
-def test_a_job_runs_as_often_as_it_says_and_its_child_after_each_success(mesos: Program, tmp_path: Path) -> None:
-    with cron(mesos, tmp_path) as program:
+def test_a_job_runs_as_often_as_it_says_and_its_child_after_each_success(
+    mesos_cluster: Program, tmp_path: Path
+) -> None:
+    with cron(mesos_cluster, tmp_path) as program:
         marks = tmp_path / "marks"
         assert (
             post(
@@ -60,8 +62,8 @@ def test_a_job_runs_as_often_as_it_says_and_its_child_after_each_success(mesos: 
         assert len(runs(program, "tick")) == 3
 
 
-def test_a_child_waits_for_all_of_its_parents(mesos: Program, tmp_path: Path) -> None:
-    with cron(mesos, tmp_path) as program:
+def test_a_child_waits_for_all_of_its_parents(mesos_cluster: Program, tmp_path: Path) -> None:
+    with cron(mesos_cluster, tmp_path) as program:
         later = soon(3600)
         for name in ("left", "right"):
             assert post(program, "iso8601", name=name, command="true", schedule=f"R1/{later}/PT1H").status_code == 204
@@ -74,27 +76,27 @@ def test_a_child_waits_for_all_of_its_parents(mesos: Program, tmp_path: Path) ->
         assert len(program.get("/v1/scheduler/job/child/runs")) == 1
 
 
-def test_a_restart_loses_and_doubles_nothing(mesos: Program, tmp_path: Path) -> None:
+def test_a_restart_loses_and_doubles_nothing(mesos_cluster: Program, tmp_path: Path) -> None:
     """Killed while a run is under way and another falls due: the first is finished once, the other is made up for,
     once.
     """
     marks = tmp_path / "marks"
-    with cron(mesos, tmp_path) as program:
+    with cron(mesos_cluster, tmp_path) as program:
         start = soon(1)
         command = f"echo begin >> {marks}; sleep 3; echo end >> {marks}"
         assert post(program, "iso8601", name="slow", command=command, schedule=f"R2/{start}/PT2S").status_code == 204
         wait_for("the first run", lambda: runs(program, "slow", "running"))
         wait_for("its beginning", marks.exists)
         program.end(signal.SIGKILL)
-    with cron(mesos, tmp_path) as program:
+    with cron(mesos_cluster, tmp_path) as program:
         wait_for("both runs", lambda: len(runs(program, "slow")) == 2)
         assert program.get("/v1/scheduler/job/slow")["successCount"] == 2
         assert marks.read_text().split() == ["begin", "end"] * 2
         assert len(program.get("/v1/scheduler/job/slow/runs")) == 2
 
 
-def test_a_failed_run_is_tried_again_as_often_as_the_job_allows(mesos: Program, tmp_path: Path) -> None:
-    with cron(mesos, tmp_path) as program:
+def test_a_failed_run_is_tried_again_as_often_as_the_job_allows(mesos_cluster: Program, tmp_path: Path) -> None:
+    with cron(mesos_cluster, tmp_path) as program:
         assert (
             post(program, "iso8601", name="bad", command="exit 3", schedule=f"R1/{soon(1)}/PT1H", retries=2).status_code
             == 204
@@ -125,9 +127,9 @@ def test_a_failed_run_is_tried_again_as_often_as_the_job_allows(mesos: Program, 
     ],
 )
 def test_a_bad_job_is_refused_with_the_reason(
-    mesos: Program, tmp_path: Path, kind: str, job: dict[str, Any], message: str
+    mesos_cluster: Program, tmp_path: Path, kind: str, job: dict[str, Any], message: str
 ) -> None:
-    with cron(mesos, tmp_path) as program:
+    with cron(mesos_cluster, tmp_path) as program:
         answer = post(program, kind, **job)
         assert answer.status_code == 400
         assert message in answer.json()["message"]

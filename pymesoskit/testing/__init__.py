@@ -1,4 +1,9 @@
-"""A whole Mesos cluster in this process (docs/cluster.md). What tests need most is here by name, loaded when needed."""
+"""A whole Mesos cluster in this process, for tests.
+
+``Cluster`` runs in real time, ``SimulatedCluster`` in virtual time. All names that tests need are importable from here
+and are loaded when they are first used. Allocation policies are in ``pymesoskit.testing.allocator``; all other modules
+below this package are internal. Guide: docs/cluster.md.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +11,81 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.cluster.cluster import AgentSpec, Cluster, ClusterError, SimulatedCluster
+    from pymesoskit.testing.cluster.agents import AgentSpec, ClusterAgent
+    from pymesoskit.testing.cluster.cluster import BaseCluster, Cluster, SimulatedCluster
+    from pymesoskit.testing.cluster.faults import Fault, Faults
+    from pymesoskit.testing.cluster.inprocess import InProcessTransport
+    from pymesoskit.testing.cluster.masters import ClusterMaster
+    from pymesoskit.testing.cluster.members import ClusterError
+    from pymesoskit.testing.cluster.views import FrameworkView, TaskView
+    from pymesoskit.testing.engine.agent.oversubscription import FixedEstimator, QosController, ResourceEstimator
+    from pymesoskit.testing.engine.authorization.api import Action, Approver, Authorizer, Claims, Object, Subject
     from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
     from pymesoskit.testing.engine.http.server import ListenError
-    from pymesoskit.testing.engine.machine.simulated import Outcome
+    from pymesoskit.testing.engine.machine.launcher import Exit, Usage
+    from pymesoskit.testing.engine.machine.pace import INSTANT, MESOS, Pace
+    from pymesoskit.testing.engine.machine.simulated import Outcome, Outcomes
+    from pymesoskit.testing.runtime.actor import ActorEnded, Deadlock
     from pymesoskit.testing.runtime.clock import VirtualClock
+    from pymesoskit.testing.runtime.history import HistoryEvent
 
-_HOME_OF = {
-    "AgentFlags": "pymesoskit.testing.engine.flags.flags",
-    "AgentSpec": "pymesoskit.testing.cluster.cluster",
-    "Cluster": "pymesoskit.testing.cluster.cluster",
-    "ClusterError": "pymesoskit.testing.cluster.cluster",
-    "FlagError": "pymesoskit.testing.engine.flags.flags",
-    "ListenError": "pymesoskit.testing.engine.http.server",
-    "MasterFlags": "pymesoskit.testing.engine.flags.flags",
-    "Outcome": "pymesoskit.testing.engine.machine.simulated",
-    "SimulatedCluster": "pymesoskit.testing.cluster.cluster",
-    "VirtualClock": "pymesoskit.testing.runtime.clock",
+_HOMES = {
+    "pymesoskit.testing.cluster.agents": ("AgentSpec", "ClusterAgent"),
+    "pymesoskit.testing.cluster.cluster": ("BaseCluster", "Cluster", "SimulatedCluster"),
+    "pymesoskit.testing.cluster.faults": ("Fault", "Faults"),
+    "pymesoskit.testing.cluster.inprocess": ("InProcessTransport",),
+    "pymesoskit.testing.cluster.masters": ("ClusterMaster",),
+    "pymesoskit.testing.cluster.members": ("ClusterError",),
+    "pymesoskit.testing.cluster.views": ("FrameworkView", "TaskView"),
+    "pymesoskit.testing.engine.agent.oversubscription": ("FixedEstimator", "QosController", "ResourceEstimator"),
+    "pymesoskit.testing.engine.authorization.api": ("Action", "Approver", "Authorizer", "Claims", "Object", "Subject"),
+    "pymesoskit.testing.engine.flags.flags": ("AgentFlags", "FlagError", "MasterFlags"),
+    "pymesoskit.testing.engine.http.server": ("ListenError",),
+    "pymesoskit.testing.engine.machine.launcher": ("Exit", "Usage"),
+    "pymesoskit.testing.engine.machine.pace": ("INSTANT", "MESOS", "Pace"),
+    "pymesoskit.testing.engine.machine.simulated": ("Outcome", "Outcomes"),
+    "pymesoskit.testing.runtime.actor": ("ActorEnded", "Deadlock"),
+    "pymesoskit.testing.runtime.clock": ("VirtualClock",),
+    "pymesoskit.testing.runtime.history": ("HistoryEvent",),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "INSTANT",
+    "MESOS",
+    "Action",
+    "ActorEnded",
     "AgentFlags",
     "AgentSpec",
+    "Approver",
+    "Authorizer",
+    "BaseCluster",
+    "Claims",
     "Cluster",
+    "ClusterAgent",
     "ClusterError",
+    "ClusterMaster",
+    "Deadlock",
+    "Exit",
+    "Fault",
+    "Faults",
+    "FixedEstimator",
     "FlagError",
+    "FrameworkView",
+    "HistoryEvent",
+    "InProcessTransport",
     "ListenError",
     "MasterFlags",
+    "Object",
     "Outcome",
+    "Outcomes",
+    "Pace",
+    "QosController",
+    "ResourceEstimator",
     "SimulatedCluster",
+    "Subject",
+    "TaskView",
+    "Usage",
     "VirtualClock",
 ]
 

@@ -15,10 +15,8 @@ import pytest
 from pymesoskit.resources import Resources
 from pymesoskit.testing.cluster.cluster import AgentSpec, SimulatedCluster
 from pymesoskit.testing.engine.agent import Outcome
-from pymesoskit.testing.engine.containers import sandboxes
 from pymesoskit.testing.engine.containers.environment import DEFAULT_PATH
 from pymesoskit.testing.engine.flags.flags import AgentFlags
-from pymesoskit.testing.engine.machine.launcher import Exit
 from pymesoskit.testing.engine.network.messages import RunTask, ShutdownExecutor
 from pymesoskit.testing.runtime import system
 from pymesoskit.wire import RecordDecoder
@@ -119,26 +117,6 @@ def test_executors_run_as_their_user_or_as_the_agents(tmp_path: Path, flags: dic
     world.send(RunTask(info, custom, launch_executor=True))
     (command,) = world.launcher.commands  # type: ignore[attr-defined]
     assert command.user == (info.user if switches else None)
-
-
-# Sandboxes
-
-
-def test_sandboxes_stay_the_longer_the_more_room_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandboxes, "disk_usage", lambda path: 0.25)
-    world = CustomWorld(tmp_path, gc_delay="1hrs", gc_disk_headroom="0.25")
-    world.start()
-    world.launch("t1")
-    world.subscribe()
-    ((_, found),) = world.agent.core.executors()
-    sandbox = Path(found.directory)
-    assert sandbox.is_dir()
-    world.process().on_exit(Exit.of_code(0))
-    world.until_state("t1", "TASK_FAILED")
-    world.advance(1750)
-    assert sandbox.is_dir()
-    world.advance(100)
-    assert not sandbox.exists()
 
 
 # Streams

@@ -330,17 +330,3 @@ def test_an_agent_may_grow_if_its_policy_is_additive() -> None:
     world.agent = world.new_agent("cpus:8;mem:4096;disk:10000;ports:[31000-32000]")
     world.start()
     assert world.agent.agent_id == "M-S0"
-
-
-def test_sandboxes_are_removed_after_the_gc_delay(tmp_path: Path) -> None:
-    world = World(work_dir=tmp_path, gc_delay="1hrs", gc_disk_headroom="0").start()
-    sandboxes = world.agent._sandboxes
-    sandbox = tmp_path / "sandbox"
-    sandbox.mkdir()
-    run = world.agent._executors.create(world.agent._executors.framework_of(framework()), mesos.ExecutorInfo(
-        executor_id=mesos.ExecutorID(value="e")), kind=None).run  # type: ignore[arg-type]  # fmt: skip
-    sandboxes.opened(run, sandbox)
-    sandboxes.closed(run, str(sandbox))
-    world.advance(3601)
-    assert not sandbox.exists()
-    assert status_of(world.http("GET", f"/files/browse?path={run.virtual}"))[0] == 404

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.engine.network.messages import ExitedExecutor, RunTask, RunTaskGroup
+from pymesoskit.testing.engine.network.messages import ExitedExecutor, RunTask
 from pymesoskit.wire.v1 import mesos
 
 from .test_agent_life import reserve
-from .world import RealWorld, default_executor, executor, framework, task
+from .world import RealWorld, executor, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,52 +200,6 @@ def test_tasks_share_a_volume_at_the_same_time(world: RealWorld) -> None:
     world.until_state("reader", "TASK_FINISHED", 20)
     assert (world.sandbox("reader") / "stdout").read_text() == "hello\n"
     assert world.master.states("writer")[-1] == "TASK_RUNNING"
-
-
-@pytest.mark.parametrize(
-    ("path", "error"),
-    [
-        ("/etc", "Path '/etc' in SANDBOX_PATH volume is absolute"),
-        ("../up", "The path '../up' is not inside the sandbox"),
-    ],
-)
-def test_a_volume_in_the_sandbox_is_inside_it(world: RealWorld, path: str, error: str) -> None:
-    info = task(command="true")
-    info.container.type = mesos.ContainerInfo.MESOS
-    volume = info.container.volumes.add(container_path="x", mode="RW")
-    volume.source.type = mesos.Volume.Source.SANDBOX_PATH
-    volume.source.sandbox_path.type = mesos.Volume.Source.SandboxPath.SELF
-    volume.source.sandbox_path.path = path
-    world.run(info)
-    assert world.until_state("t1", "TASK_FAILED", 20).message == f"Failed to launch container: {error}"
-
-
-def test_a_task_of_a_group_sees_a_volume_of_its_executor_where_it_asks_for_it(world: RealWorld) -> None:
-    volume = volume_of(world, "v")
-    group_executor = default_executor()
-    group_executor.resources.append(volume)
-    info = task("t1", "echo 1 > mine/file")
-    info.container.type = mesos.ContainerInfo.MESOS
-    asked = info.container.volumes.add(container_path="mine", mode="RW")
-    asked.source.type = mesos.Volume.Source.SANDBOX_PATH
-    asked.source.sandbox_path.type = mesos.Volume.Source.SandboxPath.PARENT
-    asked.source.sandbox_path.path = "v"
-    world.send(RunTaskGroup(framework(), group_executor, (info,), launch_executor=True))
-    world.until_state("t1", "TASK_FINISHED", 20)
-    assert world.host.work_dir is not None
-    assert (world.host.work_dir / "volumes/roles/web/v/file").read_text() == "1\n"
-
-
-def test_each_task_of_a_group_has_its_volume(world: RealWorld) -> None:
-    one, two = task("a", "echo 1 > va/file"), task("b", "echo 2 > vb/file")
-    one.resources.append(volume_of(world, "va"))
-    two.resources.append(volume_of(world, "vb"))
-    world.run_group(one, two)
-    world.until_state("a", "TASK_FINISHED", 20)
-    world.until_state("b", "TASK_FINISHED", 20)
-    assert world.host.work_dir is not None
-    assert (world.host.work_dir / "volumes/roles/web/va/file").read_text() == "1\n"
-    assert (world.host.work_dir / "volumes/roles/web/vb/file").read_text() == "2\n"
 
 
 def test_a_volume_that_cannot_be_added_ends_the_executor(world: RealWorld) -> None:

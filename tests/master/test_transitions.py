@@ -8,11 +8,14 @@ from pymesoskit.testing.engine.master.transitions import (
     AGENT_MEANINGS,
     FRAMEWORK,
     FRAMEWORK_MEANINGS,
+    MASTER,
+    MASTER_MEANINGS,
     AgentCause,
     AgentState,
     FrameworkCause,
     FrameworkState,
     ImpossibleTransition,
+    MasterPhase,
     step,
 )
 from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
@@ -20,7 +23,11 @@ from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 
 @pytest.mark.parametrize(
     ("table", "states", "meanings"),
-    [(FRAMEWORK, FrameworkState, FRAMEWORK_MEANINGS), (AGENT, AgentState, AGENT_MEANINGS)],
+    [
+        (MASTER, MasterPhase, MASTER_MEANINGS),
+        (FRAMEWORK, FrameworkState, FRAMEWORK_MEANINGS),
+        (AGENT, AgentState, AGENT_MEANINGS),
+    ],
 )
 def test_each_state_has_a_row_and_a_meaning(table, states, meanings):
     assert set(table) == set(meanings) == set(states)

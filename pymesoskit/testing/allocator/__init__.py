@@ -8,7 +8,7 @@ docs/allocator.md.
 
 from __future__ import annotations
 
-from .api import (
+from pymesoskit.testing.allocator.api import (
     AGENT_CAPABILITIES,
     AgentOptions,
     Allocator,
@@ -25,8 +25,8 @@ from .api import (
     Quota,
     Unavailability,
 )
-from .constraints import CompiledConstraints, ConstraintsError, compile_constraints
-from .hierarchical import HierarchicalAllocator
+from pymesoskit.testing.allocator.constraints import CompiledConstraints, ConstraintsError, compile_constraints
+from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
 
 __all__ = [
     "AGENT_CAPABILITIES",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .transcript import replay
+from pymesoskit.testing.allocator.transcript import replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from pymesoskit.resources import Quantities, Resource, Resources, ValueType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .api import Amounts
-    from .units import Units
+    from pymesoskit.testing.allocator.api import Amounts
+    from pymesoskit.testing.allocator.units import Units
 
 #: Kinds of resources that only some frameworks can take, as bits.
 SHARED, REVOCABLE, REFINED = 1, 2, 4

@@ -16,7 +16,7 @@ from pymesoskit.resources import Attribute, ValueType
 from pymesoskit.wire.v1 import scheduler
 
 if TYPE_CHECKING:
-    from .api import AgentOptions
+    from pymesoskit.testing.allocator.api import AgentOptions
 
 #: Bounds of ``--offer_constraints_re2_max_mem`` (bytes) and ``--offer_constraints_re2_max_program_size``.
 RE2_MAX_MEMORY = 4096

@@ -16,8 +16,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, Reservation, Resource, Resources, ResourcesError
-
-from .api import (
+from pymesoskit.testing.allocator.api import (
     AgentOptions,
     Allocator,
     AllocatorOptions,
@@ -28,7 +27,7 @@ from .api import (
     Quota,
     Unavailability,
 )
-from .playground import Playground
+from pymesoskit.testing.allocator.playground import Playground
 
 if TYPE_CHECKING:
     from random import Random

@@ -10,15 +10,14 @@ import heapq
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define
+from pymesoskit.testing.allocator.state import InverseFilter, OfferFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.resources import Resources
+    from pymesoskit.testing.allocator.state import Agent, Client, Framework
     from pymesoskit.testing.runtime.clock import Clock, Timer
-
-    from .state import Agent, Client, Framework
 
 DEFAULT_REFUSE_SECONDS = 5.0
 MAX_REFUSE_SECONDS = 365 * 24 * 3600.0
@@ -36,30 +35,6 @@ def filter_seconds(refuse_seconds: float) -> float:
     if math.isnan(refuse_seconds) or refuse_seconds < 0:
         return DEFAULT_REFUSE_SECONDS
     return refuse_seconds
-
-
-@define(eq=False)
-class OfferFilter:
-    """Resources of an agent that a framework refused for a role. What lies within them is not offered to it again."""
-
-    framework: Framework
-    role: str
-    agent: Agent
-    refused: Resources
-    is_live: bool = True
-
-    def covers(self, offer: Resources) -> bool:
-        """Whether the offer is part of what was refused."""
-        return self.refused is offer or self.refused.contains(offer)
-
-
-@define(eq=False)
-class InverseFilter:
-    """An agent that a framework does not want to be asked to leave, for a while."""
-
-    framework_id: str
-    agent_id: str
-    is_live: bool = True
 
 
 Filter: TypeAlias = OfferFilter | InverseFilter

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from pymesoskit.resources import Conversion, Resources, ResourcesError
-
-from .api import (
+from pymesoskit.testing.allocator.api import (
     AgentOptions,
     AllocatorOptions,
     Amounts,
@@ -24,16 +23,21 @@ from .api import (
     Quota,
     Unavailability,
 )
-from .bundle import Bundle, Minimum
-from .filters import Expiries, Filter, OfferFilter, OfferFilters, filter_seconds
-from .inverse import answer_inverse_offer, end_inverse_filter, forget_inverse_filters, inverse_offers
-from .ledger import Ledger
-from .metrics import PREFIX, TimerMetric, read_metrics
-from .run import Run
-from .schedule import RunSchedule
-from .state import Agent, Client, Framework, Maintenance
-from .units import limits as limit_units
-from .units import quantities as quantity_units
+from pymesoskit.testing.allocator.bundle import Bundle, Minimum
+from pymesoskit.testing.allocator.filters import Expiries, Filter, OfferFilters, filter_seconds
+from pymesoskit.testing.allocator.inverse import (
+    answer_inverse_offer,
+    end_inverse_filter,
+    forget_inverse_filters,
+    inverse_offers,
+)
+from pymesoskit.testing.allocator.ledger import Ledger
+from pymesoskit.testing.allocator.metrics import PREFIX, TimerMetric, read_metrics
+from pymesoskit.testing.allocator.run import Run
+from pymesoskit.testing.allocator.schedule import RunSchedule
+from pymesoskit.testing.allocator.state import Agent, Client, Framework, Maintenance, OfferFilter
+from pymesoskit.testing.allocator.units import limits as limit_units
+from pymesoskit.testing.allocator.units import quantities as quantity_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .api import Filters, InverseOfferResponse, Unavailability
-from .filters import Expiries, InverseFilter, filter_seconds
+from pymesoskit.testing.allocator.api import Filters, InverseOfferResponse, Unavailability
+from pymesoskit.testing.allocator.filters import Expiries, filter_seconds
+from pymesoskit.testing.allocator.state import InverseFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .state import Agent, Framework
+    from pymesoskit.testing.allocator.state import Agent, Framework
 
 #: Framework id → agent id → unavailability.
 InverseOffers = dict[str, dict[str, Unavailability]]

@@ -10,19 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from pymesoskit.resources import Resource, Resources, ValueType
-
-from .bundle import EMPTY, Bundle
-from .filters import list_refusals, unlist_refusals
-from .roles import Role, RoleTree
-from .sorter import ClusterTotals, DrfSorter, RandomSorter, Sorter
-from .state import Agent, Client, Framework
-from .units import Units, credit, debit, minus
+from pymesoskit.testing.allocator.bundle import EMPTY, Bundle
+from pymesoskit.testing.allocator.filters import list_refusals, unlist_refusals
+from pymesoskit.testing.allocator.roles import RoleTree
+from pymesoskit.testing.allocator.sorter import ClusterTotals, DrfSorter, RandomSorter, Sorter
+from pymesoskit.testing.allocator.state import Agent, Client, Framework, Role
+from pymesoskit.testing.allocator.units import Units, credit, debit, minus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from .api import AllocatorOptions
+    from pymesoskit.testing.allocator.api import AllocatorOptions
 
 #: Sums of scalars: all, the reserved ones, the revocable ones that are not reserved.
 _Sums: TypeAlias = tuple[Units, Units, Units]

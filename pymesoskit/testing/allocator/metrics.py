@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from pymesoskit.resources.values import from_units
-
-from .units import Units, credit
+from pymesoskit.testing.allocator.units import Units, credit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .ledger import Ledger
-    from .roles import Role
-    from .state import Agent, Framework
+    from pymesoskit.testing.allocator.ledger import Ledger
+    from pymesoskit.testing.allocator.state import Agent, Framework, Role
 
 PREFIX = "allocator/mesos/"
 

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from pymesoskit.resources import Conversion, Resources
-from pymesoskit.testing.runtime.actor import SimulatedActor
-
-from .api import (
+from pymesoskit.testing.allocator.api import (
     AgentOptions,
     AllocatorFactory,
     AllocatorOptions,
@@ -24,7 +22,8 @@ from .api import (
     InverseOfferResponse,
     Unavailability,
 )
-from .hierarchical import HierarchicalAllocator
+from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

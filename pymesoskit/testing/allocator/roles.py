@@ -8,83 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field
-
-from .units import Units, credit, debit, minus
+from pymesoskit.testing.allocator.state import Role
+from pymesoskit.testing.allocator.units import Units, credit, debit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from .sorter import Node, Sorter
-    from .state import Client
-
-DEFAULT_WEIGHT = 1.0
-
-
-@define(eq=False)
-class Role:
-    """One role. Amounts are its own, without its children's."""
-
-    path: str
-    parent: Role | None
-    children: dict[str, Role] = field(factory=dict)
-    clients: dict[str, Client] = field(factory=dict)
-    """Framework id → the framework in this role."""
-    sorter: Sorter[Client] | None = None
-    """Orders the frameworks; there is one while there are frameworks."""
-    node: Node[Role] | None = None
-    """Its place in the sorter of the roles, while there are frameworks."""
-    active_bits: int = 0
-    """The active clients (see `Client.bit`)."""
-    guarantees: Units = field(factory=dict)
-    limits: Units = field(factory=dict)
-    weight: float = DEFAULT_WEIGHT
-    reservations: Units = field(factory=dict)
-    """All that is reserved to it, on all agents."""
-    held_reserved: Units = field(factory=dict)
-    """The reserved resources that its frameworks hold."""
-    held_revocable: Units = field(factory=dict)
-    launched: Units = field(factory=dict)
-    """What its frameworks run on and counts for quota."""
-
-    @property
-    def has_quota(self) -> bool:
-        """Whether its quota is not the default."""
-        return bool(self.guarantees or self.limits)
-
-    def exists(self) -> bool:
-        """Whether anything speaks for it."""
-        return bool(
-            self.children or self.clients or self.reservations or self.has_quota or self.weight != DEFAULT_WEIGHT
-        )
-
-    def subtree(self) -> Iterator[Role]:
-        """It and all below it."""
-        yield self
-        for child in self.children.values():
-            yield from child.subtree()
-
-    def held_plain(self) -> Units:
-        """What its frameworks hold and counts for quota: neither reserved nor revocable."""
-        if self.node is None:
-            return {}
-        return minus(minus(self.node.allocation, self.held_reserved), self.held_revocable)
-
-    def quota_offered_or_consumed(self) -> Units:
-        """What counts against the quota: what the subtree holds, and all its reservations."""
-        total: Units = {}
-        for role in self.subtree():
-            credit(total, role.held_plain())
-            credit(total, role.reservations)
-        return total
-
-    def quota_consumed(self) -> Units:
-        """What the subtree runs on, and all its reservations."""
-        total: Units = {}
-        for role in self.subtree():
-            credit(total, role.launched)
-            credit(total, role.reservations)
-        return total
 
 
 class RoleTree:

@@ -11,19 +11,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from pymesoskit.resources import Resources, ValueType
-
-from .bundle import REVOCABLE, Bundle
-from .shrink import shrink_to_limits, shrink_to_quantities
-from .units import Units, credit, debit, limits_minus, minus, plus, within_limits, within_quantities
+from pymesoskit.testing.allocator.bundle import REVOCABLE, Bundle
+from pymesoskit.testing.allocator.shrink import shrink_to_limits, shrink_to_quantities
+from pymesoskit.testing.allocator.units import (
+    Units,
+    credit,
+    debit,
+    limits_minus,
+    minus,
+    plus,
+    within_limits,
+    within_quantities,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from random import Random
 
-    from .api import AllocatorOptions
-    from .ledger import Ledger
-    from .roles import Role
-    from .state import Agent, Client
+    from pymesoskit.testing.allocator.api import AllocatorOptions
+    from pymesoskit.testing.allocator.ledger import Ledger
+    from pymesoskit.testing.allocator.state import Agent, Client, Role
 
 #: Framework id → role → agent id → resources.
 Offers: TypeAlias = dict[str, dict[str, dict[str, Resources]]]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pymesoskit.testing.allocator.state import Agent
     from pymesoskit.testing.runtime.clock import Clock, Timer
-
-    from .state import Agent
 
 
 class RunSchedule:

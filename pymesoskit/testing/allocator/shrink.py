@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resource, Resources
 from pymesoskit.resources.values import from_units
-
-from .units import Units, within_limits, within_quantities
+from pymesoskit.testing.allocator.units import Units, within_limits, within_quantities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

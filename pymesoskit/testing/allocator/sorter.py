@@ -16,8 +16,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pymesoskit.resources.values import from_units
-
-from .units import Units, credit, debit
+from pymesoskit.testing.allocator.units import Units, credit, debit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

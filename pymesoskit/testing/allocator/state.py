@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from pymesoskit.resources import Resources
-
-from .bundle import EMPTY, KINDS, Bundle, Minimum
+from pymesoskit.testing.allocator.bundle import EMPTY, KINDS, Bundle, Minimum
+from pymesoskit.testing.allocator.units import Units, credit, minus
 
 if TYPE_CHECKING:
-    from .api import AgentOptions, FaultDomain, FrameworkOptions, InverseOfferResponse, Unavailability
-    from .filters import InverseFilter, OfferFilter
-    from .roles import Role
-    from .sorter import Node
-    from .units import Units
+    from collections.abc import Iterator
+
+    from pymesoskit.testing.allocator.api import (
+        AgentOptions,
+        FaultDomain,
+        FrameworkOptions,
+        InverseOfferResponse,
+        Unavailability,
+    )
+    from pymesoskit.testing.allocator.sorter import Node, Sorter
+
+#: The weight of a role for which none was set.
+DEFAULT_WEIGHT = 1.0
 
 #: Without these an agent does not go to every framework.
 _ROLE_CAPABILITIES = frozenset({"MULTI_ROLE", "HIERARCHICAL_ROLE"})
@@ -233,3 +241,93 @@ class Client:
     """Where it holds something."""
     is_active: bool = False
     """Whether it is in the order of its sorter."""
+
+
+@define(eq=False)
+class Role:
+    """One role. Amounts are its own, without its children's."""
+
+    path: str
+    parent: Role | None
+    children: dict[str, Role] = field(factory=dict)
+    clients: dict[str, Client] = field(factory=dict)
+    """Framework id → the framework in this role."""
+    sorter: Sorter[Client] | None = None
+    """Orders the frameworks; there is one while there are frameworks."""
+    node: Node[Role] | None = None
+    """Its place in the sorter of the roles, while there are frameworks."""
+    active_bits: int = 0
+    """The active clients (see `Client.bit`)."""
+    guarantees: Units = field(factory=dict)
+    limits: Units = field(factory=dict)
+    weight: float = DEFAULT_WEIGHT
+    reservations: Units = field(factory=dict)
+    """All that is reserved to it, on all agents."""
+    held_reserved: Units = field(factory=dict)
+    """The reserved resources that its frameworks hold."""
+    held_revocable: Units = field(factory=dict)
+    launched: Units = field(factory=dict)
+    """What its frameworks run on and counts for quota."""
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether its quota is not the default."""
+        return bool(self.guarantees or self.limits)
+
+    def exists(self) -> bool:
+        """Whether anything speaks for it."""
+        return bool(
+            self.children or self.clients or self.reservations or self.has_quota or self.weight != DEFAULT_WEIGHT
+        )
+
+    def subtree(self) -> Iterator[Role]:
+        """It and all below it."""
+        yield self
+        for child in self.children.values():
+            yield from child.subtree()
+
+    def held_plain(self) -> Units:
+        """What its frameworks hold and counts for quota: neither reserved nor revocable."""
+        if self.node is None:
+            return {}
+        return minus(minus(self.node.allocation, self.held_reserved), self.held_revocable)
+
+    def quota_offered_or_consumed(self) -> Units:
+        """What counts against the quota: what the subtree holds, and all its reservations."""
+        total: Units = {}
+        for role in self.subtree():
+            credit(total, role.held_plain())
+            credit(total, role.reservations)
+        return total
+
+    def quota_consumed(self) -> Units:
+        """What the subtree runs on, and all its reservations."""
+        total: Units = {}
+        for role in self.subtree():
+            credit(total, role.launched)
+            credit(total, role.reservations)
+        return total
+
+
+@define(eq=False)
+class OfferFilter:
+    """Resources of an agent that a framework refused for a role. What lies within them is not offered to it again."""
+
+    framework: Framework
+    role: str
+    agent: Agent
+    refused: Resources
+    is_live: bool = True
+
+    def covers(self, offer: Resources) -> bool:
+        """Whether the offer is part of what was refused."""
+        return self.refused is offer or self.refused.contains(offer)
+
+
+@define(eq=False)
+class InverseFilter:
+    """An agent that a framework does not want to be asked to leave, for a while."""
+
+    framework_id: str
+    agent_id: str
+    is_live: bool = True

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import define, field, frozen
 
 from pymesoskit.resources import Conversion, Quantities, Resources, ResourcesError, parse_attributes
-from pymesoskit.testing.runtime.actor import SimulatedActor
-from pymesoskit.wire import from_json
-from pymesoskit.wire.v1 import scheduler
-
-from .api import (
+from pymesoskit.testing.allocator.api import (
     AgentOptions,
     AllocatorFactory,
     AllocatorOptions,
@@ -30,10 +26,13 @@ from .api import (
     Quota,
     Unavailability,
 )
-from .constraints import compile_constraints
-from .hierarchical import HierarchicalAllocator
-from .metrics import PREFIX
-from .plain import resources_from_plain, resources_to_plain
+from pymesoskit.testing.allocator.constraints import compile_constraints
+from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.allocator.metrics import PREFIX
+from pymesoskit.testing.allocator.plain import resources_from_plain, resources_to_plain
+from pymesoskit.testing.runtime.actor import SimulatedActor
+from pymesoskit.wire import from_json
+from pymesoskit.wire.v1 import scheduler
 
 if TYPE_CHECKING:
     from pymesoskit.testing.runtime.clock import Clock

@@ -153,10 +153,7 @@ class Agent:
         log = flags.external_log_file or core.log.path
         if log is not None:
             self._files.attach("/slave/log", Path(log).resolve(), lambda who: who.allows(Action.ACCESS_MESOS_LOG))
-        self._sandboxes = Sandboxes(
-            self.lifeline, self._files, flags.gc_delay, flags.gc_disk_headroom, access.enters_sandbox
-        )
-        core.removals = self._sandboxes.removals
+        self._sandboxes = None if host.work_dir is None else self._make_sandboxes(host.work_dir, access)
         core.executor_socket = executor_socket(flags, host.work_dir)
         authenticator = ExecutorAuthenticator(flags)
         self._executors = Executors(core, self._sandboxes, authenticator, self._idle)
@@ -165,7 +162,7 @@ class Agent:
         self._operations = Operations(core)
         self._draining = Draining(core, self._launching)
         self._oversubscription = Oversubscription(core, self._executors, estimator, qos_controller)
-        self._recovery = Recovery(core, self._executors, self._operations, self._sandboxes)
+        self._recovery = Recovery(core, self._executors, self._operations)
         self._registration = Registration(
             core, leadership, connected=self._connected, disconnected=self._disconnected, ended=self._end
         )
@@ -197,6 +194,25 @@ class Agent:
             DrainAgent: self._draining.drain,
             ShutdownAgent: self._asked_to_shut_down,
         }
+
+    def _make_sandboxes(self, work_dir: Path, access: Access) -> Sandboxes:
+        core = self.core
+        assert core.host.remover is not None
+        sandboxes = Sandboxes(
+            work_dir=work_dir,
+            clock=self.lifeline,
+            files=self._files,
+            store=core.host.store,
+            remover=core.host.remover,
+            agent_id=lambda: core.agent_id,
+            live=lambda: (executor.run for _, executor in core.executors()),
+            enters=access.enters_sandbox,
+            gc_delay=core.flags.gc_delay,
+            headroom=core.flags.gc_disk_headroom,
+            watch_interval=core.flags.disk_watch_interval,
+        )
+        core.removals = sandboxes.removals
+        return sandboxes
 
     @property
     def agent_id(self) -> str:
@@ -243,6 +259,8 @@ class Agent:
         except (IncompatibleAgent, ResourcesError) as error:
             self._end(str(error))
             return
+        if self._sandboxes is not None:
+            self._sandboxes.start()
         waits = bool(core.frameworks)  # for their executors, even if none of them lives
         cleans_up = core.flags.recover == "cleanup"
         if cleans_up:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pymesoskit.testing.engine.agent.container_io import InputStream, OutputStream
-from pymesoskit.testing.engine.containers import environment, layout
+from pymesoskit.testing.engine.containers import environment, layout, volumes
 from pymesoskit.testing.engine.containers.commands import (
     OUTPUT,
     SandboxError,
     check_nested,
     command_of,
-    link_container_volumes,
     make_sandbox,
     remove_tree,
 )
@@ -210,7 +209,8 @@ class ContainerApi:
             if sandbox is not None:
                 if len(path) > 1:
                     make_sandbox(sandbox, user or None, f"Failed to create nested sandbox '{sandbox}'")
-                link_container_volumes(sandbox, container, sandbox.parent.parent if len(path) > 1 else None)
+                around = sandbox.parent.parent if len(path) > 1 else None
+                volumes.link_volumes_of(sandbox, container, around, self._core.flags.isolators)
             joins = parent if is_session else None
             variables = environment.of_nested(
                 command,

@@ -85,7 +85,7 @@ class Executors:
     def __init__(
         self,
         core: Core,
-        sandboxes: Sandboxes,
+        sandboxes: Sandboxes | None,
         authenticator: ExecutorAuthenticator,
         idle: Callable[[], None],
     ) -> None:
@@ -93,7 +93,7 @@ class Executors:
         self._idle = idle  # called when the last framework is gone
         self._provisioning = Provisioning(core, sandboxes, authenticator)
         self._sandboxes = sandboxes
-        self.reports = Reports(core, self.settle)
+        self.reports = Reports(core, self._provisioning.release_volumes, self.settle)
         self.deliver = core.lifeline.deliver
 
     # Launching
@@ -376,7 +376,8 @@ class Executors:
                 tasks=tuple(executor.completed or ()),
             )
         )
-        self._sandboxes.closed(executor.run, executor.directory)
+        if self._sandboxes is not None:
+            self._sandboxes.executor_removed(executor.run)
 
     def framework_of(self, info: mesos.FrameworkInfo) -> Framework:
         """The framework's record, made if there is none."""
@@ -405,6 +406,8 @@ class Executors:
             return
         self.reports.drop_framework(framework.id)
         core.completed_frameworks.append(framework)
+        if self._sandboxes is not None:
+            self._sandboxes.framework_removed(framework.id)
         if not core.frameworks:
             core.host.machine.actor.post(core.lifeline.deliver, self._idle)
         if framework.info.checkpoint:

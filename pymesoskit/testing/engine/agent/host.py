@@ -34,6 +34,7 @@ from pymesoskit.testing.engine.machine.launcher import Command, Exit, Launcher, 
 from pymesoskit.testing.engine.machine.machine import Fetcher, FetchFailure, Machine
 from pymesoskit.testing.engine.machine.pace import INSTANT, Pace
 from pymesoskit.testing.engine.machine.prober import NetworkProber
+from pymesoskit.testing.engine.machine.remover import Remover
 
 if TYPE_CHECKING:
     import random
@@ -153,10 +154,11 @@ class Host:
             prober = NetworkProber(actor)
             self._own.append(prober)
         if fetcher is None:
-            fetcher = ThreadFetcher(actor)
+            fetcher = ThreadFetcher(actor, self.work_dir)
             self._own.append(fetcher)
         self.machine = Machine(actor, launcher, prober, fetcher, rng, pace)
         self.meter = ThreadMeter(actor)
+        self.remover = None if self.work_dir is None else Remover(self.work_dir)
         self.nested = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
         self._agent: AgentPort | None = None
@@ -420,6 +422,8 @@ class Host:
         for owned in self._own:
             owned.close()
         self.meter.close()
+        if self.remover is not None:
+            self.remover.close()
 
     def _end_all(self) -> None:
         for container in self.containers():

@@ -191,7 +191,7 @@ class Launching:
         return Refusal(reason, error, names_executor=False, state=mesos.TASK_ERROR)
 
     def _limits_refusal(self, tasks: Iterable[mesos.TaskInfo]) -> Refusal | None:
-        isolators = {name.strip() for name in self._core.flags.isolation.split(",")}
+        isolators = self._core.flags.isolators
         if self._core.host.simulates or "cgroups/all" in isolators:
             return None
         for task in tasks:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
 
+from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.agent.state import Ending, Executor, ExecutorState
-from pymesoskit.testing.engine.containers import layout
+from pymesoskit.testing.engine.containers import volumes
 from pymesoskit.testing.runtime.units import print_size
 from pymesoskit.wire.v1 import mesos
 
@@ -81,18 +82,18 @@ def memory_limit(executor: Executor) -> float:
 def places(executor: Executor, work_dir: Path) -> list[Place]:
     """The directories of the executor's container that hold disk; the sandbox first, if it holds any."""
     sandbox: list[mesos.Resource] = []
-    volumes: list[Place] = []
+    found: list[Place] = []
     for resource in executor.resources():
         if resource.name != "disk":
             continue
         if resource.disk.HasField("persistence"):
-            role = resource.reservations[-1].role if resource.reservations else resource.role
-            directory = work_dir / layout.volume_path(role, resource.disk.persistence.id)
-            volumes.append(Place(directory, (resource,)))
+            found.append(Place(volumes.directory_of(work_dir, resource), (resource,)))
         else:
             sandbox.append(resource)
-    found = [Place(Path(executor.directory), tuple(sandbox))] if sandbox else []
-    return [*found, *volumes]
+    if sandbox:
+        total = Resources.from_messages(sandbox).unallocated()
+        found.insert(0, Place(Path(executor.directory), tuple(total.to_messages())))
+    return found
 
 
 @define(eq=False)
@@ -107,7 +108,7 @@ class Limits:
     def start(self) -> None:
         """Begins to look, if the agent's flags ask for it."""
         flags = self.core.flags
-        isolators = {name.strip() for name in flags.isolation.split(",")}
+        isolators = flags.isolators
         if isolators & MEMORY_ISOLATORS:
             self._look_at_memory()
         if isolators & DISK_ISOLATORS and self.core.host.work_dir is not None and not self.core.host.simulates:

@@ -95,7 +95,8 @@ def snapshot(core: Core) -> dict[str, float]:
         "task_fetches_succeeded": core.host.machine.fetches.succeeded,
     }
     values |= {f"containerizer/fetcher/{name}": float(value) for name, value in fetcher.items()}
-    values |= {f"gc/path_removals_{name}": float(value) for name, value in core.removals().items()}
+    removals = {"succeeded": 0, "failed": 0, "pending": 0, **core.removals()}
+    values |= {f"gc/path_removals_{name}": float(value) for name, value in removals.items()}
     values |= {f"slave/{name}": value for name, value in slave.items()}
     return dict(sorted(values.items()))
 

@@ -12,8 +12,7 @@ from pymesoskit.resources import Resources, ResourcesError
 from pymesoskit.testing.engine.agent.registration import checkpointed
 from pymesoskit.testing.engine.agent.state import Phase
 from pymesoskit.testing.engine.agent.updates import UpdateStreams
-from pymesoskit.testing.engine.containers import layout
-from pymesoskit.testing.engine.containers.commands import remove_tree
+from pymesoskit.testing.engine.containers import layout, volumes
 from pymesoskit.testing.engine.machine.identity import uuid_bytes
 from pymesoskit.testing.engine.network.messages import (
     ApplyOperation,
@@ -50,6 +49,7 @@ class Operations:
         try:
             before = core.total
             core.total = Resources(before).apply(_unallocated(info))
+            self._create_volumes(before)
             status.state = mesos.OPERATION_FINISHED
             self._remember()
             self._remove_volumes(before)
@@ -72,14 +72,28 @@ class Operations:
         document.reserve.resources.extend(data)
         self._core.host.store.write(layout.RESOURCES, document.reserve.SerializeToString())
 
+    def _create_volumes(self, before: Resources) -> None:
+        """Makes the directories of volumes that are new."""
+        host = self._core.host
+        if host.work_dir is None or host.simulates:
+            return
+        known = persistent_volumes(before)
+        for key, volume in persistent_volumes(self._core.total).items():
+            if key not in known:
+                try:
+                    volumes.create(host.work_dir, volume)
+                except OSError as error:  # a task that uses the volume will fail to launch
+                    self._core.note(f"cannot create the directory of the persistent volume {key[1]!r}: {error}")
+
     def _remove_volumes(self, before: Resources) -> None:
         """Removes the directories of volumes that are gone."""
-        work_dir = self._core.host.work_dir
-        if work_dir is None:
+        host = self._core.host
+        if host.work_dir is None or host.simulates:
             return
-        gone = volumes(before) - volumes(self._core.total)
-        for role, persistence_id in gone:
-            remove_tree(work_dir / layout.volume_path(role, persistence_id))
+        kept = persistent_volumes(self._core.total)
+        for key, volume in persistent_volumes(before).items():
+            if key not in kept:
+                volumes.destroy(host.work_dir, volume)
 
     def _path(self, operation_uuid: bytes) -> str:
         return layout.operation_updates(self._core.agent_id, str(uuid.UUID(bytes=operation_uuid)))
@@ -126,7 +140,8 @@ class Operations:
         data = core.host.store.read(layout.RESOURCES)
         if data is not None:
             known = Resources.from_messages(mesos.Offer.Operation.Reserve.FromString(data).resources)
-            core.total = with_checkpointed(core.total, known)
+            plain, core.total = core.total, with_checkpointed(core.total, known)
+            self._create_volumes(plain)
         for name in core.host.store.names(f"slaves/{core.agent_id}/operations"):
             document = core.host.store.read(layout.operation_updates(core.agent_id, name))
             if document is not None:
@@ -148,12 +163,11 @@ def _unallocated(operation: mesos.Offer.Operation) -> mesos.Offer.Operation:
     return result
 
 
-def volumes(resources: Resources) -> set[tuple[str, str]]:
-    """(role, persistence id) of the persistent volumes among them."""
+def persistent_volumes(resources: Resources) -> dict[tuple[str, str], mesos.Resource]:
+    """Returns the persistent volumes among the resources by role and persistence id."""
     return {
-        (resource.reservation_role or "*", resource.persistence_id)
-        for resource in resources
-        if resource.persistence_id is not None
+        (resource.reservations[-1].role if resource.reservations else "*", resource.disk.persistence.id): resource
+        for resource in volumes.persistent(resources.to_messages())
     }
 
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine.agent.host import Kind
-from pymesoskit.testing.engine.containers import environment, layout
+from pymesoskit.testing.engine.containers import environment, volumes
 from pymesoskit.testing.engine.containers.commands import (
     SandboxError,
     check_supported,
     command_of,
     is_docker,
-    link_container_volumes,
-    link_volume,
     make_sandbox,
 )
 from pymesoskit.testing.engine.executors.base import Spec
@@ -41,7 +39,7 @@ _NANOSECONDS = 1_000_000_000
 class Provisioning:
     """See the module's text."""
 
-    def __init__(self, core: Core, sandboxes: Sandboxes, authenticator: ExecutorAuthenticator) -> None:
+    def __init__(self, core: Core, sandboxes: Sandboxes | None, authenticator: ExecutorAuthenticator) -> None:
         self._core = core
         self._sandboxes = sandboxes
         self._authenticator = authenticator
@@ -55,7 +53,6 @@ class Provisioning:
             latest = sandbox.parent / "latest"
             latest.unlink(missing_ok=True)
             latest.symlink_to(sandbox.name)
-            self._sandboxes.opened(executor.run, sandbox)
         if executor.checkpoint:
             store, run = self._core.host.store, executor.run
             store.write(run.executor_info, executor.info.SerializeToString())
@@ -71,7 +68,7 @@ class Provisioning:
         """
         core = self._core
         user = self._user(framework, executor, tasks)
-        self._prepare(executor, tasks, user)
+        self._prepare(executor, tasks)
         variables = {} if core.host.simulates else self._environment(framework, executor)
         directory = executor.directory or None
         spec = Spec(
@@ -89,18 +86,13 @@ class Provisioning:
             http=core.flags.http_command_executor,
             secrets=environment.resolves_secrets(core.flags),
             switch_user=core.flags.switch_user,
+            isolators=core.flags.isolators,
         )
         if executor.kind is not Kind.CUSTOM:
             return spec, None
         info = executor.info
         path = core.host.programs
         return spec, command_of(info.command, variables, directory, user=user, container=info.container, path=path)
-
-    def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
-        """Shows the volumes of further tasks in the executor's sandbox. Raises ``SandboxError``."""
-        if executor.directory and not self._core.host.simulates and not is_docker(executor.info.container):
-            for task in tasks:
-                self._link_volumes(executor, task.resources, None)
 
     def _docker(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> DockerSettings | None:
         core = self._core
@@ -121,8 +113,7 @@ class Provisioning:
         """The sandbox by a path without colons, which mean something to ``docker run -v``."""
         if ":" not in executor.directory:
             return executor.directory
-        assert self._core.host.work_dir is not None
-        link = self._core.host.work_dir / f"slaves/{self._core.agent_id}/docker/links/{executor.container_id}"
+        link = self._work_dir / f"slaves/{self._core.agent_id}/docker/links/{executor.container_id}"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(executor.directory)
@@ -136,7 +127,8 @@ class Provisioning:
             path = resource.disk.volume.container_path
             if resource.disk.HasField("persistence") and resource.disk.HasField("volume") and "/" not in path:
                 mode = ":ro" if resource.disk.volume.mode == mesos.Volume.RO else ""
-                yield f"{self._volume_of(resource)}:{self._core.flags.sandbox_directory}/{path}{mode}"
+                directory = volumes.directory_of(self._work_dir, resource)
+                yield f"{directory}:{self._core.flags.sandbox_directory}/{path}{mode}"
 
     def _environment(self, framework: Framework, executor: Executor) -> dict[str, str]:
         try:
@@ -177,37 +169,71 @@ class Provisioning:
             return executor.info.shutdown_grace_period.nanoseconds / _NANOSECONDS
         return self._core.flags.executor_shutdown_grace_period
 
-    def _prepare(self, executor: Executor, tasks: Sequence[mesos.TaskInfo], user: str | None) -> None:
+    # Volumes
+
+    def _prepare(self, executor: Executor, tasks: Sequence[mesos.TaskInfo]) -> None:
         if self._core.host.simulates or not executor.directory:
             return
         check_supported(executor.info.container, self._core.flags.containerizers)
         held = [*executor.info.resources, *(resource for task in tasks for resource in task.resources)]
         if is_docker(executor.info.container):
-            self._make_volumes(held, user)
+            self._create_volumes(executor, held)
         else:
-            link_container_volumes(Path(executor.directory), executor.info.container, None)
-            self._link_volumes(executor, held, user)
+            isolators = self._core.flags.isolators
+            volumes.check_volumes(executor.info.container, isolators)
+            volumes.link_volumes_of(Path(executor.directory), executor.info.container, None, isolators)
+            self._link_volumes(executor, held)
 
-    def _make_volumes(self, resources: Iterable[mesos.Resource], user: str | None) -> list[tuple[mesos.Resource, Path]]:
-        found = []
-        for resource in resources:
-            if resource.disk.HasField("persistence") and resource.disk.HasField("volume"):
-                volume = self._volume_of(resource)
-                make_volume(volume, user)
-                found.append((resource, volume))
-        return found
+    def add_volumes(self, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> None:
+        """Shows the persistent volumes of further tasks in the executor's sandbox. Raises ``SandboxError``."""
+        if self._links_volumes(executor):
+            for task in tasks:
+                self._link_volumes(executor, task.resources)
 
-    def _volume_of(self, resource: mesos.Resource) -> Path:
+    def release_volumes(self, executor: Executor, task: mesos.TaskInfo) -> None:
+        """Takes the persistent volumes of a task that has ended out of its executor's sandbox, except those that the
+        executor or another task of it still holds.
+        """
+        if not self._links_volumes(executor):
+            return
+        kept = {resource.disk.persistence.id for resource in volumes.persistent(executor.resources())}
+        for resource in volumes.persistent(task.resources):
+            if resource.disk.persistence.id not in kept:
+                volumes.unlink_persistent(Path(executor.directory), self._work_dir, resource)
+
+    def _links_volumes(self, executor: Executor) -> bool:
+        return bool(executor.directory) and not self._core.host.simulates and not is_docker(executor.info.container)
+
+    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource]) -> None:
+        for resource in volumes.persistent(resources):
+            directory = volumes.link_persistent(
+                Path(executor.directory),
+                self._work_dir,
+                resource,
+                give_away=not self._is_used_by_others(executor, resource),
+            )
+            if directory is not None and self._sandboxes is not None:
+                self._sandboxes.share(directory)
+
+    def _create_volumes(self, executor: Executor, resources: Iterable[mesos.Resource]) -> None:
+        for resource in volumes.persistent(resources):
+            try:
+                volumes.create(self._work_dir, resource)
+                if not self._is_used_by_others(executor, resource):
+                    volumes.give_to_owner(Path(executor.directory), volumes.directory_of(self._work_dir, resource))
+            except OSError as error:
+                raise SandboxError(f"Failed to create a persistent volume: {error.strerror}") from error
+
+    def _is_used_by_others(self, executor: Executor, volume: mesos.Resource) -> bool:
+        """Whether another executor holds the volume, too, which only shared ones allow."""
+        return volume.HasField("shared") and any(
+            held.disk.persistence.id == volume.disk.persistence.id
+            for _, other in self._core.executors()
+            if other is not executor
+            for held in volumes.persistent(other.resources())
+        )
+
+    @property
+    def _work_dir(self) -> Path:
         assert self._core.host.work_dir is not None
-        role = resource.reservations[-1].role if resource.reservations else resource.role
-        return self._core.host.work_dir / layout.volume_path(role, resource.disk.persistence.id)
-
-    def _link_volumes(self, executor: Executor, resources: Iterable[mesos.Resource], user: str | None) -> None:
-        for resource, volume in self._make_volumes(resources, user):
-            link_volume(Path(executor.directory), resource.disk.volume.container_path, volume)
-
-
-def make_volume(directory: Path, user: str | None) -> None:
-    """Makes a persistent volume's directory when it is first used; later it stays as it is. Raises ``SandboxError``."""
-    if not directory.exists():
-        make_sandbox(directory, user, f"Failed to create the persistent volume '{directory}'")
+        return self._core.host.work_dir

@@ -6,7 +6,6 @@ else that still runs there is ended. Source: docs/reference/agent-executor.md 5.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.agent.core import Core
     from pymesoskit.testing.engine.agent.executors import Executors
     from pymesoskit.testing.engine.agent.operations import Operations
-    from pymesoskit.testing.engine.containers.sandboxes import Sandboxes
 
 
 class IncompatibleAgent(Exception):
@@ -46,11 +44,10 @@ class Found:
 class Recovery:
     """See the module's text."""
 
-    def __init__(self, core: Core, executors: Executors, operations: Operations, sandboxes: Sandboxes) -> None:
+    def __init__(self, core: Core, executors: Executors, operations: Operations) -> None:
         self._core = core
         self._executors = executors
         self._operations = operations
-        self._sandboxes = sandboxes
 
     def checkpoint_agent(self) -> None:
         """Remembers who this agent is."""
@@ -138,8 +135,6 @@ class Recovery:
         kind = container.kind if container is not None else self._kind(info, run)
         executor = self._executors.create(framework, info, kind, container_id=container_id)
         executor.container = container
-        if executor.directory and Path(executor.directory).exists():
-            self._sandboxes.opened(run, Path(executor.directory))
         if container is not None:
             container.on_end = lambda how: core.lifeline.deliver(self._executors.ended, framework, executor, how)
         else:

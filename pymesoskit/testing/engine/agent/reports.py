@@ -31,10 +31,20 @@ UPDATE, ACKNOWLEDGEMENT = b"U", b"A"
 
 
 class Reports:
-    """Takes in updates and acknowledgements. ``completed`` is told when a task's last update has been acknowledged."""
+    """Takes in updates and acknowledgements.
 
-    def __init__(self, core: Core, completed: Callable[[Framework, Executor], None]) -> None:
+    ``ended`` is called when an executor has reported the end of a task, ``completed`` when a task's last update has
+    been acknowledged.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        ended: Callable[[Executor, mesos.TaskInfo], None],
+        completed: Callable[[Framework, Executor], None],
+    ) -> None:
         self._core = core
+        self._ended = ended
         self._completed = completed
         self.streams: UpdateStreams[StreamKey, mesos.TaskStatus] = UpdateStreams(core.lifeline, self._forward)
 
@@ -117,7 +127,10 @@ class Reports:
         if task_id in owner.launched:
             if told_by_executor:  # of an update that the agent makes the container has ended, or never got the task
                 self._add_container_status(owner, status)
-            self._record(owner, owner.launched[task_id], status)
+            task = owner.launched[task_id]
+            self._record(owner, task, status)
+            if told_by_executor and task.terminal:
+                self._ended(owner, task.info)
             self._enter(key, status, owner)
         elif task_id in owner.queued and status.state in TERMINAL_TASK_STATES:
             self._record(owner, owner.queued[task_id], status)

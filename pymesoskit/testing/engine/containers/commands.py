@@ -166,53 +166,6 @@ def make_directories(directory: Path) -> None:
         directory.mkdir(SANDBOX_MODE)
 
 
-def link_volume(sandbox: Path, container_path: str, target: Path) -> None:
-    """Shows ``target`` in the sandbox under the (relative) path of a volume. Raises ``SandboxError``."""
-    if container_path.startswith("/"):
-        return  # an absolute path needs a root file system of the container's own
-    link = sandbox / container_path
-    if os.path.lexists(link) and link.is_symlink() and link.readlink() == target:
-        return
-    if sandbox.resolve() not in link.parent.resolve().parents and link.parent.resolve() != sandbox.resolve():
-        raise SandboxError(f"The volume's path '{container_path}' is not inside the sandbox")
-    try:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(target)
-    except OSError as error:
-        raise SandboxError(f"Failed to link the volume '{container_path}': {error.strerror}") from error
-
-
-def link_container_volumes(sandbox: Path, container: mesos.ContainerInfo, parent: Path | None) -> None:
-    """Shows the volumes of a ``ContainerInfo``: host paths, and paths in its own or its parent's sandbox."""
-    for volume in container.volumes:
-        source = volume.source.sandbox_path
-        if volume.source.type == mesos.Volume.Source.SANDBOX_PATH:
-            base = parent if source.type == mesos.Volume.Source.SandboxPath.PARENT else sandbox
-            if base is None:
-                raise SandboxError("PARENT type sandbox path volume is only supported for nested containers")
-            target = base / source.path
-            if source.path.startswith("/"):
-                raise SandboxError(f"Path '{source.path}' in SANDBOX_PATH volume is absolute")
-            if ".." in Path(source.path).parts:
-                raise SandboxError(f"The path '{source.path}' is not inside the sandbox")
-            if not target.exists():
-                target.mkdir(parents=True, exist_ok=True)
-        elif volume.HasField("host_path"):
-            target = Path(volume.host_path)
-        elif volume.source.type == mesos.Volume.Source.HOST_PATH:
-            target = Path(volume.source.host_path.path)
-        else:
-            continue
-        link_volume(sandbox, volume.container_path, target)
-
-
-def unlink_volume(sandbox: Path, container_path: str) -> None:
-    """Takes a volume out of the sandbox again; the volume itself stays."""
-    link = sandbox / container_path
-    if link.is_symlink():
-        link.unlink()
-
-
 def note(sandbox: Path, text: str) -> None:
     """Leaves a line for people in the sandbox's stderr, if that is a file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK

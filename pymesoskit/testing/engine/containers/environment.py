@@ -49,7 +49,7 @@ class AgentSettings:
 
 def resolves_secrets(flags: AgentFlags) -> bool:
     """Whether the agent gives commands the variables that are secrets."""
-    return SECRET_ISOLATOR in {name.strip() for name in flags.isolation.split(",")}
+    return SECRET_ISOLATOR in flags.isolators
 
 
 def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:

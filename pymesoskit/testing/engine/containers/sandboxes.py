@@ -1,111 +1,217 @@
-"""The sandboxes that an agent shows under /files, and removes when they have been there long enough.
+"""The sandboxes that an agent shows under ``/files`` and removes when they are old enough.
 
-Source: docs/reference/agent-executor.md 12 (gc), operator-api.md 3.4.
+Nothing is remembered of a sandbox: what there is, and since when nobody uses it, is read from the work directory. So
+the agent's memory does not grow with the number of tasks that it has run, and an agent that starts again goes on where
+the one before it has stopped. Source: docs/reference/agent-executor.md 12 (gc), operator-api.md 3.4.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import define, field
 
-from pymesoskit.testing.engine.containers.commands import remove_tree
+from pymesoskit.testing.engine.containers import layout
+from pymesoskit.testing.engine.endpoints.files import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pymesoskit.testing.engine.authorization import Permissions
     from pymesoskit.testing.engine.containers.layout import RunLayout
+    from pymesoskit.testing.engine.containers.store import Store
     from pymesoskit.testing.engine.endpoints.files import FileRoots
+    from pymesoskit.testing.engine.machine.remover import Remover
     from pymesoskit.testing.runtime.clock import Clock
 
-
-@frozen
-class _Waiting:
-    """A sandbox whose executor has ended."""
-
-    run: RunLayout
-    directory: str
-    since: float
+#: Directories that become due within so many seconds are removed together.
+TOGETHER = 0.25
 
 
+@define(eq=False)
 class Sandboxes:
-    """Attaches sandboxes to ``/files`` and sees to their removal.
+    """The sandboxes below one work directory; see the module's text for what it does not keep.
 
-    One is removed ``gc_delay`` x max(0, 1 - ``headroom`` - use of the disk) after its executor ended. ``enters`` says
-    who may look into the sandbox of a run.
+    A directory is removed ``gc_delay`` seconds after its last use: a run's when its executor has ended, an executor's
+    and a framework's when nothing of it runs any more, another agent's when this one starts. Every ``watch_interval``
+    seconds directories are removed that are older than ``gc_delay`` x max(0, 1 - ``headroom`` - use of the disk).
+    ``enters`` says who may look into the sandbox of a run, ``live`` names the runs that are in use.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        files: FileRoots,
-        gc_delay: float,
-        headroom: float,
-        enters: Callable[[RunLayout, Permissions], bool],
-    ) -> None:
-        self._clock = clock
-        self._files = files
-        self._gc_delay = gc_delay
-        self._headroom = headroom
-        self._enters = enters
-        self._waiting: deque[_Waiting] = deque()
-        self._shown: dict[str, str] = {}  # virtual path -> directory
-        self._timer_set = False
-        self._removed = {True: 0, False: 0}  # how many could be, and could not
+    work_dir: Path
+    clock: Clock
+    files: FileRoots
+    store: Store
+    remover: Remover
+    agent_id: Callable[[], str]
+    live: Callable[[], Iterator[RunLayout]]
+    enters: Callable[[RunLayout, Permissions], bool]
+    gc_delay: float
+    headroom: float
+    watch_interval: float
+    _oldest: float | None = None  # since when the directory has been unused that is due next
+    _pending: int = 0
+    _removed: int = 0
+    _failed: int = 0
+    _shared: set[Path] = field(factory=set)
+
+    def start(self) -> None:
+        """Shows the sandboxes, and begins to remove the old ones. The agent must have recovered what is in use."""
+        self.files.provide(self._root, self._entries)
+        self.remover.resume()
+        self._look_after(self.clock.time())
+        self.clock.call_later(self.watch_interval, self._watch)
 
     def removals(self) -> dict[str, int]:
-        """How many sandboxes were removed, could not be, and will be."""
-        return {"succeeded": self._removed[True], "failed": self._removed[False], "pending": len(self._waiting)}
+        """Returns how many directories were removed, could not be, and wait."""
+        return {"succeeded": self._removed, "failed": self._failed, "pending": self._pending}
 
-    def opened(self, run: RunLayout, directory: Path) -> None:
-        """A sandbox is in use: it can be looked at, by its path and as the latest of its executor."""
+    def share(self, volume: Path) -> None:
+        """Makes the files of a persistent volume readable by way of the sandboxes that show it."""
+        if volume not in self._shared:
+            self._shared.add(volume)
+            self.files.share(volume)
 
-        def access(permissions: Permissions) -> bool:
-            return self._enters(run, permissions)
+    def executor_removed(self, run: RunLayout) -> None:
+        """The executor has ended and been removed: its directories are not in use any more."""
+        self._unused(self.work_dir / run.sandbox, self._executor(run.framework_id, run.executor_id))
 
-        self._files.attach(str(directory), directory, access)
-        self._files.attach(run.virtual, directory, access)
-        self._shown[run.virtual] = str(directory)
+    def framework_removed(self, framework_id: str) -> None:
+        """Nothing of the framework is left."""
+        self._unused(self.work_dir / layout.framework_path(self.agent_id(), framework_id))
 
-    def closed(self, run: RunLayout, directory: str) -> None:
-        """Its executor has ended."""
-        if directory and Path(directory).exists():
-            self._waiting.append(_Waiting(run, directory, self._clock.monotonic()))
-            self._set_timer()
+    def _unused(self, *directories: Path) -> None:
+        now = self.clock.time()
+        for directory in directories:
+            with contextlib.suppress(OSError):
+                os.utime(directory, (now, now), follow_symlinks=False)
+                self._pending += 1
+        if self._oldest is None:
+            self._look_after(now)
 
-    def allowed_age(self, usage: Callable[[str], float]) -> float:
-        """How long sandboxes stay, in seconds; ``usage`` tells the used fraction of a path's disk."""
-        used = usage(self._waiting[0].directory) if self._waiting else 0.0
-        return self._gc_delay * max(0.0, 1.0 - self._headroom - used)
+    # Removing
 
-    def _set_timer(self) -> None:
-        if not self._timer_set and self._waiting:
-            self._timer_set = True
-            due = self._waiting[0].since + self.allowed_age(disk_usage)
-            self._clock.call_later(max(60.0, due - self._clock.monotonic()), self._collect)
+    def allowed_age(self, used: float) -> float:
+        """Returns how long directories stay, in seconds, if that fraction of the disk is in use."""
+        return self.gc_delay * max(0.0, 1.0 - self.headroom - used)
 
-    def _collect(self) -> None:
-        self._timer_set = False
-        horizon = self._clock.monotonic() - (self.allowed_age(disk_usage) if self._waiting else 0.0)
-        while self._waiting and self._waiting[0].since <= horizon:
-            old = self._waiting.popleft()
-            self._files.detach(old.directory)
-            if self._shown.get(old.run.virtual) == old.directory:
-                del self._shown[old.run.virtual]
-                self._files.detach(old.run.virtual)
-            remove_tree(Path(old.directory))
-            self._removed[not Path(old.directory).exists()] += 1
-        self._set_timer()
+    def _look_after(self, oldest: float) -> None:
+        self._oldest = oldest
+        remaining = oldest + self.gc_delay - self.clock.time()
+        self.clock.call_later(max(TOGETHER, remaining), self._collect_due, oldest)
+
+    def _collect_due(self, oldest: float) -> None:
+        if self._oldest == oldest:  # else what was due has been removed earlier
+            self._collect(self.gc_delay)
+
+    def _watch(self) -> None:
+        """Removes directories earlier than ``gc_delay`` when the disk becomes full."""
+        self.clock.call_later(self.watch_interval, self._watch)
+        age = self.allowed_age(disk_usage(self.work_dir))
+        if self._oldest is not None and self._oldest + age <= self.clock.time():
+            self._collect(age)
+
+    def _collect(self, age: float) -> None:
+        """Removes what has not been in use for so many seconds, and sees to what is due next."""
+        now = self.clock.time()
+        remaining = []
+        for directory, meta in self._unused_directories():
+            try:
+                since = directory.lstat().st_mtime
+            except OSError:
+                continue  # it was removed with the one that it is in
+            if since + age > now:
+                remaining.append(since)
+            elif self.remover.remove(directory):
+                self.store.remove(meta)
+                self._removed += 1
+            else:
+                self._failed += 1
+        self._pending = len(remaining)
+        self._oldest = None
+        if remaining:
+            self._look_after(min(remaining))
+
+    def _unused_directories(self) -> Iterator[tuple[Path, str]]:
+        """Yields the directories that nobody uses, the outer ones first, with the names of what was checkpointed of
+        them.
+        """
+        runs = list(self.live())
+        live_runs = {run.container_id for run in runs}
+        live_executors = {(run.framework_id, run.executor_id) for run in runs}
+        live_frameworks = {run.framework_id for run in runs}
+        for agent in _directories(self.work_dir / "slaves"):
+            if agent.name != self.agent_id():
+                yield agent, f"slaves/{agent.name}"
+                continue
+            for framework in _directories(agent / "frameworks"):
+                if framework.name not in live_frameworks:
+                    yield framework, layout.framework_path(agent.name, framework.name)
+                for executor in _directories(framework / "executors"):
+                    meta = layout.executor_meta(agent.name, framework.name, executor.name)
+                    if (framework.name, executor.name) not in live_executors:
+                        yield executor, meta
+                    for run in _directories(executor / "runs"):
+                        if run.name not in live_runs:
+                            yield run, f"{meta}/runs/{run.name}"
+
+    # Showing
+
+    def _executor(self, framework_id: str, executor_id: str) -> Path:
+        return self.work_dir / layout.executor_path(self.agent_id(), framework_id, executor_id)
+
+    def _root(self, path: str) -> Root | None:
+        """Returns the sandbox that the path is in: by its own path, or by that of its executor's latest run."""
+        prefix = f"{self.work_dir}/slaves/{self.agent_id()}"
+        by_latest = not path.startswith(f"{prefix}/")
+        parts = path.removeprefix("" if by_latest else prefix).split("/")
+        if len(parts) < 7 or (parts[0], parts[1], parts[3], parts[5]) != ("", "frameworks", "executors", "runs"):
+            return None
+        framework_id, executor_id, container_id = parts[2], parts[4], parts[6]
+        if {framework_id, executor_id, container_id} & {"", ".", ".."} or by_latest != (container_id == "latest"):
+            return None
+        runs = self._executor(framework_id, executor_id) / "runs"
+        if by_latest:
+            try:
+                container_id = str((runs / "latest").readlink())
+            except OSError:
+                return None
+            if "/" in container_id or container_id in {"", ".", ".."}:
+                return None  # somebody has put a link of his own there
+        run = layout.RunLayout(self.agent_id(), framework_id, executor_id, container_id)
+        virtual = ("" if by_latest else prefix) + "/".join(parts[:7])
+        return Root(virtual, runs / container_id, lambda permissions: self.enters(run, permissions))
+
+    def _entries(self) -> Iterator[tuple[str, Path]]:
+        """Yields all sandboxes with the paths under which they are shown."""
+        for framework in _directories(self.work_dir / "slaves" / self.agent_id() / "frameworks"):
+            for executor in _directories(framework / "executors"):
+                for run in _directories(executor / "runs"):
+                    yield str(run), run
+                latest = f"/frameworks/{framework.name}/executors/{executor.name}/runs/latest"
+                root = self._root(latest)
+                if root is not None:
+                    yield latest, root.real
 
 
-def disk_usage(path: str) -> float:
-    """The used fraction of the disk that holds the path; 0 if that is not known."""
+def _directories(directory: Path) -> Iterator[Path]:
+    """Yields the directories right below one; links to directories are none."""
     try:
-        use = shutil.disk_usage(path if Path(path).exists() else "/")
+        with os.scandir(directory) as entries:
+            found = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    yield from found
+
+
+def disk_usage(path: Path) -> float:
+    """Returns the used fraction of the disk that holds the path; 0 if that is not known."""
+    try:
+        use = shutil.disk_usage(path)
     except OSError:
         return 0.0
     return use.used / use.total if use.total else 0.0

@@ -23,7 +23,7 @@ from pymesoskit.testing.engine.http.mime import MIME_TYPES
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pymesoskit.testing.engine.authorization import Permissions
 
@@ -45,6 +45,15 @@ class FilesError(Exception):
     def message(self) -> str:
         """The text as it is sent."""
         return f"{self.text}.\n" if self.text else ""
+
+
+@frozen
+class Root:
+    """A directory that is shown."""
+
+    virtual: str  # the path under which it is shown
+    real: Path
+    access: Callable[[Permissions], bool] | None = None  # who may look into it; None: everybody
 
 
 @frozen
@@ -78,6 +87,14 @@ class FileRoots:
         self._roots: dict[str, Path] = {}
         self._access: dict[str, Callable[[Permissions], bool]] = {}
         self._shared: list[Path] = []
+        self._find: Callable[[str], Root | None] = lambda _: None
+        self._entries: Callable[[], Iterable[tuple[str, Path]]] = tuple
+
+    def provide(self, find: Callable[[str], Root | None], entries: Callable[[], Iterable[tuple[str, Path]]]) -> None:
+        """Shows further directories, of which nothing is kept here: ``find`` returns the one that a path is in, and
+        ``entries`` all of them, by virtual path.
+        """
+        self._find, self._entries = find, entries
 
     def attach(self, virtual: str, real: Path, access: Callable[[Permissions], bool] | None = None) -> None:
         """Everything at and below ``real`` can be read at and below ``virtual`` from now on, by those that ``access``
@@ -101,7 +118,7 @@ class FileRoots:
 
     def table(self) -> dict[str, str]:
         """Virtual path -> real path."""
-        return {virtual: str(real) for virtual, real in self._roots.items()}
+        return {virtual: str(real) for virtual, real in (*self._roots.items(), *self._entries())}
 
     def check(self, path: str, permissions: Permissions) -> None:
         """Raises ``FilesError`` (403) for a path that is not open to everybody, and not to these.
@@ -109,6 +126,11 @@ class FileRoots:
         It is asked before anything is looked at: whether a file is there is not told either.
         """
         if permissions.unrestricted:
+            return
+        found = self._find(_clean(path))
+        if found is not None:
+            if found.access is not None and not found.access(permissions):
+                raise FilesError(403)
             return
         parts = _clean(path).split("/")
         for cut in range(len(parts), 0, -1):
@@ -120,7 +142,10 @@ class FileRoots:
 
     def resolve(self, path: str) -> Path:
         """The real path. Raises ``FilesError``: 404 if there is none, 400 if it leads out of its root."""
+        found = self._find(_clean(path))
         parts = _clean(path).split("/")
+        if found is not None:
+            return self._below(found.real, parts[found.virtual.count("/") + 1 :])
         for cut in range(len(parts), 0, -1):
             root = self._roots.get("/".join(parts[:cut]) or "/")
             if root is not None:

@@ -48,6 +48,7 @@ class Spec:
     http: bool = False  # whether the command executor speaks HTTP
     secrets: bool = False  # whether variables that are secrets are resolved
     switch_user: bool = True  # whether tasks may have users of their own
+    isolators: frozenset[str] = frozenset()  # --isolation
 
 
 class Line(Protocol):

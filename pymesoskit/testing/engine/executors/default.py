@@ -6,18 +6,17 @@ Source: docs/reference/agent-executor.md 9. How a task runs and ends is ``task_r
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from pymesoskit.testing.engine.containers import environment
+from pymesoskit.testing.engine.containers import environment, volumes
 from pymesoskit.testing.engine.containers.commands import (
     SandboxError,
     check_nested,
     command_of,
-    link_container_volumes,
-    link_volume,
     make_sandbox,
     note,
     overlaid,
@@ -30,6 +29,7 @@ from pymesoskit.testing.engine.executors.command import wants_killing_state
 from pymesoskit.testing.engine.executors.task_run import DEFAULT_GRACE, Identity, TaskRun, grace_of
 from pymesoskit.testing.engine.machine.identity import uuid_text
 from pymesoskit.testing.engine.machine.launcher import Exit
+from pymesoskit.testing.engine.machine.machine import open_output
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
@@ -73,6 +73,12 @@ class DefaultExecutor(BuiltinExecutor):
         super()._subscribed(event)
         for run in self._runs.values():
             run.resume_checks()
+
+    def start(self) -> None:
+        if self.spec.directory is not None:
+            with contextlib.suppress(OSError):  # somebody has put something else in their place
+                open_output(self.spec.directory, self.spec.user)
+        super().start()
 
     # Launching
 
@@ -174,12 +180,12 @@ class DefaultExecutor(BuiltinExecutor):
         make_sandbox(sandbox, run.command.user, f"Failed to create nested sandbox '{sandbox}'")
         links = parent / "tasks"
         links.mkdir(exist_ok=True)
-        link_volume(links, run.task_id, sandbox)
-        link_container_volumes(sandbox, run.task.container, parent)
-        for resource in run.task.resources:
-            if resource.disk.HasField("volume"):
+        volumes.link(links, run.task_id, sandbox)
+        volumes.link_volumes_of(sandbox, run.task.container, parent, self.spec.isolators)
+        if volumes.SANDBOX_PATH_ISOLATOR in self.spec.isolators:
+            for resource in volumes.persistent(run.task.resources):
                 path = resource.disk.volume.container_path
-                link_volume(sandbox, path, parent / path)
+                volumes.link(sandbox, path, parent / path)
 
     def _answered(self, group: Group) -> None:
         group.unanswered -= 1

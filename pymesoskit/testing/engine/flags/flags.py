@@ -352,3 +352,8 @@ class AgentFlags(Flags):
     volume_gid_range: str | None = _unset(kinds.TEXT)
     xfs_kill_containers: bool | None = _unset(kinds.BOOL)
     xfs_project_range: str | None = _unset(kinds.TEXT)
+
+    @property
+    def isolators(self) -> frozenset[str]:
+        """The names in ``isolation``."""
+        return frozenset(name.strip() for name in self.isolation.split(","))

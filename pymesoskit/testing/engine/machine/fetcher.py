@@ -1,29 +1,35 @@
 """The fetcher: brings the URIs of a command into its sandbox.
 
-``http``, ``https`` and ``ftp`` are downloaded, ``file`` and plain paths copied; archives are unpacked unless the URI
-says not to or is executable; executable files get the bit. Whatever goes wrong fails the launch. It runs in threads
-of a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
+``http``, ``https`` and ``ftp`` URIs are downloaded, ``file`` URIs and plain paths copied. Archives are unpacked unless
+the URI says not to or is executable; executable files get the bit. The fetcher works as the user that the command
+runs as, so a task gets no file that its user may not read. Any error fails the launch. The fetcher runs in threads of
+a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
 """
 
 from __future__ import annotations
 
+import contextlib
+import encodings.cp437
+import encodings.idna  # noqa: F401 (both are needed later, when a thread may not be able to read the library)
+import errno
 import gzip
 import http.client
+import importlib
 import os
-import pwd
 import shutil
+import stat
 import tarfile
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
+from pymesoskit.testing.engine.machine.credentials import acting_as, reachable
 from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.testing.engine.machine.lines import Lines
 from pymesoskit.wire.v1 import mesos
@@ -37,6 +43,10 @@ WORKERS = 4
 
 _TAR = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 _LOCALHOST = "localhost"
+
+for _name in ("bz2", "lzma"):  # tarfile imports them when it needs them, which may be too late
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_name)
 
 #: What the file system, the network or an archive may say.
 _ERRORS = (
@@ -61,20 +71,21 @@ class Settings:
 
     frameworks_home: str = ""  # --frameworks_home: what relative paths are relative to
     stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without a byte after which a download has failed
+    work_dir: Path | None = None  # what files are never put outside of. None: the sandbox
     lines: Lines = field(factory=Lines)
 
 
 class ThreadFetcher:
     """A ``Fetcher`` (``machine.py``) with real files and real downloads. The pool is made by the first fetch."""
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, work_dir: Path | None = None) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
-        self._settings = Settings()
+        self._settings = Settings(work_dir=work_dir)
 
     def with_cache(self, directory: Path, capacity: int, settings: Settings) -> CachingFetcher:
         """The same with a cache of so many bytes for one machine; it is closed with this one."""
-        settings = evolve(settings, lines=self._settings.lines)
+        settings = evolve(settings, lines=self._settings.lines, work_dir=directory.parent)
         return CachingFetcher(self, FetchCache(directory, capacity), settings)
 
     def fetch(
@@ -195,25 +206,12 @@ def fetch_all(
     cache: FetchCache | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Fetches all URIs into the directory. Raises ``FetchError`` that names the one that could not be."""
+    """Fetches all URIs into the directory, as that user. Raises ``FetchError`` that names the one that could not be."""
     for uri in uris:
         try:
             fetch(uri, directory, user, cache, Settings() if settings is None else settings)
         except _ERRORS as error:
             raise FetchError(f"Failed to fetch '{uri.value}': {error}") from error
-    if user is not None and os.geteuid() == 0:
-        try:
-            give_to(directory, user)
-        except (OSError, KeyError) as error:
-            raise FetchError(f"Failed to chown '{directory}' to user '{user}': {error}") from error
-
-
-def give_to(directory: Path, user: str) -> None:
-    """All below the directory is the user's; links are not followed."""
-    entry = pwd.getpwnam(user)
-    for parent, directories, files in os.walk(directory):
-        for name in (*directories, *files):
-            os.lchown(Path(parent, name), entry.pw_uid, entry.pw_gid)
 
 
 def fetch(
@@ -221,62 +219,107 @@ def fetch(
 ) -> None:
     """Fetches one URI. Raises what the file system, the network or the archive says."""
     value = uri.value.lstrip()
-    target = directory / (uri.output_file or name_of(value))
-    if directory.resolve() not in target.resolve().parents:
-        raise ValueError(f"'{uri.output_file}' is not inside the sandbox")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    get = partial(bring, value, settings=settings)
-    if not uri.cache or cache is None:
-        get(target)
-        if not uri.executable and uri.extract:
-            unpack(target, directory)
-    else:
-        with cache.file((uri.value, user), name_of(value), get) as cached:
-            if uri.executable or not uri.extract or not unpack(cached, directory):
-                shutil.copy(cached, target)
-    if uri.executable:
-        target.chmod(0o755)
+    name = uri.output_file or name_of(value)
+    limit = (settings.work_dir or directory).resolve()
+    if limit not in (directory / name).resolve().parents:
+        raise ValueError(f"'{uri.output_file}' is outside {'the sandbox' if limit == directory else limit}")
+    with reachable(directory, user) as sandbox:
+        target = sandbox / name
+        unpacks = uri.extract and not uri.executable
+        if not uri.cache or cache is None:
+            with open_source(value, user, settings) as source, create(target, user) as file:
+                shutil.copyfileobj(source, file)
+            if unpacks:
+                with acting_as(user), target.open("rb") as packed:
+                    unpack(packed, target.name, sandbox)
+        else:
+            fill = _Filler(value, user, settings)
+            with cache.file((uri.value, user), name_of(value), fill) as cached, cached.open("rb") as packed:
+                _place(packed, cached.name, target, sandbox, user, unpacks=unpacks)
+        if uri.executable:
+            with acting_as(user):
+                target.chmod(0o755)
 
 
-def bring(value: str, target: Path, *, settings: Settings) -> None:
-    """Makes the file from what the URI names."""
+@frozen
+class _Filler:
+    """Brings a file into the cache: it is read as the user, but the cache is the cluster's."""
+
+    value: str
+    user: str | None
+    settings: Settings
+
+    def __call__(self, target: Path) -> None:
+        with open_source(self.value, self.user, self.settings) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+
+def _place(packed: IO[bytes], name: str, target: Path, sandbox: Path, user: str | None, *, unpacks: bool) -> None:
+    """Puts a file of the cache into the sandbox: only its contents if it is an archive."""
+    if unpacks:
+        with acting_as(user):
+            if unpack(packed, name, sandbox):
+                return
+    with create(target, user) as file:
+        shutil.copyfileobj(packed, file)
+
+
+def create(target: Path, user: str | None) -> IO[bytes]:
+    """Opens the file for writing as that user, with the directories above it. Raises OSError."""
+    with acting_as(user):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("wb")
+
+
+def open_source(value: str, user: str | None, settings: Settings) -> IO[bytes]:
+    """Opens what the URI names; a file on this machine as that user. Raises OSError and ValueError."""
     path = local_path(value, settings.frameworks_home)
     if path is not None:
-        if not Path(path).is_file():  # a pipe or a device may have no end
-            raise ValueError("it is not there" if not Path(path).exists() else "it is no regular file")
-        shutil.copy(path, target)
-    elif value.startswith(("http://", "https://")):
-        download(settings.lines, value, target, settings.stall_timeout)
-    elif value.startswith("ftp://"):
-        with urllib.request.urlopen(value, timeout=settings.stall_timeout) as answer, target.open("wb") as file:  # noqa: S310
-            shutil.copyfileobj(answer, file)
-    else:
-        raise ValueError("Failed to create HDFS client: there is no Hadoop client on this agent")
+        return _open_regular(path, user)
+    if value.startswith(("http://", "https://")):
+        return download(settings.lines, value, settings.stall_timeout)
+    if value.startswith("ftp://"):
+        answer: IO[bytes] = urllib.request.urlopen(value, timeout=settings.stall_timeout)  # noqa: S310
+        return answer
+    raise ValueError("Failed to create HDFS client: there is no Hadoop client on this agent")
 
 
-def download(lines: Lines, url: str, target: Path, stall_timeout: float) -> None:
-    """Downloads the URL into a file, byte for byte."""
+def _open_regular(path: str, user: str | None) -> IO[bytes]:
+    with acting_as(user):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would block
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or errno.EIO)) from None
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe or a device may have no end
+        file.close()
+        raise ValueError("not a regular file")
+    return file
+
+
+def download(lines: Lines, url: str, stall_timeout: float) -> IO[bytes]:
+    """Opens the URL; what is read from it is what is sent, byte for byte. Raises OSError and ValueError."""
     try:
-        with lines.opener(None).open(url, timeout=stall_timeout) as answer:
-            if answer.status != http.client.OK:
-                raise ValueError(f"Error downloading resource, received HTTP return code {answer.status}")
-            with target.open("wb") as file:
-                shutil.copyfileobj(answer, file)
+        answer: http.client.HTTPResponse = lines.opener(None).open(url, timeout=stall_timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise ValueError(f"Error downloading resource, received HTTP return code {error.code}") from None
+    if answer.status != http.client.OK:
+        answer.close()
+        raise ValueError(f"Error downloading resource, received HTTP return code {answer.status}")
+    return answer
 
 
-def unpack(archive: Path, directory: Path) -> bool:
-    """Unpacks a file whose name is that of an archive; whether it is one. Nothing leaves the directory."""
-    if archive.name.endswith(_TAR):
-        with tarfile.open(archive) as tar:
+def unpack(packed: IO[bytes], name: str, directory: Path) -> bool:
+    """Unpacks a file if its name is that of an archive, and returns whether it is. Nothing leaves the directory."""
+    if name.endswith(_TAR):
+        with tarfile.open(fileobj=packed) as tar:
             tar.extractall(directory, filter="data")
-    elif archive.name.endswith(".gz"):
-        with gzip.open(archive) as packed, (directory / archive.name.removesuffix(".gz")).open("wb") as file:
-            shutil.copyfileobj(packed, file)
-    elif archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as zipped:
+    elif name.endswith(".gz"):
+        with gzip.open(packed) as unpacked, (directory / name.removesuffix(".gz")).open("wb") as file:
+            shutil.copyfileobj(unpacked, file)
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(packed) as zipped:
             for member in zipped.infolist():
                 path = Path(zipped.extract(member, directory))
                 if mode := member.external_attr >> 16 & 0o777:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
@@ -47,12 +49,17 @@ class FetchFailure:
     """Why a command's URIs are not there."""
 
     detail: str  # for people: left in the sandbox
-    refused: bool  # they were not even looked for
+    reason: str | None = None  # what the launch fails with; None: the fetcher has ended with an error
+
+    @classmethod
+    def refused(cls, detail: str) -> FetchFailure:
+        """The URIs were not even looked for."""
+        return cls(detail, f"Could not fetch: {detail}")
 
     def text(self, container_id: str) -> str:
-        """What the launch of the container fails with."""
-        if self.refused:
-            return f"Could not fetch: {self.detail}"
+        """Returns what the launch of the container fails with."""
+        if self.reason is not None:
+            return self.reason
         return f"Failed to fetch all URIs for container '{container_id}': exited with status 1"
 
 
@@ -89,7 +96,12 @@ class Machine:
     ) -> None:
         """Brings the command's URIs into the sandbox; ``done`` is called at once if there are none to bring (or no
         sandbox), else in a later turn.
+
+        ``user`` is whom the container runs as (None: as the cluster). A command that names a user of its own is
+        fetched for as that one, even if the agent does not switch users: then there must be such a user, and the files
+        of the container's output become the user's.
         """
+        owner = command.user or user
 
         def ended(failure: FetchFailure | None) -> None:
             if failure is None:
@@ -99,12 +111,48 @@ class Machine:
             done(failure)
 
         def fetched(error: str | None) -> None:
-            ended(None if error is None else FetchFailure(error, refused=False))
+            ended(None if error is None else FetchFailure(error))
 
+        if directory is None:
+            ended(None)
+            return
+        if owner is not None and user is None:
+            error = give_output(directory, owner)
+            if error is not None:
+                self.actor.post(ended, FetchFailure(error, error))
+                return
         wrong = uris_error(command)
-        if directory is None or not command.uris:
+        if not command.uris:
             ended(None)
         elif wrong is not None:
-            self.actor.post(ended, FetchFailure(wrong, refused=True))
+            self.actor.post(ended, FetchFailure.refused(wrong))
         else:
-            self.fetcher.fetch(command, directory, user, fetched)
+            self.fetcher.fetch(command, directory, owner, fetched)
+
+
+def give_output(directory: str, user: str) -> str | None:
+    """Makes the files of a container's output the property of that user, and returns what is wrong, or None."""
+    name = f"{directory}/stdout"
+    try:
+        pwd.getpwnam(user)
+        open_output(directory, user)
+    except KeyError:
+        return f"Failed to chown '{name}' to user '{user}' : No such user '{user}'"
+    except OSError as error:
+        return f"Failed to chown '{name}' to user '{user}' : {error.strerror}"
+    return None
+
+
+def open_output(directory: str, user: str | None) -> None:
+    """Makes the files of a container's output, which a process may not do itself: they become the user's, if this
+    process is root. Raises OSError, and KeyError if there is no such user.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    for name in ("stdout", "stderr"):
+        descriptor = os.open(f"{directory}/{name}", flags, 0o644)
+        try:
+            if user is not None and os.geteuid() == 0:
+                entry = pwd.getpwnam(user)
+                os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+        finally:
+            os.close(descriptor)

@@ -14,7 +14,13 @@ from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.master import events, offers, operations, tasks
 from pymesoskit.testing.engine.master.registry import Unreachable
 from pymesoskit.testing.engine.master.transitions import AgentCause
-from pymesoskit.testing.engine.network.messages import PingAgent, ShutdownAgent, UpdateAgent
+from pymesoskit.testing.engine.network.messages import (
+    PingAgent,
+    PongAgent,
+    ShutdownAgent,
+    UnregisterAgent,
+    UpdateAgent,
+)
 from pymesoskit.testing.runtime.units import print_duration
 from pymesoskit.wire.v1 import mesos
 
@@ -58,7 +64,7 @@ def _unanswered(core: Core, agent: Agent) -> None:
         mark_unreachable(core, agent, "health check timed out")
 
 
-def pong(core: Core, sender: Address) -> None:
+def pong(core: Core, sender: Address, _: PongAgent) -> None:
     """An agent has answered: it is well, even if it was about to be given up."""
     agent = core.state.agents_by_address.get(sender)
     if agent is None:
@@ -205,8 +211,11 @@ def _unreachable_tasks_are_gone(core: Core, agent_id: str) -> None:
         core.tell(framework, events.update(status))
 
 
-def unregister(core: Core, agent: Agent) -> None:
+def unregister(core: Core, sender: Address, message: UnregisterAgent) -> None:
     """The agent leaves in good order."""
+    agent = core.state.agents.get(message.agent_id)
+    if agent is None or agent.address != sender:
+        return
     core.count("messages_unregister_slave")
     remove(core, agent, "the agent unregistered", "unregistered")
 
@@ -271,7 +280,7 @@ def _forget(core: Core, agent: Agent) -> None:
 # Changes
 
 
-def update(core: Core, message: UpdateAgent) -> None:
+def update(core: Core, _: Address, message: UpdateAgent) -> None:
     """An agent has new oversubscribed resources: what is offered of the old ones is rescinded."""
     core.count("messages_update_slave")
     agent = core.state.agents.get(message.agent_id)

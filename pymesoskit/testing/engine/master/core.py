@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.testing.engine.authorization import Permissions
 from pymesoskit.testing.engine.leadership import FixedLeader
 from pymesoskit.testing.engine.master.state import Agent, Framework, MasterState
+from pymesoskit.testing.engine.master.transitions import MASTER, MasterCause, MasterPhase, step
 from pymesoskit.testing.engine.version import VERSION
+from pymesoskit.testing.runtime.hook import Hook
 from pymesoskit.testing.runtime.lifeline import Lifeline
 from pymesoskit.testing.runtime.process_log import ProcessLog
 from pymesoskit.testing.runtime.rate_limiter import RateLimiter
@@ -73,11 +75,9 @@ class Core:
         self.history = history
         self.listeners: list[Listener] = []
         self.allocator: Allocator  # who made it hands it in before the master starts
-        self.drained_to_be_gone: Callable[
-            [str], None
-        ]  # what becomes of a drained agent (id) that was to be marked gone
+        self.released: Hook[Agent] = Hook()  # a task or an operation on the agent is over
         self.removals = RateLimiter(self.post, self.call_later, flags.agent_removal_rate_limit)
-        self.recovered = False  # whether it leads and knows what is in the registry
+        self.phase = MasterPhase.STANDBY
         self.log = ProcessLog(self.call_later, log_file)
         self.state = MasterState(str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks)
         self.info = mesos.MasterInfo(
@@ -98,6 +98,17 @@ class Core:
         if flags.domain is not None:
             self.info.domain.CopyFrom(flags.domain)
         self.leadership: Leadership = leadership if leadership is not None else FixedLeader(self.info)
+
+    # Its life
+
+    def step(self, cause: MasterCause) -> None:
+        """Moves on in the table ``MASTER``."""
+        self.phase = step(MASTER, self.phase, cause)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether this master leads and knows what is in the registry."""
+        return self.phase is MasterPhase.SERVING
 
     # Time and chance
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine.authorization import Action
 from pymesoskit.testing.engine.http.v1 import refuse
-from pymesoskit.testing.engine.master import offers
+from pymesoskit.testing.engine.master import agents, offers
 from pymesoskit.testing.engine.master.machines import print_machine
 from pymesoskit.testing.engine.network.messages import DrainAgent
 from pymesoskit.wire.v1 import mesos
@@ -69,7 +69,7 @@ def check(core: Core, agent: Agent) -> None:
     agent.record.drain_state = mesos.DRAINED
     core.store()
     if agent.record.drain_config is not None and agent.record.drain_config.mark_gone:
-        core.drained_to_be_gone(agent.id)
+        core.post(agents.mark_gone, core, agent.id)
 
 
 def deactivate(core: Core, agent_id: str) -> None:

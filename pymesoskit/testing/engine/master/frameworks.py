@@ -12,7 +12,7 @@ from attrs import frozen
 
 from pymesoskit.testing.allocator import constraints
 from pymesoskit.testing.engine.http.v1 import HEARTBEAT_INTERVAL, EventStream
-from pymesoskit.testing.engine.master import draining, events, offers, tasks
+from pymesoskit.testing.engine.master import events, offers, tasks
 from pymesoskit.testing.engine.master.options import framework_options, unallocated_by_role
 from pymesoskit.testing.engine.master.state import Framework
 from pymesoskit.testing.engine.master.transitions import FrameworkCause, FrameworkState
@@ -217,7 +217,7 @@ def remove(core: Core, framework: Framework) -> None:
     for listener in core.listeners:
         listener.framework_removed(framework.info)
     for agent in list(core.state.agents.values()):
-        draining.check(core, agent)
+        core.released(agent)
 
 
 def _kill(core: Core, task: Task, message: str) -> None:

@@ -15,7 +15,7 @@ from pymesoskit.testing.allocator import AllocatorOptions, Quota
 from pymesoskit.testing.engine.authorization import choose_authorizer
 from pymesoskit.testing.engine.http.guarded import Guarded
 from pymesoskit.testing.engine.http.v1 import Router
-from pymesoskit.testing.engine.master import agents, events, leadership, operations, registration, status
+from pymesoskit.testing.engine.master import agents, draining, events, leadership, operations, registration, status
 from pymesoskit.testing.engine.master.auth import master_authenticator
 from pymesoskit.testing.engine.master.calls import SchedulerApi
 from pymesoskit.testing.engine.master.core import Core
@@ -24,6 +24,8 @@ from pymesoskit.testing.engine.master.operator.endpoints import OperatorEndpoint
 from pymesoskit.testing.engine.master.operator.quota import guarantees_of, limits_of
 from pymesoskit.testing.engine.master.options import fault_domain
 from pymesoskit.testing.engine.master.registry import Registry, Unreachable
+from pymesoskit.testing.engine.master.transitions import MasterCause, MasterPhase
+from pymesoskit.testing.engine.network.dispatch import Dispatch
 from pymesoskit.testing.engine.network.messages import (
     ExecutorToFramework,
     ExitedExecutor,
@@ -70,6 +72,21 @@ def allocator_options(flags: MasterFlags) -> AllocatorOptions:
         allocator_recovery_timeout=flags.allocator_recovery_timeout,
         allocator_agent_recovery_factor=flags.allocator_agent_recovery_factor,
     )
+
+
+def _dispatch(core: Core) -> Dispatch:
+    """What is done on each message of an agent."""
+    dispatch = Dispatch()
+    dispatch.on(RegisterAgent, partial(registration.register, core))
+    dispatch.on(ReregisterAgent, partial(registration.reregister, core))
+    dispatch.on(UnregisterAgent, partial(agents.unregister, core))
+    dispatch.on(PongAgent, partial(agents.pong, core))
+    dispatch.on(UpdateAgent, partial(agents.update, core))
+    dispatch.on(StatusUpdate, partial(status.status_update, core))
+    dispatch.on(ExitedExecutor, partial(status.exited_executor, core))
+    dispatch.on(ExecutorToFramework, partial(status.executor_to_framework, core))
+    dispatch.on(UpdateOperationStatus, partial(operations.update_status, core))
+    return dispatch
 
 
 class Master:
@@ -123,17 +140,16 @@ class Master:
             authorizer=choose_authorizer(flags.authorizers, flags.acls, authorizers),
             log_file=log_file,
         )
-        core.drained_to_be_gone = self._mark_gone_later
+        core.released.connect(partial(draining.check, core))
         core.allocator = allocator(core.lifeline, rng, AllocationListener(core), allocator_options(flags))
         self._operators = OperatorEndpoints(core, authenticator, metrics_limit)
         self._router = Router(
             "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}
         )
         self._on_end = on_end
-        self._running = False
-        self._leading = False
         self._unwatch: Callable[[], None] = lambda: None
         self._unread: list[Responder] = []  # of requests that came while it was frozen
+        self._messages = _dispatch(core)
 
     @property
     def id(self) -> str:
@@ -150,7 +166,6 @@ class Master:
         """Joins the network. If it leads, or as soon as it does, it recovers what the registry holds, and serves."""
         core = self.core
         core.network.attach(core.address, self)
-        self._running = True
         core.note(f"master {self.id} starts")
         core.allocator.start()
         self._read_whitelist()
@@ -159,13 +174,11 @@ class Master:
 
     def _leader_changed(self) -> None:
         """Begins to lead when it is elected; a master that has led and is not elected any more ends."""
-        if not self._running:
-            return
-        leads = leadership.leads(self.core)
-        if self._leading and not leads:
+        phase, leads = self.core.phase, leadership.leads(self.core)
+        if phase in {MasterPhase.RECOVERING, MasterPhase.SERVING} and not leads:
             self._end("it has lost its leadership")
-        elif leads and not self._leading:
-            self._leading = True
+        elif phase is MasterPhase.STANDBY and leads:
+            self.core.step(MasterCause.ELECT)
             self.core.note(f"master {self.id} leads")
             self.core.state.elected_time = self.core.now()
             self._fetch()
@@ -193,7 +206,7 @@ class Master:
         """Takes up what the registry holds."""
         core = self.core
         registry = core.registry
-        core.recovered = True
+        core.step(MasterCause.RECOVER)
         core.state.recovered_agents.update(registry.admitted)
         core.call_later(core.flags.registry_gc_interval, self._collect)
         core.call_later(core.flags.agent_reregister_timeout, self._give_up_recovered, len(registry.admitted))
@@ -232,11 +245,11 @@ class Master:
 
     def _end(self, reason: str) -> None:
         """Ends, by itself if there is a reason: the process exits with it."""
-        if not self._running:
-            return
-        self._running = False
-        self._unwatch()
         core = self.core
+        if core.phase is MasterPhase.ENDED:
+            return
+        core.step(MasterCause.END)
+        self._unwatch()
         core.note(f"master {self.id} ends" + (f": {reason}" if reason else ""))
         core.allocator.stop()
         core.lifeline.end()
@@ -269,45 +282,18 @@ class Master:
     def receive(self, sender: Address, message: Message) -> None:
         """A message from an agent. Dropped unless this master leads and has recovered."""
         core = self.core
-        if not self._running:
+        if core.phase is MasterPhase.ENDED:
             return
         core.log.write(f"receives {type(message).__name__} from {sender}", 1)
-        if not core.recovered:
+        if not core.recovered or not self._messages(sender, message):
             core.count("dropped_messages")
-            return
-        match message:
-            case StatusUpdate():
-                status.status_update(core, message)
-            case PongAgent():
-                agents.pong(core, sender)
-            case RegisterAgent():
-                registration.register(core, sender, message)
-            case ReregisterAgent():
-                registration.reregister(core, sender, message)
-            case UnregisterAgent():
-                agent = core.state.agents.get(message.agent_id)
-                if agent is not None and agent.address == sender:
-                    agents.unregister(core, agent)
-            case UpdateAgent():
-                agents.update(core, message)
-            case ExitedExecutor():
-                status.exited_executor(core, message)
-            case ExecutorToFramework():
-                status.executor_to_framework(core, message)
-            case UpdateOperationStatus():
-                operations.update_status(core, message)
-            case _:
-                core.count("dropped_messages")
 
     def exited(self, peer: Address) -> None:
         """The process of an agent is gone."""
-        if self._running:
+        if self.core.recovered:
             agents.link_broken(self.core, peer)
 
     # Later
-
-    def _mark_gone_later(self, agent_id: str) -> None:
-        self.core.post(agents.mark_gone, self.core, agent_id)
 
     def _collect(self) -> None:
         """Now and then forgets unreachable and gone agents of long ago, and the tasks of the unreachable ones."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Conversion, ReservationType, Resource, Resources, conversions
-from pymesoskit.testing.engine.master import draining, events
+from pymesoskit.testing.engine.master import events
 from pymesoskit.testing.engine.master.entities import Operation
 from pymesoskit.testing.engine.master.metrics import count_operation
 from pymesoskit.testing.engine.network.messages import (
@@ -25,6 +25,7 @@ from pymesoskit.wire.v1 import mesos, scheduler
 if TYPE_CHECKING:
     from pymesoskit.testing.engine.master.core import Core
     from pymesoskit.testing.engine.master.state import Agent, Framework
+    from pymesoskit.testing.engine.network.network import Address
 
 OperationState = mesos.OperationState
 
@@ -113,7 +114,7 @@ def with_checkpointed(resources: Resources, checkpointed: Resources) -> Resource
     return total
 
 
-def update_status(core: Core, update: UpdateOperationStatus) -> None:
+def update_status(core: Core, _: Address, update: UpdateOperationStatus) -> None:
     """An agent reports the state of an operation."""
     core.count("messages_operation_status_update")
     if not update.operation_uuid:
@@ -189,7 +190,7 @@ def forget(core: Core, agent: Agent, operation: Operation) -> None:
     core.state.forget_operation(operation)
     if operation.state not in TERMINAL_OPERATION_STATES:
         count_operation(core.state.counters, operation.message.info.type, before=operation.state, now=None)
-    draining.check(core, agent)
+    core.released(agent)
 
 
 def acknowledge(core: Core, framework: Framework, call: scheduler.Call.AcknowledgeOperationStatus) -> None:

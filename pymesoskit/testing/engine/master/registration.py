@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.master import agents, draining, events, frameworks, operations, tasks
+from pymesoskit.testing.engine.master import agents, events, frameworks, operations, tasks
 from pymesoskit.testing.engine.master.authorization import agent_error
 from pymesoskit.testing.engine.master.entities import Operation, Task
 from pymesoskit.testing.engine.master.options import agent_options, unallocated_by_role, unavailability_of
@@ -201,7 +201,7 @@ def _readmit(core: Core, sender: Address, message: ReregisterAgent) -> None:
     core.send(agent, AgentReregistered(agent_id, total_ping_timeout(core)))
     _shut_completed_down(core, agent, {info.id.value for info in message.frameworks})
     _update_frameworks(core, agent, message, new)
-    draining.check(core, agent)
+    core.released(agent)
     agents.start_pings(core, agent)
 
 
@@ -313,7 +313,7 @@ def _reregister_known(core: Core, agent: Agent, sender: Address, message: Reregi
     _drain_again(core, agent)
     new = _recover_frameworks(core, message)
     _update_frameworks(core, agent, message, new)
-    draining.check(core, agent)
+    core.released(agent)
 
 
 def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from pymesoskit.testing.engine.master import draining, events, tasks
+from pymesoskit.testing.engine.master import events, tasks
 from pymesoskit.testing.engine.network.messages import (
     ExecutorToFramework,
     ExitedExecutor,
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.master.core import Core
     from pymesoskit.testing.engine.master.entities import Task
     from pymesoskit.testing.engine.master.state import Framework
+    from pymesoskit.testing.engine.network.network import Address
     from pymesoskit.wire.v1 import mesos, scheduler
 
 
-def status_update(core: Core, update: StatusUpdate) -> None:
+def status_update(core: Core, _: Address, update: StatusUpdate) -> None:
     """An agent reports a status: to the framework as it is, and into the master's own picture."""
     core.count("messages_status_update")
     status = update.status
@@ -66,12 +67,12 @@ def acknowledge(core: Core, framework: Framework, call: scheduler.Call.Acknowled
         and task.message.status_update_uuid == call.uuid
     ):
         tasks.remove_task(core, task)
-        draining.check(core, agent)
+        core.released(agent)
     core.send(agent, StatusUpdateAcknowledgement(agent.id, framework.id, call.task_id.value, call.uuid))
     core.count("valid_status_update_acknowledgements")
 
 
-def exited_executor(core: Core, message: ExitedExecutor) -> None:
+def exited_executor(core: Core, _: Address, message: ExitedExecutor) -> None:
     """An executor has ended: it holds nothing any more, and its framework is told."""
     core.count("messages_exited_executor")
     agent = core.state.agents.get(message.agent_id)
@@ -84,7 +85,7 @@ def exited_executor(core: Core, message: ExitedExecutor) -> None:
         core.tell(framework, events.executor_failure(message.agent_id, message.executor_id, message.status))
 
 
-def executor_to_framework(core: Core, message: ExecutorToFramework) -> None:
+def executor_to_framework(core: Core, _: Address, message: ExecutorToFramework) -> None:
     """An executor's MESSAGE; lost if its framework is not connected."""
     core.count("messages_executor_to_framework")
     framework = core.state.frameworks.get(message.framework_id)

@@ -1,4 +1,4 @@
-"""The life of frameworks, agents, tasks and operations, as tables.
+"""The lives of masters, frameworks, agents, tasks and operations, as tables.
 
 ``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so.
 Nothing else lives here: what has to be done on each step is written where it is done. Source:
@@ -16,6 +16,45 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pymesoskit.wire.v1 import mesos
+
+
+class MasterPhase(Enum):
+    """What one life of a master is doing."""
+
+    STANDBY = "standby"
+    RECOVERING = "recovering"
+    SERVING = "serving"
+    ENDED = "ended"
+
+
+MASTER_MEANINGS: Mapping[MasterPhase, str] = {
+    MasterPhase.STANDBY: "another master leads, or none does yet",
+    MasterPhase.RECOVERING: "leads, and reads the registry",
+    MasterPhase.SERVING: "leads, and knows what is in the registry",
+    MasterPhase.ENDED: "killed, or ended by itself; nothing that still arrives has an effect",
+}
+
+
+class MasterCause(Enum):
+    """What happens to a master."""
+
+    ELECT = "elected"
+    RECOVER = "registry read"
+    END = "end"  # killed, not elected any more, or unable to recover
+
+
+MASTER: Mapping[MasterPhase, Mapping[MasterCause, MasterPhase]] = {
+    MasterPhase.STANDBY: {
+        MasterCause.ELECT: MasterPhase.RECOVERING,
+        MasterCause.END: MasterPhase.ENDED,
+    },
+    MasterPhase.RECOVERING: {
+        MasterCause.RECOVER: MasterPhase.SERVING,
+        MasterCause.END: MasterPhase.ENDED,
+    },
+    MasterPhase.SERVING: {MasterCause.END: MasterPhase.ENDED},
+    MasterPhase.ENDED: {},
+}
 
 
 class FrameworkState(Enum):
