@@ -99,7 +99,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
 
         The framework and its tasks stay for as long as its failover timeout says: a scheduler that subscribes with the
         same id within that time takes them over. Without a failover timeout the master removes the framework, and kills
-        its tasks, as soon as it notices that the scheduler is gone. ``disconnect`` is the same, for both kinds of driver.
+        its tasks, as soon as it notices that the scheduler is gone. ``disconnect`` does the same.
         """
         self.disconnect()
 

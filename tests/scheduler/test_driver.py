@@ -201,10 +201,15 @@ def test_leaving_the_with_block_raises_what_ended_the_driver():
         raise ZeroDivisionError("of the handler")
 
     stub, _, driver = begin(Storyteller(update=fail), start=False)
-    with pytest.raises(HandlerFailed) as caught, driver:
-        stub.actor.settle()
-        stub.send(update("a"))
-        stub.actor.settle()
+
+    def use() -> None:
+        with driver:
+            stub.actor.settle()
+            stub.send(update("a"))
+            stub.actor.settle()
+
+    with pytest.raises(HandlerFailed) as caught:
+        use()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
@@ -213,11 +218,16 @@ def test_an_error_of_the_with_block_says_that_the_driver_had_ended():
         raise ZeroDivisionError("of the handler")
 
     stub, _, driver = begin(Storyteller(update=fail), start=False)
-    with pytest.raises(AssertionError) as caught, driver:
-        stub.actor.settle()
-        stub.send(update("a"))
-        stub.actor.settle()
-        raise AssertionError("the task is not done")
+
+    def use() -> None:
+        with driver:
+            stub.actor.settle()
+            stub.send(update("a"))
+            stub.actor.settle()
+            raise AssertionError("the task is not done")
+
+    with pytest.raises(AssertionError) as caught:
+        use()
     assert "HandlerFailed" in caught.value.__notes__[0]
     assert "of the handler" in caught.value.__notes__[0]
 
