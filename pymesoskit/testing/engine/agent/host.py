@@ -7,8 +7,6 @@ starts finds them here again.
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 from enum import Enum
 from pathlib import Path
@@ -401,12 +399,8 @@ class Host:
     def wipe(self) -> None:
         """Ends all containers and empties the work directory: the next agent is a new one."""
         self._end_all()
-        if self.work_dir is not None:
-            for entry in os.scandir(self.work_dir) if self.work_dir.exists() else ():
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink(missing_ok=True)
+        if self.remover is not None:
+            self.remover.empty()
         self.store = self._new_store()
         self._boot_id = None
 
