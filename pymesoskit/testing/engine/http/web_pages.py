@@ -67,8 +67,9 @@ class Origin:
     def parse(cls, text: str) -> Origin:
         """Returns the origin that the text (``http://localhost:3000``) names. Raises ``OriginError``."""
         origin = cls.of_url(text)
-        if origin is None or urlsplit(text).path not in {"", "/"}:
-            raise OriginError(f"'{text[:_SHOWN]}' is not an origin: expected SCHEME://HOST[:PORT], such as http://localhost:3000")
+        if origin is None or urlsplit(text)[2:] not in {("", "", ""), ("/", "", "")}:
+            expected = "expected SCHEME://HOST[:PORT], such as http://localhost:3000"
+            raise OriginError(f"'{text[:_SHOWN]}' is not an origin: {expected}")
         return origin
 
     @classmethod
@@ -79,7 +80,7 @@ class Origin:
             port = parts.port
         except ValueError:
             return None
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not {"@", "\\"}.isdisjoint(parts.netloc):
             return None
         return cls(parts.scheme, parts.hostname, port if port is not None else _DEFAULT_PORTS[parts.scheme])
 
@@ -113,9 +114,7 @@ class WebPages:
         self._names |= hosts
         self._addresses.update((host, port) for host in hosts)
 
-    def refusal(
-        self, target: str, headers: Mapping[str, str], here: tuple[str, int] | None = None
-    ) -> Refusal | None:
+    def refusal(self, target: str, headers: Mapping[str, str], here: tuple[str, int] | None = None) -> Refusal | None:
         """Returns why a request is refused; None for a request that may be served.
 
         ``headers`` have lower-case names. ``here`` is the IP address and port at which the request arrived, which
@@ -123,7 +122,7 @@ class WebPages:
         """
         if _SIGNS.isdisjoint(headers) and not headers.get("user-agent", "").startswith(_AGENTS):
             return None
-        return self._bad_origin(headers, here) or self._bad_host(headers) or self._bad_script(target, headers, here)
+        return self._bad_origin(headers, here) or self._bad_host(headers) or self._bad_script(target, headers)
 
     def _bad_origin(self, headers: Mapping[str, str], here: tuple[str, int] | None) -> Refusal | None:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -150,9 +149,7 @@ class WebPages:
             "the cluster with that name as its hostname or with an --allow-origin of that name."
         )
 
-    def _bad_script(
-        self, target: str, headers: Mapping[str, str], here: tuple[str, int] | None
-    ) -> Refusal | None:
+    def _bad_script(self, target: str, headers: Mapping[str, str]) -> Refusal | None:
         try:
             function = decode_form(target.partition("?")[2].encode("latin-1")).get("jsonp")
         except ValueError:
