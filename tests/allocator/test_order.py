@@ -38,10 +38,10 @@ def test_a_fresh_agent_is_offered_in_the_order_of_its_resources_scalars_last(tot
 
 
 def test_where_nothing_is_left_of_a_resource_the_last_one_takes_its_place() -> None:
-    world = world_of("cpus:4;mem:64;disk:10;gpus:1")
+    world = world_of("cpus:4;mem:64;disk:10;bw:1")
     world.launch(world.offered[0], "cpus:4")
     world.advance(1)
-    assert names(world.offered[0]) == "gpus mem disk"
+    assert names(world.offered[0]) == "bw mem disk"
 
 
 def test_when_everything_has_come_back_the_order_is_that_of_the_agent_again() -> None:
