@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
             from pymesoskit.testing.cluster.cluster import Cluster
 
             own = f"cpus:{max(options.cpus, 1):g};mem:{max(options.mem, 1024):g};disk:{max(options.disk, 1024):g}"
-            cluster = stack.enter_context(Cluster([f"{own};ports:[31000-32000]"]))
+            cluster = stack.enter_context(Cluster([f"{own};ports:auto"]))
             masters = [Address.parse(cluster.address)]
         try:
             return _Run(options, resources, environment, masters).result()

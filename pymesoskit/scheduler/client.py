@@ -14,7 +14,7 @@ from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
 from pymesoskit.scheduler.store import FrameworkIdStore, MemoryStore
 from pymesoskit.subscription.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
-from pymesoskit.subscription.session import Disconnected, Watchdog
+from pymesoskit.subscription.session import Disconnected, Ended, Watchdog
 from pymesoskit.transport.detector import Detector, FixedDetector
 from pymesoskit.transport.http import HttpTransport
 from pymesoskit.wire import PROTOBUF, Codec
@@ -113,9 +113,17 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
             self._saved = framework_id
 
     def _happened(self, notice: Notice) -> None:
-        """Forgets an id that can never be used again, if the session goes on with another."""
-        removed = isinstance(notice, Disconnected) and isinstance(notice.reason, FrameworkRemoved)
-        if removed and self._session.framework_id is None:
+        """Forgets an id that can never be used again: the master has said so and the session goes on with another, or
+        this client ends and the framework, which has no failover timeout, ends with it.
+        """
+        match notice:
+            case Disconnected(reason=FrameworkRemoved()):
+                useless = self._session.framework_id is None
+            case Ended(error=None):
+                useless = self._saved is not None and not self._session.framework.failover_timeout
+            case _:
+                useless = False
+        if useless:
             self._forget()
 
     def _forget(self) -> None:

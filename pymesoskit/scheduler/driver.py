@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.methods import CallMethods
@@ -21,7 +21,6 @@ from pymesoskit.wire.v1 import scheduler as v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from pymesoskit.scheduler.handlers import Scheduler
     from pymesoskit.scheduler.store import FrameworkIdStore
@@ -51,8 +50,8 @@ class Acknowledgement(Enum):
 class SchedulerDriver(HandlerDriver[Event], CallMethods):
     """Runs a ``Scheduler`` against a master. The arguments are those of ``SchedulerClient``, which it is made of.
 
-    ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does both. As a context
-    manager it starts, and at the end it stops and waits (if the body raised, it only disconnects).
+    ``start`` returns at once, ``join`` waits for the end and raises the error that ended the driver, ``run`` does both.
+    As a context manager it starts; at the end of the block it stops, waits, and raises the error that ended it.
     """
 
     def __init__(
@@ -96,27 +95,21 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
     # Its life.
 
     def stop(self) -> None:
-        """Ends the framework: TEARDOWN (its tasks are killed, its id is never used again). Returns at once; ``join``
-        waits.
+        """Ends the driver and leaves the framework as it is. Returns at once; ``join`` waits.
 
-        Raises ``NotSubscribed`` if the master cannot be told now: wait for a subscription, or ``disconnect``, which
-        leaves the framework and its tasks to a scheduler that subscribes with the same id within the framework's
-        failover timeout.
+        The framework and its tasks stay for as long as its failover timeout says: a scheduler that subscribes with the
+        same id within that time takes them over. Without a failover timeout the master removes the framework, and kills
+        its tasks, as soon as it notices that the scheduler is gone. ``disconnect`` does the same.
+        """
+        self.disconnect()
+
+    def teardown(self) -> None:
+        """Removes the framework (TEARDOWN) and ends the driver. Returns at once; ``join`` waits.
+
+        The framework's tasks are killed and its id can never be used again. Raises ``NotSubscribed`` if there is no
+        subscription over which the master can be told: wait for one, or ``stop``.
         """
         self._end(self._client.teardown)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self.stop()
-                self.join()
-        finally:
-            self._leave()
 
     # What is known.
 

@@ -23,6 +23,7 @@ from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosEr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
 
     from pymesoskit.subscription.client import Notice, SubscriptionClient
     from pymesoskit.transport.address import Address
@@ -81,9 +82,29 @@ class HandlerDriver(ABC, Generic[E]):
             self._base.start_with(self._consume)
         return self
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops and waits. Raises what ended the driver; if the body raised, its error gets a note that says so."""
+        if error is None:
+            self.stop()
+            if self._base.threaded or self._ended:
+                self.join()
+            return
+        self._leave()
+        if self._failure is not None and self._failure is not error:
+            error.add_note(f"the driver had ended with {type(self._failure).__name__}: {self._failure}")
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends the driver in good order. Returns at once; ``join`` waits."""
+
     def disconnect(self) -> None:
-        """Ends the driver and leaves what it subscribed for to whoever subscribes next. Returns at once; ``join``
-        waits. Calls made before are answered first.
+        """Ends the driver and leaves what it subscribed for as it is. Returns at once; ``join`` waits. The calls made
+        before are answered first.
         """
         self._end(self._base.disconnect)
 

@@ -31,6 +31,7 @@ class DockerProcess:
     on_exit: Callable[[Exit], None]
     on_error: Callable[[str], None]
     io: ProcessIo | None = None
+    healthy: bool | None = None  # checks look for themselves
     _container: DockerContainer = field(init=False)
     _started: bool = False
     _killed: bool = False
