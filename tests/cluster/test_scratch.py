@@ -6,6 +6,7 @@ import fcntl
 import tempfile
 import time
 from pathlib import Path
+
 import pytest
 
 from pymesoskit.testing.cluster import scratch
