@@ -199,6 +199,13 @@ class Host:
                 if container.builtin is not None:
                     self.machine.actor.post(container.builtin.agent_lost)
 
+    def agent_recovered(self, agent: AgentPort) -> None:
+        """The agent answers all calls from now on."""
+        if self._agent is agent:
+            for container in self._containers.values():
+                if container.builtin is not None:
+                    self.machine.actor.post(container.builtin.agent_recovered)
+
     def find(self, container_id: str) -> Container | None:
         """The executor's container of that id, if it has not ended."""
         return self._containers.get(container_id)
@@ -423,6 +430,7 @@ class Host:
         for container in self.containers():
             container.on_end = _ignore
             self.destroy(container.id)
+        self._containers.clear()  # an agent that starts now finds none of them, even if some are still ending
         for nested in self.nested.all():
             nested.kill(signal.SIGKILL)
             self.nested.remove(nested.path)
