@@ -39,10 +39,13 @@ def check_scheduler(scheduler: object) -> None:
         raise TypeError(
             f"scheduler must be an object with handlers, not the class {scheduler.__name__}: {scheduler.__name__}()?"
         )
-    missing = [name for name in _HANDLERS if not callable(getattr(scheduler, name, None))]
+    kind = type(scheduler).__name__
+    missing = [name for name in _HANDLERS if not hasattr(scheduler, name)]
     if missing:
-        kind = type(scheduler).__name__
         raise TypeError(f"scheduler must be a Scheduler; {kind!r} has no handler {', '.join(map(repr, missing))}")
+    for name in _HANDLERS:
+        if not callable(getattr(scheduler, name)):
+            raise TypeError(f"{kind}.{name} is the name of a handler, but not a method: {getattr(scheduler, name)!r}")
     for name, ours in _OTHER_NAMES.items():
         if callable(getattr(scheduler, name, None)):
             raise TypeError(

@@ -324,8 +324,8 @@ class HttpConnection(asyncio.Protocol):
                     if not data:
                         break
                 data = self._parse_some(data)
-        except httptools.HttpParserCallbackError:
-            raise  # not the other side's fault
+        except httptools.HttpParserCallbackError as error:
+            raise (error.__context__ or error) from None  # not the other side's fault
         except httptools.HttpParserError as error:
             if not self._closed:
                 self._break(f"the answer is not HTTP: {error!r}")
