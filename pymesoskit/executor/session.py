@@ -16,7 +16,7 @@ from pymesoskit.executor import calls
 from pymesoskit.subscription.backoff import Backoff
 from pymesoskit.subscription.session import GiveUp, Session, Watchdog
 from pymesoskit.transport.base import Head, Headers
-from pymesoskit.transport.content import encoder, parser, request_headers
+from pymesoskit.transport.content import encoder, parser, read, request_headers
 from pymesoskit.transport.credentials import Bearer
 from pymesoskit.transport.detector import FixedDetector
 from pymesoskit.transport.errors import (
@@ -26,6 +26,7 @@ from pymesoskit.transport.errors import (
     Forbidden,
     InvalidCall,
     MesosError,
+    ProtocolError,
     TransportError,
 )
 from pymesoskit.wire.v1 import executor, mesos
@@ -53,6 +54,12 @@ class ExecutorSession(Session[Event]):
     """The machine of an executor."""
 
     subscribe_name: ClassVar[str] = "SUBSCRIBE"
+
+    def read_call(self, body: bytes) -> Call | None:
+        try:
+            return read(self.codec, Call, body)
+        except ProtocolError:
+            return None
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ id. The driver (``driver.py``) is this with handlers.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pymesoskit.scheduler import calls
@@ -55,7 +56,7 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         content_type: Codec = PROTOBUF,
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: scheduler.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
@@ -64,6 +65,7 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         queue_limit: int = QUEUE_LIMIT,
         on_notice: Callable[[Notice], None] = log_notice,
     ) -> None:
+        _check(framework, store, credentials)
         self._session = SchedulerSession(
             framework,
             detector=master if isinstance(master, Detector) else FixedDetector(master),
@@ -75,6 +77,7 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
             backoff=backoff,
             watchdog=watchdog,
         )
+        self._on_removed = on_removed
         self._store: FrameworkIdStore = store if store is not None else MemoryStore()
         self._saved: str | None = None
         super().__init__(
@@ -113,12 +116,12 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
             self._saved = framework_id
 
     def _happened(self, notice: Notice) -> None:
-        """Forgets an id that can never be used again: the master has said so and the session goes on with another, or
-        this client ends and the framework, which has no failover timeout, ends with it.
+        """Forgets an id that can never be used again: the master has said so (and the client is not told to keep it),
+        or this client ends and the framework, which has no failover timeout, ends with it.
         """
         match notice:
             case Disconnected(reason=FrameworkRemoved()):
-                useless = self._session.framework_id is None
+                useless = self._on_removed is not OnRemoved.EXIT
             case Ended(error=None):
                 useless = self._saved is not None and not self._session.framework.failover_timeout
             case _:
@@ -151,5 +154,24 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         If there is no subscription the framework cannot be told: this raises ``NotSubscribed`` (wait for one, or
         ``disconnect``: then it ends with its failover timeout).
         """
-        self.call(calls.teardown())
-        self._subscriber.end()
+        epoch = self._check_may_call("TEARDOWN")
+        body = self._session.encode(calls.teardown())
+        self._submit("TEARDOWN", body, epoch, resendable=True, on_success=self._forget, last=True)
+
+
+def _check(framework: object, store: object, credentials: object) -> None:
+    """Raises ``TypeError`` for arguments that would only be found unusable much later, in another thread."""
+    if not isinstance(framework, mesos.FrameworkInfo):
+        raise TypeError(f"framework must be a FrameworkInfo, for example framework_info('name'), not {framework!r}")
+    if isinstance(store, str | os.PathLike):
+        raise TypeError(f"store must keep a framework id, not be a path: FileStore({os.fspath(store)!r})?")
+    _need("store", "a FrameworkIdStore", store, "load", "save", "clear")
+    _need("credentials", "Credentials, for example Basic('principal', 'secret')", credentials, "headers", "refused")
+
+
+def _need(name: str, what: str, given: object, *methods: str) -> None:
+    missing = [method for method in methods if given is not None and not callable(getattr(given, method, None))]
+    if missing:
+        raise TypeError(
+            f"{name} must be {what}: {type(given).__name__!r} has no method {', '.join(map(repr, missing))}"
+        )

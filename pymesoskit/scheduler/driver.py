@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pymesoskit.scheduler.client import SchedulerClient
+from pymesoskit.scheduler.handlers import check_scheduler
 from pymesoskit.scheduler.methods import CallMethods
 from pymesoskit.scheduler.session import OnRemoved
 from pymesoskit.subscription.client import QUEUE_LIMIT
 from pymesoskit.subscription.driver import HandlerDriver
+from pymesoskit.transport.errors import InvalidCall
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
@@ -38,6 +40,8 @@ __all__ = ["Acknowledgement", "SchedulerDriver"]
 _log = logging.getLogger(__name__)
 
 Event = v1.Event
+
+S = TypeVar("S", mesos.TaskStatus, mesos.OperationStatus)
 
 
 class Acknowledgement(Enum):
@@ -65,7 +69,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         content_type: Codec = PROTOBUF,
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: v1.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
@@ -73,6 +77,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         timeouts: Timeouts | None = None,
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
+        check_scheduler(scheduler)
         self.scheduler = scheduler
         self._client = SchedulerClient(
             framework,
@@ -163,13 +168,20 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         status = event.update.status
         self.scheduler.update(self, status)
         if self._automatic and status.uuid:
-            self.acknowledge(status)
+            self._acknowledge(self.acknowledge, status)
 
     def _on_update_operation_status(self, event: Event) -> None:
         status = event.update_operation_status.status
         self.scheduler.update_operation_status(self, status)
         if self._automatic and status.uuid.value:
-            self.acknowledge_operation_status(status)
+            self._acknowledge(self.acknowledge_operation_status, status)
+
+    def _acknowledge(self, acknowledge: Callable[[S], PendingCall], status: S) -> None:
+        """Acknowledges what has been handled. That this cannot be done is not the handler's fault: it is logged."""
+        try:
+            acknowledge(status)
+        except InvalidCall as error:
+            _log.error("the master has sent an update that cannot be acknowledged: %s", error)
 
     def _on_message(self, event: Event) -> None:
         self.scheduler.message(self, event.message)

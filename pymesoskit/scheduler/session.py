@@ -11,11 +11,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from pymesoskit.scheduler import calls
+from pymesoskit.scheduler import calls, ids
 from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, error_event
 from pymesoskit.subscription.session import Session, Watchdog
 from pymesoskit.transport.base import Head, Headers, header
-from pymesoskit.transport.content import encoder, parser, request_headers
+from pymesoskit.transport.content import encoder, parser, read, request_headers
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
 from pymesoskit.wire.v1 import mesos, scheduler
 
@@ -40,8 +40,9 @@ _OTHER_STREAM = "The stream ID "
 class OnRemoved(Enum):
     """What to do when the master says that the framework has been removed for good."""
 
-    EXIT = "exit"  # end with FrameworkRemoved
-    NEW_ID = "new id"  # subscribe as a new framework
+    EXIT = "exit"  # end with FrameworkRemoved; the store keeps the id
+    FORGET = "forget"  # clear the store and end with FrameworkRemoved: the next start is a new framework
+    NEW_ID = "new id"  # clear the store and subscribe as a new framework
 
 
 class SchedulerSession(Session[Event]):
@@ -55,7 +56,7 @@ class SchedulerSession(Session[Event]):
         *,
         detector: Detector,
         codec: Codec,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: scheduler.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         credentials: Credentials | None = None,
@@ -73,7 +74,7 @@ class SchedulerSession(Session[Event]):
         )
         self._framework = mesos.FrameworkInfo()
         self._framework.CopyFrom(framework)
-        self._suppressed = set(suppressed_roles)
+        self._suppressed = set(ids.roles(suppressed_roles))
         self._constraints = offer_constraints
         self._on_removed = on_removed
         self._call_head: Head | None = None
@@ -81,6 +82,12 @@ class SchedulerSession(Session[Event]):
         self._encode_call = encoder(codec, Call, Call(framework_id=framework.id) if framework.id.value else Call())
 
     # What the general machine asks.
+
+    def read_call(self, body: bytes) -> Call | None:
+        try:
+            return read(self.codec, Call, body)
+        except ProtocolError:
+            return None
 
     @property
     def call_head(self) -> Head:

@@ -274,6 +274,7 @@ class SubscriptionClient(ABC, Generic[E]):
         kept: bool = False,
         on_failed: Callable[[PendingCall, MesosError, bool], None] | None = None,
         on_success: Callable[[], None] | None = None,
+        last: bool = False,
     ) -> PendingCall:
         pending = PendingCall(
             name,
@@ -283,6 +284,10 @@ class SubscriptionClient(ABC, Generic[E]):
             kept=kept,
             on_failed=self._subscriber.call_failed if on_failed is None else on_failed,
             on_success=on_success,
+            threaded=self.threaded,
         )
-        self._subscriber.submit(pending)
+        if last:
+            self._subscriber.end_with(pending)
+        else:
+            self._subscriber.submit(pending)
         return pending

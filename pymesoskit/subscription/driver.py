@@ -245,8 +245,10 @@ class HandlerDriver(ABC, Generic[E]):
         return subscribed
 
     def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
+        name = handler.__name__.removeprefix("_on_").removeprefix("_")
+        _log.error("the handler %r raised %s; the driver ends", name, type(error).__name__, exc_info=error)
         if self._failure is None:
-            self._failure = HandlerFailed(handler.__name__.removeprefix("_on_").removeprefix("_"), error)
+            self._failure = HandlerFailed(name, error)
         if not self._ended:
             self._ending = self._base.disconnect
 

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from pymesoskit.resources import Resources
+from pymesoskit.testing.cluster import ports
 from pymesoskit.testing.cluster.cluster import AgentSpec, Cluster, SimulatedCluster
 from pymesoskit.testing.cluster.ports import own_ports
 
@@ -42,7 +43,10 @@ def test_no_two_of_many_agents_have_a_port_in_common() -> None:
     assert len(set.union(*found)) == sum(map(len, found))
 
 
-def test_a_port_on_which_something_listens_is_not_handed_out() -> None:
+@pytest.mark.parametrize("linux", [True, False])
+def test_a_port_on_which_something_listens_is_not_handed_out(monkeypatch: pytest.MonkeyPatch, linux: bool) -> None:
+    if not linux:
+        monkeypatch.setattr(ports, "listening", lambda: None)
     port = min(ports_of(own_ports(0))) + 5
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))

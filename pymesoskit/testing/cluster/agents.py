@@ -10,7 +10,7 @@ import attrs
 from attrs import frozen
 
 from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
-from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, nobody, open_log
+from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
 from pymesoskit.testing.cluster.ports import AUTO_PORTS, own_ports, usual_ports
 from pymesoskit.testing.engine.agent.agent import Agent
 from pymesoskit.testing.engine.agent.host import Host
@@ -129,6 +129,11 @@ class ClusterAgent(Member):
         return self._process
 
     @property
+    def hostname(self) -> str | None:
+        """The host name that its flags give it."""
+        return self.flags.hostname
+
+    @property
     def registered(self) -> bool:
         """Whether a master has taken it in, as far as it knows."""
         return self._process is not None and self._process.registered
@@ -200,7 +205,7 @@ class ClusterAgent(Member):
         """Listens where this agent says that it does, if it does not yet."""
         if self.server is not None or self.stage.loop is None:
             return
-        server = HttpServer(self.stage.loop, nobody, self.stage.history, self.name)
+        server = self.new_server(self.stage.loop)
         server.reserve(self.stage.ip, self.port)
         self.server = server
         if self._handler is not None:

@@ -25,6 +25,7 @@ from pymesoskit.testing.cluster.scratch import Scratch
 from pymesoskit.testing.cluster.views import FrameworkView, TaskView, frameworks_of, tasks_of
 from pymesoskit.testing.engine.authorization import AuthorizerError, choose_authorizer
 from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
+from pymesoskit.testing.engine.http.web_pages import OriginError, WebPages
 from pymesoskit.testing.engine.machine.pace import INSTANT, Pace
 from pymesoskit.testing.engine.master.registry import Registry
 from pymesoskit.testing.runtime.actor import Actor, Deadlock, SimulatedActor, ThreadActor
@@ -32,7 +33,7 @@ from pymesoskit.testing.runtime.history import History, HistoryEvent
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from pymesoskit.testing.allocator import AllocatorFactory
@@ -299,7 +300,8 @@ class Cluster(BaseCluster):
     to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise. ``masters``: how many; the first
     leads at first. ``allocator``: makes the allocation policy of each master's life out of (clock, rng, listener,
     options); Mesos's unless told otherwise. ``authorizers``: those that the flags ``authorizers`` (of masters) and
-    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md).
+    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md). ``allow_origins``: web pages of these
+    origins (``http://localhost:3000``) may use the cluster, beside its own (docs/security.md).
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -321,7 +323,9 @@ class Cluster(BaseCluster):
         authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
+        allow_origins: Iterable[str] = (),
     ) -> None:
+        pages = _pages(allow_origins)
         self._thread = ThreadActor(clock)
         self._port = port
         self._given_dir = Path(work_dir) if work_dir is not None else None
@@ -347,6 +351,7 @@ class Cluster(BaseCluster):
             raise
         self._thread.report = self.history.report
         self._stage.pace = pace
+        self._stage.pages = pages
 
     def start(self, timeout: float = 60.0) -> None:
         if self._started:
@@ -492,6 +497,13 @@ def _check_authorizers(
             choose_authorizer(flags.authorizer, flags.acls, authorizers)
     except AuthorizerError as error:
         raise ClusterError(str(error)) from None
+
+
+def _pages(allow_origins: Iterable[str]) -> WebPages:
+    try:
+        return WebPages((allow_origins,) if isinstance(allow_origins, str) else allow_origins)
+    except OriginError as error:
+        raise ClusterError(f"allow_origins: {error}") from None
 
 
 def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:

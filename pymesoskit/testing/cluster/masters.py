@@ -52,6 +52,11 @@ class ClusterMaster(Member):
         return self.process is not None
 
     @property
+    def hostname(self) -> str | None:
+        """The host name that its flags give it."""
+        return self.flags.hostname
+
+    @property
     def frozen(self) -> bool:
         """Whether its process stands still."""
         return self.process is not None and self.process.core.lifeline.frozen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from pathlib import Path
 
 #: An agent's resources hold this instead of a range: it finds a range of its own.
 AUTO_PORTS = "ports:auto"
@@ -16,6 +17,8 @@ AUTO_PORTS = "ports:auto"
 FIRST, LAST = 31000, 32000
 #: The ports of further agents: so many each, below those of the agent before, down to the lowest.
 COUNT, LOWEST = 1000, 10000
+
+_LISTEN = b"0A"
 
 
 def usual_ports() -> str:
@@ -30,7 +33,10 @@ def own_ports(index: int) -> str:
     """
     begin, end = _range(index)
     ranges: list[tuple[int, int]] = []
-    for port in filter(is_free, range(begin, end + 1)):
+    taken = listening()
+    for port in range(begin, end + 1):
+        if port in taken if taken is not None else not is_free(port):
+            continue
         if ranges and ranges[-1][1] == port - 1:
             ranges[-1] = (ranges[-1][0], port)
         else:
@@ -47,6 +53,20 @@ def _range(index: int) -> tuple[int, int]:
         return begin, begin + COUNT - 1
     below = LOWEST - 10 * (index - (FIRST - LOWEST) // COUNT)
     return max(1024, below), max(1024, below) + 9
+
+
+def listening() -> set[int] | None:
+    """Returns the TCP ports on which something listens, as Linux's /proc tells; None where there is none."""
+    ports = set()
+    try:
+        for name in ("tcp", "tcp6"):
+            for line in Path("/proc/net", name).read_bytes().splitlines()[1:]:
+                fields = line.split(None, 4)
+                if fields[3] == _LISTEN:
+                    ports.add(int(fields[1].rpartition(b":")[2], 16))
+    except (OSError, ValueError, IndexError):
+        return None
+    return ports
 
 
 def is_free(port: int) -> bool:
