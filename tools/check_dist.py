@@ -1,4 +1,4 @@
-"""Checks what `make dist` has built: installs the wheel into an empty environment and runs the README's first framework there.
+"""Checks what `make dist` has built: the wheel runs the README's first framework in an empty environment.
 
 Usage: python tools/check_dist.py DIRECTORY
 """

@@ -1,6 +1,7 @@
 """Prints the lowest versions that pyproject.toml allows for the direct dependencies, as a constraints file for pip.
 
-Covers what the package itself and its extras ``testing`` and ``constraints`` need; tools for development are not pinned.
+Covers what the package itself and its extras ``testing`` and ``constraints`` need. Tools for development
+are not pinned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FLOOR = re.compile(r"^([A-Za-z0-9._-]+)>=([0-9][0-9.]*)")
 
 
 def constraints(project: dict[str, object]) -> list[str]:
-    """Returns one line ``name==version`` for each requirement. Raises ``ValueError`` for one without a lowest version."""
+    """Returns ``name==version`` for each requirement. Raises ``ValueError`` for one without a lowest version."""
     extras = project["optional-dependencies"]
     lines = []
     for requirement in [*project["dependencies"], *(each for extra in EXTRAS for each in extras[extra])]:  # type: ignore[misc,index]
