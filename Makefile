@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11+ and nothing else: they set everything up in .venv first.
 # PYTHON is the interpreter to build it with (default: the oldest supported one on this machine).
 .DEFAULT_GOAL := help
-.PHONY: help setup foreign docker demo test nightly lint types imports examples wire bench clean
+.PHONY: help setup foreign docker demo test nightly lint types imports examples wire api bench clean
 
 PYTHON ?= $(shell sh tools/find-python oldest)
 VENV := .venv
@@ -55,6 +55,9 @@ types: setup ## mypy
 
 imports: setup ## who may import whom
 	$(BIN)/lint-imports
+
+api: setup ## writes docs/api.md, the list of all public names, anew
+	$(BIN)/python tools/api.py
 
 bench: setup ## measures against peers; prints ratios
 	$(BIN)/python -m benchmarks
