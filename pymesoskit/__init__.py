@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     )
     from pymesoskit.wire.v1 import mesos
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "pymesoskit.errors": (
