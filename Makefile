@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer and nothing else: they set everything up in .venv first.
 # PYTHON is the interpreter for .venv (default: the oldest supported one on this machine).
 .DEFAULT_GOAL := help
-.PHONY: help setup foreign docker demo test coverage test-lowest nightly lint types imports docs dist changelog bench wire clean
+.PHONY: help setup foreign docker demo test coverage test-lowest nightly lint types imports docs api dist changelog bench wire clean
 
 PYTHON ?= $(shell sh tools/find-python oldest)
 VENV := .venv
@@ -71,6 +71,9 @@ types: setup ## check types with mypy
 
 imports: setup ## check which packages import which
 	$(BIN)/lint-imports
+
+api: setup ## write docs/api.md, the list of all public names
+	$(BIN)/python tools/api.py
 
 docs: setup ## build the documentation site in build/docs; warnings are errors
 	@$(BIN)/python -c 'import furo, mermaidx, myst_parser, sphinx_copybutton' 2> /dev/null || $(BIN)/python $(PIP) --editable '.[docs]'
