@@ -1,6 +1,6 @@
-"""Sphinx's settings for `make docs`: the site is README.md, the pages in docs/ and the examples' pages, as they are in the repository.
+"""Sphinx's settings for `make docs`.
 
-The source directory is the repository, so that links between pages work both there and on the site.
+The site consists of the repository's pages as they are. The source directory is the repository, so that links between pages work both there and on the site.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ version = release = pymesoskit.__version__
 
 root_doc = "README"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
-include_patterns += ["docs/**.md", "docs/*/**.md", "examples/*/README.md", "benchmarks/README.md", "tests/conformance/**README.md"]
+include_patterns += [
+    "docs/**.md",
+    "docs/*/**.md",
+    "examples/**README.md",
+    "benchmarks/README.md",
+    "tests/conformance/**README.md",
+]
 exclude_patterns = [".*", "build", "dist", "pymesoskit", "tools", "changes", "**/golden", "**/__pycache__"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "mermaid_svg", "public_names"]
 
@@ -50,6 +56,7 @@ NAVIGATION = {
     "Getting started": [
         "docs/README",
         "docs/coming-from-pymesos",
+        "examples/README",
         "examples/01-hello/README",
         "examples/02-custom-executor/README",
         "examples/03-services/README",
@@ -74,7 +81,7 @@ NAVIGATION = {
         "docs/states",
         "docs/fidelity",
     ],
-    "API": ["docs/api/*"],
+    "API": ["docs/api", "docs/api/*"],
     "How Mesos 1.11 behaves": ["docs/reference/*"],
     "The project": [
         "docs/design",

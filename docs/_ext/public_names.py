@@ -1,7 +1,7 @@
 """The directive ``public``: all names that a module exports, with signatures, types and docstrings.
 
-A name that several modules export is described once: errors with the errors, others with ``pymesoskit`` itself. Docstrings are plain text with double
-backticks (CONTRIBUTING.md), so whatever else reStructuredText would take for markup is escaped.
+A name that several modules export is described once: errors with the errors, others with ``pymesoskit`` itself.
+Docstrings are plain text with double backticks (CONTRIBUTING.md), so everything else that looks like markup is escaped.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 TOP, ERRORS = "pymesoskit", "pymesoskit.errors"
+BUILTINS = "object, Exception, tuple, int, str, float, dict, list, set, frozenset, Enum, StrEnum, IntEnum"
 LONG = 40  # parameters
 CODE = re.compile(r"(``.+?``)")
 MARKUP = re.compile(r"([*|`\\]|_(?=\W|$))")
@@ -63,7 +64,7 @@ def described(name: str) -> Iterator[str]:
             if issubclass(value, Enum):
                 yield "   :undoc-members:"
             if not issubclass(value, BaseException) and name != ERRORS:
-                yield "   :inherited-members: object, Exception, tuple, int, str, float, dict, list, set, frozenset, Enum, StrEnum, IntEnum"
+                yield f"   :inherited-members: {BUILTINS}"
         yield ""
 
 
@@ -108,7 +109,7 @@ def process(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: l
 def shorten(
     app: Sphinx, what: str, name: str, item: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Leaves out what helps nobody: the argument of an enum, a signature of a hundred flags, the name of attrs' marker."""
+    """Leaves out the argument of an enum, a signature of a hundred flags, and the name of attrs' marker."""
     if what == "class" and inspect.isclass(item):
         if issubclass(item, Enum):
             return "", None
