@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymesoskit.subscription.session import TRANSITIONS, State
 from pymesoskit.testing.engine.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
+from pymesoskit.testing.engine.executors import run_states
 from pymesoskit.testing.engine.master import transitions
 from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
@@ -102,6 +103,17 @@ def page() -> str:
         "As their agent sees them (`pymesoskit/testing/agent/state.py`).",
         "",
         *diagram(executor_table(), ExecutorState.REGISTERING),
+        "",
+    ]
+    lines += [
+        "## Tasks in the hands of a built-in executor",
+        "",
+        "As the command executor and the default executor see them",
+        "(`pymesoskit/testing/engine/executors/run_states.py`).",
+        "",
+        *diagram(run_states.RUN, run_states.RunState.LAUNCHING),
+        "",
+        *legend(run_states.RunState, run_states.MEANINGS),
         "",
     ]
     terminal = [name for name, number in mesos.TaskState.items() if number in TERMINAL_TASK_STATES]
