@@ -93,8 +93,8 @@ class Executors:
         self._idle = idle  # called when the last framework is gone
         self._provisioning = Provisioning(core, sandboxes, authenticator)
         self._sandboxes = sandboxes
-        self.reports = Reports(core, self._provisioning.release_volumes, self.settle)
-        self.deliver = core.lifeline.deliver
+        self.reports: Reports = Reports(core, self._provisioning.release_volumes, self.settle)
+        self.deliver: Callable[..., None] = core.lifeline.deliver
 
     # Launching
 

@@ -54,7 +54,7 @@ class Registration:
         self._ping_timer: Timer | None = None
         self._retry_timer: Timer | None = None
         self._unwatch: Callable[[], None] | None = None
-        self.registered_time = 0.0
+        self.registered_time: float = 0.0
         self.first_backoff: float | None = None  # seconds until the first attempt, if it is not left to chance
 
     def start(self) -> None:
