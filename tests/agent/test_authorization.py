@@ -463,7 +463,7 @@ def test_sandboxes_are_looked_into_by_those_who_may(tmp_path: Path) -> None:
     world = ClosedCustomWorld(tmp_path, {"access_sandboxes": mine})
     world.start()
     of_db = executor()
-    of_db.command.user = "db"
+    of_db.command.user = "nobody"
     world.run(task("t1", executor=of_db, command=None))
     ((_, running),) = world.agent.core.executors()
     paths = (running.directory, f"/frameworks/{FRAMEWORK_ID}/executors/custom/runs/latest")
