@@ -27,7 +27,8 @@ HEAD = """\
 The states of everything that has a life in pymesoskit, and what changes them. `tools/states.py` writes this page from
 the tables that the code itself follows; a cause without an arrow cannot happen in that state, or changes nothing. The
 rules are in [reference/scheduler-api.md](reference/scheduler-api.md) 3, 6, 7 and 12,
-[reference/failover.md](reference/failover.md) and [reference/agent-executor.md](reference/agent-executor.md) 2, 5 and 6.
+[reference/failover.md](reference/failover.md), and [reference/agent-executor.md](reference/agent-executor.md) 2, 5
+and 6.
 """
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from pymesoskit.scheduler.client import SchedulerClient
 from pymesoskit.scheduler.handlers import check_scheduler
 from pymesoskit.scheduler.methods import CallMethods
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.subscription.client import QUEUE_LIMIT
+from pymesoskit.subscription.client import log_notice
 from pymesoskit.subscription.driver import HandlerDriver
+from pymesoskit.subscription.options import QUEUE_LIMIT, ConnectionOptions
 from pymesoskit.transport.errors import InvalidCall
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
@@ -79,21 +81,24 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
     ) -> None:
         check_scheduler(scheduler)
         self.scheduler = scheduler
-        self._client = SchedulerClient(
+        options = FrameworkOptions.of(
             framework,
             master,
-            transport=transport,
-            content_type=content_type,
-            credentials=credentials,
             store=store,
             suppressed_roles=suppressed_roles,
             offer_constraints=offer_constraints,
             on_removed=on_removed,
-            backoff=backoff,
-            watchdog=watchdog,
-            timeouts=timeouts,
-            queue_limit=queue_limit,
+            connection=ConnectionOptions.of(
+                transport=transport,
+                codec=content_type,
+                credentials=credentials,
+                backoff=backoff,
+                watchdog=watchdog,
+                timeouts=timeouts,
+                queue_limit=queue_limit,
+            ),
         )
+        self._client = SchedulerClient._of(options, log_notice)  # a friend
         self._automatic = acknowledgement is Acknowledgement.AUTOMATIC
         super().__init__(self._client, scheduler, Event, f"pymesoskit-{framework.name or 'scheduler'}")
 

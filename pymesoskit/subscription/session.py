@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
-from pymesoskit.subscription.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers, header
 from pymesoskit.transport.content import UNREADABLE, unreadable
-from pymesoskit.transport.credentials import Anonymous, Credentials
+from pymesoskit.transport.credentials import Anonymous
 from pymesoskit.transport.detector import FixedDetector
 from pymesoskit.transport.errors import (
     CallRefused,
@@ -49,9 +48,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from pymesoskit.subscription.options import ConnectionOptions
     from pymesoskit.transport.address import Address
     from pymesoskit.transport.detector import Detector
-    from pymesoskit.wire import Codec
 
 
 class EventMessage(Protocol):
@@ -237,23 +236,20 @@ class Session(ABC, Generic[E]):
         self,
         *,
         detector: Detector,
-        codec: Codec,
+        options: ConnectionOptions,
         parse: Callable[[bytes], E],
         own_kinds: frozenset[int],
-        credentials: Credentials | None = None,
-        backoff: Backoff | None = None,
-        watchdog: Watchdog | None = None,
     ) -> None:
         self.state = State.IDLE
         self.epoch = 0
         self.address: Address | None = None
-        self.codec = codec
+        self.codec = options.codec
         self._parse = parse  # raises one of UNREADABLE
         self._own_kinds = own_kinds  # the kinds of events that ``_observe`` must see
         self.detector = detector
-        self.credentials: Credentials = credentials if credentials is not None else Anonymous()
-        self.backoff = backoff if backoff is not None else Backoff()
-        self.watchdog = watchdog if watchdog is not None else Watchdog()
+        self.credentials = options.credentials
+        self.backoff = options.backoff
+        self.watchdog = options.watchdog
         self._decoder = RecordDecoder(RECORD_LIMIT)
         self._named: set[str] = set()  # hosts that the detector has named
         self._failures = 0  # in a row

@@ -65,12 +65,12 @@ class Subscriber(Generic[E]):
         *,
         name: str,
         deliver: Callable[[list[E | Notice | CallFailed]], bool],
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts,
     ) -> None:
         self.session = session
         self.reactor: Reactor = transport.reactor(name)
         self._deliver = deliver
-        self._timeouts = timeouts if timeouts is not None else Timeouts()
+        self._timeouts = timeouts
         self._outbox: deque[PendingCall] = deque()
         self._wake_posted = False
         self._again: list[PendingCall] = []  # to be sent again, before the outbox

@@ -254,3 +254,14 @@ def test_a_redirect_never_leads_from_https_to_http():
     stub = StubEndpoint(greeting=greet, instead=[refuse(307, "", ("Location", "http://master:5051/"))])
     _, _, driver = begin(stub=stub, master="https://master:5050")
     assert not driver.subscribed
+
+
+# What a driver says of itself.
+
+
+def test_a_driver_tells_its_framework_its_state_and_its_master():
+    stub, _, driver = begin()
+    assert repr(driver) == f"<SchedulerDriver 'story' {FRAMEWORK_ID} subscribed http://master:5050>"
+    driver.stop()
+    stub.actor.settle()
+    assert repr(driver) == "<SchedulerDriver 'story' without an id stopped http://master:5050>"

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pymesoskit.errors import ConnectionLost, DriverStateError, NotLeader
-from pymesoskit.scheduler import SchedulerSession
+from pymesoskit.scheduler import OnRemoved, SchedulerSession
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.subscription import Backoff, State
+from pymesoskit.subscription.options import ConnectionOptions
 from pymesoskit.subscription.session import (
     MAX_REDIRECTS,
     RECORD_LIMIT,
@@ -27,7 +29,7 @@ from pymesoskit.subscription.session import (
     Subscribe,
     Watchdog,
 )
-from pymesoskit.transport import PROTOBUF, FixedDetector
+from pymesoskit.transport import FixedDetector
 from pymesoskit.transport.errors import refusal
 from pymesoskit.wire import encode_record
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -37,9 +39,17 @@ HEADERS = (("content-type", "application/x-protobuf"), ("mesos-stream-id", "s"))
 
 
 def session(**given) -> SchedulerSession:
-    given.setdefault("detector", FixedDetector("master"))
     given.setdefault("backoff", Backoff(rng=random.Random(1)))
-    return SchedulerSession(mesos.FrameworkInfo(user="u", name="n"), codec=PROTOBUF, **given)
+    options = FrameworkOptions.of(
+        mesos.FrameworkInfo(user="u", name="n"),
+        given.pop("detector", "master"),
+        store=None,
+        suppressed_roles=(),
+        offer_constraints=None,
+        on_removed=OnRemoved.EXIT,
+        connection=ConnectionOptions(**given),
+    )
+    return SchedulerSession(options)
 
 
 def record(event: scheduler.Event) -> bytes:

@@ -11,7 +11,7 @@ import atexit
 import random
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union
 
 from attrs import evolve
 
@@ -80,8 +80,8 @@ class BaseCluster(ABC):
         allocator: AllocatorFactory,
         authorizers: Mapping[str, Authorizer] | None,
     ) -> None:
-        self._master_flags = _flags(MasterFlags, master_flags)
-        self._agent_flags = _flags(AgentFlags, agent_flags)
+        self._master_flags = MasterFlags.of(master_flags)
+        self._agent_flags = AgentFlags.of(agent_flags)
         self.seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         self._specs = _specs(agents, simulated)
         for spec in self._specs:  # texts that are wrong show before anything has started
@@ -479,12 +479,6 @@ class SimulatedCluster(BaseCluster):
 
 
 F = TypeVar("F", MasterFlags, AgentFlags)
-
-
-def _flags(kind: type[F], given: F | Mapping[str, str] | None) -> F:
-    if given is None:
-        return kind()
-    return given if isinstance(given, kind) else kind.from_texts(cast("Mapping[str, str]", given))
 
 
 def _check_authorizers(

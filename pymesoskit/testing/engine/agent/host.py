@@ -285,13 +285,13 @@ class Host:
     ) -> None:
         info = container.spec.info
         try:
-            arguments = run_arguments(
+            options = run_arguments(
                 info.container, info.command, settings.place, info.resources, environment=container.spec.environment
             )
         except DockerOptionsError as error:
             self.machine.actor.post(failed, str(error))
             return
-        process = DockerProcess(settings, self.machine, arguments, started, exited, failed)
+        process = DockerProcess(settings, self.machine, options, started, exited, failed)
         container.process = process
         process.start()
 

@@ -97,7 +97,8 @@ def _docker(core: Core, executor: Executor, tasks: Iterable[mesos.TaskInfo]) -> 
         cfs=flags.cgroups_enable_cfs,
     )
     engine = Engine(flags.docker, flags.docker_socket, core.host.environment)
-    return DockerSettings(engine, place, flags.docker_stop_timeout, flags.docker_remove_delay)
+    private = _work_dir(core) / "docker"
+    return DockerSettings(engine, place, private, flags.docker_stop_timeout, flags.docker_remove_delay)
 
 
 def _mountable(core: Core, executor: Executor) -> str:

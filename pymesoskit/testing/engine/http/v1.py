@@ -18,7 +18,7 @@ from pymesoskit.testing.runtime.units import parse_duration
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -214,10 +214,18 @@ class Router:
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). Percent escapes are decoded
     in the name of the process (``/slave%281%29/state``), and nowhere else. An unknown path is 404 ``404 Not Found.``,
     and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
+
+    ``assets`` finds what serves the parts of a path that has no handler.
     """
 
-    def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
+    def __init__(
+        self,
+        process: str,
+        routes: Mapping[str, RequestHandler],
+        assets: Callable[[tuple[str, ...]], RequestHandler | None] = lambda _: None,
+    ) -> None:
         self._process = process
+        self._assets = assets
         self._routes = {tuple(path.strip("/").split("/")): handler for path, handler in routes.items()}
 
     def find(self, path: str) -> RequestHandler | None:
@@ -229,12 +237,11 @@ class Router:
             parts = parts[1:]
             if parts and parts[0] in _OTHER_PROCESSES:
                 return None
-        while parts:
-            handler = self._routes.get(parts)
+        for length in range(len(parts), 0, -1):
+            handler = self._routes.get(parts[:length])
             if handler is not None:
                 return handler
-            parts = parts[:-1]
-        return None
+        return self._assets(parts)
 
     def paths(self) -> list[str]:
         """All paths that have a handler of their own."""

@@ -16,6 +16,7 @@ from pymesoskit.testing.engine.machine.launcher import Exit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pymesoskit.testing.engine.executors.docker.options import RunOptions
     from pymesoskit.testing.engine.machine.launcher import ProcessIo, Usage
     from pymesoskit.testing.engine.machine.machine import Machine
 
@@ -26,7 +27,7 @@ class DockerProcess:
 
     settings: DockerSettings
     machine: Machine
-    arguments: tuple[str, ...]  # of ``docker run``
+    options: RunOptions  # of ``docker run``
     on_start: Callable[[], None]
     on_exit: Callable[[Exit], None]
     on_error: Callable[[str], None]
@@ -37,7 +38,7 @@ class DockerProcess:
     _killed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._container = DockerContainer(self.settings, self.machine, self, self.arguments)
+        self._container = DockerContainer(self.settings, self.machine, self, self.options)
 
     def start(self) -> None:
         self._container.run()
