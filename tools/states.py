@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymesoskit.subscription.session import TRANSITIONS, State
 from pymesoskit.testing.engine.agent import transitions as agent
+from pymesoskit.testing.engine.executors import run_states
 from pymesoskit.testing.engine.master import transitions
 from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
@@ -105,6 +106,17 @@ def page() -> str:
         *diagram(agent.EXECUTOR, agent.ExecutorState.REGISTERING),
         "",
         *legend(agent.ExecutorState, agent.EXECUTOR_MEANINGS),
+        "",
+    ]
+    lines += [
+        "## Tasks in the hands of a built-in executor",
+        "",
+        "As the command executor and the default executor see them",
+        "(`pymesoskit/testing/engine/executors/run_states.py`).",
+        "",
+        *diagram(run_states.RUN, run_states.RunState.LAUNCHING),
+        "",
+        *legend(run_states.RunState, run_states.MEANINGS),
         "",
     ]
     terminal = [name for name, number in mesos.TaskState.items() if number in TERMINAL_TASK_STATES]
