@@ -37,6 +37,7 @@ class LogFile:
         began = now()
         name = f"{program}.{host}.{_user()}.log.{severity}.{_time(began, '%Y%m%d-%H%M%S')}.{os.getpid()}"
         self._file: int | None = None
+        self.path: Path
         self.path, self._file = _open_new(directory, name)
         link = directory / f"{program}.{severity}"
         link.unlink(missing_ok=True)
@@ -95,7 +96,7 @@ class ProcessLog:
         self._call_later = call_later
         self._file = file
         self._timer: Timer | None = None
-        self.level = 0
+        self.level: int = 0
 
     @property
     def path(self) -> Path | None:

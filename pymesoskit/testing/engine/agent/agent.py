@@ -87,7 +87,7 @@ class Agent:
         authorizers: Mapping[str, Authorizer] = MappingProxyType({}),
     ) -> None:
         self.address: Address = f"{PROCESS}@{endpoint.authority}"
-        self.lifeline = Lifeline(actor.clock)
+        self.lifeline: Lifeline = Lifeline(actor.clock)
         self._network = network
         self._on_end = on_end
         self._farewell = ""  # why it shuts down
@@ -95,6 +95,7 @@ class Agent:
         info.resources.extend(resources.to_messages())
         if domain is not None:
             info.domain.CopyFrom(domain)
+        self.core: Core
         self.core = core = Core(
             flags=flags,
             endpoint=endpoint,

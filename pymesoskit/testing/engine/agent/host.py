@@ -89,8 +89,10 @@ class Host:
     ) -> None:
         if work_dir is None and launcher.needs_sandbox:
             raise ValueError("a host whose tasks are real processes needs a work directory")
-        self.work_dir = None if work_dir is None else work_dir.resolve()  # sandboxes have paths without links
-        self.environment = dict(environment)
+        self.work_dir: Path | None = (
+            None if work_dir is None else work_dir.resolve()
+        )  # sandboxes have paths without links
+        self.environment: dict[str, str] = dict(environment)
         self._own: list[NetworkProber | ThreadFetcher] = []  # what is to be closed with the host
         if prober is None:
             prober = NetworkProber(actor)
@@ -98,10 +100,10 @@ class Host:
         if fetcher is None:
             fetcher = ThreadFetcher(actor, self.work_dir)
             self._own.append(fetcher)
-        self.machine = Machine(actor, launcher, prober, fetcher, rng, pace)
-        self.meter = ThreadMeter(actor)
-        self.remover = None if self.work_dir is None else Remover(self.work_dir)
-        self.nested = ContainerTree(launcher)
+        self.machine: Machine = Machine(actor, launcher, prober, fetcher, rng, pace)
+        self.meter: ThreadMeter = ThreadMeter(actor)
+        self.remover: Remover | None = None if self.work_dir is None else Remover(self.work_dir)
+        self.nested: ContainerTree = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
         self._agent: AgentPort | None = None
         self.store: Store = self._new_store()

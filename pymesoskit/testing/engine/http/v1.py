@@ -151,7 +151,7 @@ class Event:
     __slots__ = ("_json", "_protobuf", "message")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        self.message: Message = message
         self._json: bytes | None = None
         self._protobuf: bytes | None = None
 
@@ -173,7 +173,7 @@ class EventStream:
 
     def __init__(self, stream: Stream, content_type: str) -> None:
         self._stream = stream
-        self.content_type = content_type
+        self.content_type: str = content_type
 
     @property
     def closed(self) -> bool:

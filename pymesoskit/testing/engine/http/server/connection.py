@@ -71,14 +71,14 @@ class Site:
         report: Callable[[BaseException], None],
         happened: Callable[[], None],
     ) -> None:
-        self.handler = handler
-        self.pages = pages
-        self.limits = limits
-        self.date = date
-        self.note = note
-        self.report = report
-        self.happened = happened
-        self.frozen = False
+        self.handler: Handler = handler
+        self.pages: WebPages = pages
+        self.limits: Limits = limits
+        self.date: Callable[[], str] = date
+        self.note: Callable[[str], None] = note
+        self.report: Callable[[BaseException], None] = report
+        self.happened: Callable[[], None] = happened
+        self.frozen: bool = False
         self.connections: set[ServerConnection] = set()
 
 
