@@ -66,8 +66,9 @@ lint: setup ## check style, dead code, spelling, wording and news fragments
 	$(BIN)/python tools/prose.py
 	$(BIN)/towncrier build --draft > /dev/null
 
-types: setup ## check types with mypy
+types: setup ## check types with mypy, and with pyright that every symbol of the package has one
 	$(BIN)/mypy
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --verifytypes pymesoskit --ignoreexternal
 
 imports: setup ## check which packages import which
 	$(BIN)/lint-imports

@@ -1,6 +1,7 @@
 """Sphinx's settings for `make docs`.
 
-The site consists of the repository's pages as they are. The source directory is the repository, so that links between pages work both there and on the site.
+The site consists of the repository's pages as they are. The source directory is the repository, so that links between
+pages work both there and on the site.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ NAVIGATION = {
         "docs/tasks",
         "docs/operator-api",
         "docs/authorization",
+        "docs/security",
         "docs/allocator",
         "docs/states",
         "docs/fidelity",

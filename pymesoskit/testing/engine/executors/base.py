@@ -8,7 +8,7 @@ Source: docs/reference/agent-executor.md 6.4, 8 and 9.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -67,21 +67,11 @@ class Line(Protocol):
 class BuiltinExecutor(ABC):
     """The base of the built-in executors; ``start`` is its main(), events come by ``receive``."""
 
-    #: Which method takes which event.
-    HANDLERS: ClassVar[dict[int, str]] = {
-        executor.Event.SUBSCRIBED: "_subscribed",
-        executor.Event.LAUNCH: "_launch",
-        executor.Event.LAUNCH_GROUP: "_launch_group",
-        executor.Event.KILL: "_kill",
-        executor.Event.ACKNOWLEDGED: "_acknowledged",
-        executor.Event.SHUTDOWN: "_shutdown",
-    }
-
     def __init__(self, spec: Spec, machine: Machine, line: Line) -> None:
         self.spec = spec
         self.machine = machine
         self.line = line
-        self.dead = False
+        self.dead: bool = False
         self._unacknowledged: dict[bytes, executor.Call.Update] = {}
         self._new_tasks: dict[str, mesos.TaskInfo] = {}  # no update of them has been acknowledged yet
         self._recovery: Timer | None = None
@@ -111,10 +101,10 @@ class BuiltinExecutor(ABC):
         """The agent has finished its recovery."""
 
     def receive(self, event: executor.Event) -> None:
-        """Acts on an event."""
-        name = self.HANDLERS.get(event.type)
-        if name is not None and not self.dead:
-            getattr(self, name)(event)
+        """Acts on an event; one of an unknown type is ignored."""
+        handler = _HANDLERS.get(event.type)
+        if handler is not None and not self.dead:
+            handler(self, event)
 
     def destroy(self) -> None:
         """Its process was killed, and what it ran with it."""
@@ -206,3 +196,15 @@ class BuiltinExecutor(ABC):
         if not self.dead:
             self.destroy()
             self.line.exit(Exit.of_code(0))
+
+
+#: What acts on each type of event. The table is not the executor's own, so a dead one is not kept by a reference to
+#: itself: there may be very many.
+_HANDLERS: dict[int, Callable[[BuiltinExecutor, executor.Event], None]] = {
+    executor.Event.SUBSCRIBED: lambda self, event: self._subscribed(event),
+    executor.Event.LAUNCH: lambda self, event: self._launch(event),
+    executor.Event.LAUNCH_GROUP: lambda self, event: self._launch_group(event),
+    executor.Event.KILL: lambda self, event: self._kill(event),
+    executor.Event.ACKNOWLEDGED: lambda self, event: self._acknowledged(event),
+    executor.Event.SHUTDOWN: lambda self, event: self._shutdown(event),
+}

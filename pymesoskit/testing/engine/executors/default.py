@@ -222,7 +222,7 @@ class DefaultExecutor(BuiltinExecutor):
     # Ends
 
     def _failed(self, run: TaskRun, group: Group, why: str) -> None:
-        run.ended = True
+        run.give_up()
         group.errors.append((run, why))
         self._answered(group)
 
