@@ -28,8 +28,8 @@ class RunSchedule:
         self._pending: Timer | None = None
         self._asked_at = 0.0
         self._is_periodic_due = False
-        self.is_paused = False
-        self.latency = 0.0
+        self.is_paused: bool = False
+        self.latency: float = 0.0
         """Seconds between the request and the run, of the latest run."""
 
     @property

@@ -105,8 +105,8 @@ class ClusterAgent(Member):
     ) -> None:
         super().__init__(stage, runner, f"agent {index}", port)
         self.index = index
-        self.spec = spec
-        self.flags = flags
+        self.spec: AgentSpec = spec
+        self.flags: AgentFlags = flags
         self._ports = own_ports(index) if spec.finds_ports else None
         self._resources = spec.total(flags, stage.work_dir, self._ports)
         self._attributes = spec.labels()
@@ -207,7 +207,7 @@ class ClusterAgent(Member):
             return
         server = self.new_server(self.stage.loop)
         server.reserve(self.stage.ip, self.port)
-        self.server = server
+        self.server: HttpServer | None = server
         if self._handler is not None:
             server.open(self._handler)
         if self._process is not None and self._process.lifeline.frozen:

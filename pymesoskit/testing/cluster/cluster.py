@@ -82,14 +82,14 @@ class BaseCluster(ABC):
     ) -> None:
         self._master_flags = MasterFlags.of(master_flags)
         self._agent_flags = AgentFlags.of(agent_flags)
-        self.seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+        self.seed: int = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         self._specs = _specs(agents, simulated)
         for spec in self._specs:  # texts that are wrong show before anything has started
             spec.total(spec.flags or self._agent_flags)
             spec.labels()
         authorizers = dict(authorizers or {})
         _check_authorizers(authorizers, self._master_flags, [spec.flags or self._agent_flags for spec in self._specs])
-        self.history = History(actor.clock.time)
+        self.history: History = History(actor.clock.time)
         self._actor = actor
         self._stage = Stage(
             actor,
@@ -126,7 +126,7 @@ class BaseCluster(ABC):
             ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, leadership)
             for index, spec in enumerate(self._specs)
         ]
-        self.faults = Faults(self._stage.network, actor, self, registry.storage)
+        self.faults: Faults = Faults(self._stage.network, actor, self, registry.storage)
 
     def __enter__(self) -> Self:
         self.start()
@@ -430,7 +430,7 @@ class SimulatedCluster(BaseCluster):
         authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
-        self.actor = SimulatedActor(clock)
+        self.actor: SimulatedActor = SimulatedActor(clock)
         self._started = False
         super().__init__(
             self.actor,

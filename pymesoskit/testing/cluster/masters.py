@@ -41,7 +41,7 @@ class ClusterMaster(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None
-        self.reason = ""  # why the last life ended, if it did so by itself
+        self.reason: str = ""  # why the last life ended, if it did so by itself
         self._session: Session | None = None  # with the election, if there is one
         self._log: LogFile | None = None  # of this life
         self._lives = 0

@@ -70,17 +70,17 @@ class Stage:
         self.history = history
         self.seed = seed
         self.ip = ip  # where they listen
-        self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
+        self.host: str = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
-        self.pages = WebPages()
-        self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
-        self.network = Network(actor)
-        self.processes = ProcessLauncher(actor)
-        self.prober = NetworkProber(actor)
-        self.fetcher = ThreadFetcher(actor)
+        self.pages: WebPages = WebPages()
+        self.metrics_limit: Rate | None = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
+        self.network: Network = Network(actor)
+        self.processes: ProcessLauncher = ProcessLauncher(actor)
+        self.prober: NetworkProber = NetworkProber(actor)
+        self.fetcher: ThreadFetcher = ThreadFetcher(actor)
 
     def chance(self, name: str) -> random.Random:
         """A generator of its own for each member and life, so that one's use of chance does not change another's."""

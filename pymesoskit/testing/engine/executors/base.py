@@ -71,7 +71,7 @@ class BuiltinExecutor(ABC):
         self.spec = spec
         self.machine = machine
         self.line = line
-        self.dead = False
+        self.dead: bool = False
         self._unacknowledged: dict[bytes, executor.Call.Update] = {}
         self._new_tasks: dict[str, mesos.TaskInfo] = {}  # tasks of which no update has been acknowledged
         self._recovery: Timer | None = None

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
+from pymesoskit.testing.engine.http.forms import durify
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream, admits
 from pymesoskit.testing.engine.http.strings import bad_string
-from pymesoskit.testing.runtime.units import parse_duration
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def check_timeout(request: Request) -> None:
     timeout = request.query().get("timeout")
     if timeout is not None:
         try:
-            parse_duration(timeout)
-        except (ValueError, ArithmeticError) as error:
+            durify(timeout)
+        except ValueError as error:
             raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
 
 
@@ -151,7 +151,7 @@ class Event:
     __slots__ = ("_json", "_protobuf", "message")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        self.message: Message = message
         self._json: bytes | None = None
         self._protobuf: bytes | None = None
 
@@ -173,7 +173,7 @@ class EventStream:
 
     def __init__(self, stream: Stream, content_type: str) -> None:
         self._stream = stream
-        self.content_type = content_type
+        self.content_type: str = content_type
 
     @property
     def closed(self) -> bool:

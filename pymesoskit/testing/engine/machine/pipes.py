@@ -33,7 +33,7 @@ class Pipes:
         self._command = command
         if interaction.tty:
             ours, theirs = pty.openpty()
-            self.theirs = (theirs, theirs, theirs)
+            self.theirs: tuple[int, int, int] = (theirs, theirs, theirs)
             self._outputs = {ours: STDOUT}
             self._input: int | None = ours
             self.resize(interaction.rows, interaction.columns)

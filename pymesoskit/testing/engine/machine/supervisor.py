@@ -98,7 +98,7 @@ class Task:
 
     def __init__(self, order: dict[str, Any], pid: int) -> None:
         self.id: int = order["id"]
-        self.pid = pid
+        self.pid: int = pid
         self.directory: str | None = order["cwd"]
         self.sandbox: str | None = order["env"].get("MESOS_SANDBOX")
         self.limit: int | None = order["processes"]

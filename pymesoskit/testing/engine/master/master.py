@@ -124,6 +124,7 @@ class Master:
             readwrite=flags.authenticate_http_readwrite,
             frameworks=flags.authenticate_http_frameworks,
         )
+        self.core: Core
         self.core = core = Core(
             address=address,
             flags=flags,
