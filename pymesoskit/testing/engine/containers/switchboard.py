@@ -25,15 +25,9 @@ class Switchboard:
     def __init__(self, *, tty: bool, rows: int = 0, columns: int = 0) -> None:
         self.tty = tty
         self.io: ProcessIo | None = None
-<<<<<<< HEAD
-        self.ended = False
-        self.input_taken = False  # there is a writer to its input, and only one is allowed
-        self.interaction = Interaction(self._output, self._end, tty, rows, columns)
-=======
         self.ended: bool = False
-        self.input_taken = False  # somebody writes to its input; nobody else may meanwhile
+        self.input_taken = False  # there is a writer to its input, and only one is allowed
         self.interaction: Interaction = Interaction(self._output, self._end, tty, rows, columns)
->>>>>>> main
         self._listeners: list[Listener] = []
 
     @classmethod
