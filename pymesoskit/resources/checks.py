@@ -7,7 +7,7 @@ matters too). Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pymesoskit.resources import values
 from pymesoskit.resources.kind import Disk, DiskType, Kind, Reservation, ReservationType
@@ -15,15 +15,29 @@ from pymesoskit.resources.roles import DEFAULT_ROLE, is_strict_subrole_of, role_
 from pymesoskit.resources.values import Items, Ranges, Value, ValueType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+ValueCheck: TypeAlias = "Callable[[ValueType, Value], str | None]"
+
+
+def validation_value_error(type_: ValueType, value: Value) -> str | None:
+    """Returns what Mesos's validation finds wrong with an amount, or None.
+
+    Zero is valid (a collection drops it); an amount that rounds to zero thousandths is refused here, and only here.
+    """
+    if type_ is ValueType.SCALAR and value and not values.to_units(cast("float", value)):
+        return "Invalid scalar resource: value <= 0"
+    return value_error(type_, value)
 
 
 def value_error(type_: ValueType, value: Value) -> str | None:
-    """What is wrong with an amount. Nothing at all is valid (and dropped); next to nothing is not."""
+    """Returns what makes a value no amount at all, or None.
+
+    A scalar below half a thousandth is an amount: arithmetic rounds it to nothing, as Mesos's does.
+    """
     if type_ is ValueType.SCALAR:
-        if value != 0 and values.to_units(cast("float", value)) <= 0:
-            return "Invalid scalar resource: value <= 0"
-        return None
+        number = cast("float", value)
+        return "Invalid scalar resource: value <= 0" if number < 0 or values.to_units(number) < 0 else None
     if type_ is ValueType.RANGES:
         return values.ranges_error(cast("Ranges", value))
     if type_ is ValueType.SET:
@@ -90,8 +104,11 @@ def shared_error(name: str, disk: Disk | None) -> str | None:
     return None
 
 
-def resource_error(kind: Kind, value: Value) -> str | None:
-    """What is wrong with a resource; the first thing in Mesos's order."""
+def resource_error(kind: Kind, value: Value, value_error: ValueCheck = value_error) -> str | None:
+    """Returns the first thing that is wrong with a resource, in Mesos's order, or None.
+
+    ``value_error`` judges its amount: ``validation_value_error`` where Mesos validates.
+    """
     if not kind.name:
         return "Empty resource name"
     error = value_error(kind.type, value) or disk_error(kind.name, kind.disk) or reservations_error(kind.reservations)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from pymesoskit.resources import values
-from pymesoskit.resources.checks import disk_error, refinement_error, reservation_role_error, shared_error, value_error
+from pymesoskit.resources.checks import (
+    disk_error,
+    refinement_error,
+    reservation_role_error,
+    shared_error,
+    validation_value_error,
+)
 from pymesoskit.resources.errors import ResourcesError
 from pymesoskit.resources.kind import (
     Disk,
@@ -111,7 +117,7 @@ def _validate_and_convert(message: pb.Resource) -> Resource | str:
     value = _value_of(message)
     if isinstance(value, _Invalid):
         return value.reason
-    error = value_error(_TYPES[message.type], value)
+    error = validation_value_error(_TYPES[message.type], value)
     if error is not None:
         return error
     disk = _disk_of(message)

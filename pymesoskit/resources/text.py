@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from pymesoskit.resources.algebra import Resources
-from pymesoskit.resources.checks import resource_error
+from pymesoskit.resources.checks import resource_error, validation_value_error
 from pymesoskit.resources.errors import ResourcesError
 from pymesoskit.resources.kind import Kind, Reservation
 from pymesoskit.resources.messages import resource_from_message, upgrade
@@ -39,7 +39,7 @@ def _parse_plain(text: str, default_role: str) -> list[Resource]:
     # All tokens are read before the first resource is judged: that order decides which of two errors is reported.
     parsed = [_parse_token(token, default_role) for token in text.split(";") if token]
     for kind, value in parsed:
-        error = resource_error(kind, value)
+        error = resource_error(kind, value, validation_value_error)
         if error is not None:
             raise ResourcesError(error)
     return [make_resource(kind, value) for kind, value in parsed]

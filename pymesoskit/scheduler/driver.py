@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, TypeVar
 
 from pymesoskit.scheduler.client import SchedulerClient
+from pymesoskit.scheduler.handlers import check_scheduler
 from pymesoskit.scheduler.methods import CallMethods
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.subscription.client import QUEUE_LIMIT
+from pymesoskit.subscription.client import log_notice
 from pymesoskit.subscription.driver import HandlerDriver
+from pymesoskit.subscription.options import QUEUE_LIMIT, ConnectionOptions
+from pymesoskit.transport.errors import InvalidCall
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from pymesoskit.scheduler.handlers import Scheduler
     from pymesoskit.scheduler.store import FrameworkIdStore
@@ -40,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 Event = v1.Event
 
+S = TypeVar("S", mesos.TaskStatus, mesos.OperationStatus)
+
 
 class Acknowledgement(Enum):
     """Who acknowledges updates."""
@@ -51,8 +56,8 @@ class Acknowledgement(Enum):
 class SchedulerDriver(HandlerDriver[Event], CallMethods):
     """Runs a ``Scheduler`` against a master. The arguments are those of ``SchedulerClient``, which it is made of.
 
-    ``start`` returns at once, ``join`` waits for the end and raises what ended it, ``run`` does both. As a context
-    manager it starts, and at the end it stops and waits (if the body raised, it only disconnects).
+    ``start`` returns at once, ``join`` waits for the end and raises the error that ended the driver, ``run`` does both.
+    As a context manager it starts; at the end of the block it stops, waits, and raises the error that ended it.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         content_type: Codec = PROTOBUF,
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: v1.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
@@ -74,49 +79,47 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         timeouts: Timeouts | None = None,
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
+        check_scheduler(scheduler)
         self.scheduler = scheduler
-        self._client = SchedulerClient(
+        options = FrameworkOptions.of(
             framework,
             master,
-            transport=transport,
-            content_type=content_type,
-            credentials=credentials,
             store=store,
             suppressed_roles=suppressed_roles,
             offer_constraints=offer_constraints,
             on_removed=on_removed,
-            backoff=backoff,
-            watchdog=watchdog,
-            timeouts=timeouts,
-            queue_limit=queue_limit,
+            connection=ConnectionOptions.of(
+                transport=transport,
+                codec=content_type,
+                credentials=credentials,
+                backoff=backoff,
+                watchdog=watchdog,
+                timeouts=timeouts,
+                queue_limit=queue_limit,
+            ),
         )
+        self._client = SchedulerClient._of(options, log_notice)  # a friend
         self._automatic = acknowledgement is Acknowledgement.AUTOMATIC
         super().__init__(self._client, scheduler, Event, f"pymesoskit-{framework.name or 'scheduler'}")
 
     # Its life.
 
     def stop(self) -> None:
-        """Ends the framework: TEARDOWN (its tasks are killed, its id is never used again). Returns at once; ``join``
-        waits.
+        """Ends the driver and leaves the framework as it is. Returns at once; ``join`` waits.
 
-        Raises ``NotSubscribed`` if the master cannot be told now: wait for a subscription, or ``disconnect``, which
-        leaves the framework and its tasks to a scheduler that subscribes with the same id within the framework's
-        failover timeout.
+        The framework and its tasks stay for as long as its failover timeout says: a scheduler that subscribes with the
+        same id within that time takes them over. Without a failover timeout the master removes the framework, and kills
+        its tasks, as soon as it notices that the scheduler is gone. ``disconnect`` does the same.
+        """
+        self.disconnect()
+
+    def teardown(self) -> None:
+        """Removes the framework (TEARDOWN) and ends the driver. Returns at once; ``join`` waits.
+
+        The framework's tasks are killed and its id can never be used again. Raises ``NotSubscribed`` if there is no
+        subscription over which the master can be told: wait for one, or ``stop``.
         """
         self._end(self._client.teardown)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self.stop()
-                self.join()
-        finally:
-            self._leave()
 
     # What is known.
 
@@ -170,13 +173,20 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         status = event.update.status
         self.scheduler.update(self, status)
         if self._automatic and status.uuid:
-            self.acknowledge(status)
+            self._acknowledge(self.acknowledge, status)
 
     def _on_update_operation_status(self, event: Event) -> None:
         status = event.update_operation_status.status
         self.scheduler.update_operation_status(self, status)
         if self._automatic and status.uuid.value:
-            self.acknowledge_operation_status(status)
+            self._acknowledge(self.acknowledge_operation_status, status)
+
+    def _acknowledge(self, acknowledge: Callable[[S], PendingCall], status: S) -> None:
+        """Acknowledges what has been handled. That this cannot be done is not the handler's fault: it is logged."""
+        try:
+            acknowledge(status)
+        except InvalidCall as error:
+            _log.error("the master has sent an update that cannot be acknowledged: %s", error)
 
     def _on_message(self, event: Event) -> None:
         self.scheduler.message(self, event.message)

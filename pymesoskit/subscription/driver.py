@@ -23,6 +23,7 @@ from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosEr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
 
     from pymesoskit.subscription.client import Notice, SubscriptionClient
     from pymesoskit.transport.address import Address
@@ -78,12 +79,32 @@ class HandlerDriver(ABC, Generic[E]):
             self._base.start()
             self._thread.start()
         else:
-            self._base.start_with(self._consume)
+            self._base._start_with(self._consume)
         return self
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops and waits. Raises what ended the driver; if the body raised, its error gets a note that says so."""
+        if error is None:
+            self.stop()
+            if self._base.threaded or self._ended:
+                self.join()
+            return
+        self._leave()
+        if self._failure is not None and self._failure is not error:
+            error.add_note(f"the driver had ended with {type(self._failure).__name__}: {self._failure}")
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends the driver in good order. Returns at once; ``join`` waits."""
+
     def disconnect(self) -> None:
-        """Ends the driver and leaves what it subscribed for to whoever subscribes next. Returns at once; ``join``
-        waits. Calls made before are answered first.
+        """Ends the driver and leaves what it subscribed for as it is. Returns at once; ``join`` waits. The calls made
+        before are answered first.
         """
         self._end(self._base.disconnect)
 
@@ -132,6 +153,10 @@ class HandlerDriver(ABC, Generic[E]):
 
     # What is known.
 
+    def __repr__(self) -> str:
+        inside = repr(self._base).partition(" ")[2].removesuffix(">")
+        return f"<{type(self).__name__} {inside}{f', ended by {self._failure!r}' if self._failure is not None else ''}>"
+
     @property
     def subscribed(self) -> bool:
         """Whether calls may be made now."""
@@ -159,19 +184,19 @@ class HandlerDriver(ABC, Generic[E]):
         self._handling = threading.get_ident()
         try:
             while not self._ended:
-                self._handle(self._base.take())
+                self._handle(self._base._take())
         finally:
             self._base.close()
 
     def _consume(self, items: list[E | Notice]) -> None:
         """In virtual time: handles what has just been read, in the turn."""
         self._handling = threading.get_ident()
-        self._base.consuming(self._handling)
+        self._base._consuming(self._handling)
         try:
             self._handle(items)
         finally:
             self._handling = None
-            self._base.consuming(None)
+            self._base._consuming(None)
 
     def _handle(self, items: list[Any]) -> None:  # of events and notices
         """Calls the handler for each; what it raises ends the driver, what it asked for is done after it."""
@@ -186,7 +211,7 @@ class HandlerDriver(ABC, Generic[E]):
                 except KeyError:
                     handler = _ignore
             else:
-                self._base.note(item)
+                self._base._note(item)
                 handler = self._notice
                 if isinstance(item, Ended):
                     self._ended = True
@@ -218,14 +243,16 @@ class HandlerDriver(ABC, Generic[E]):
         """The handler of SUBSCRIBED, from which on calls belong to the new subscription."""
 
         def subscribed(event: E) -> None:
-            self._base.note(event)
+            self._base._note(event)
             handler(event)
 
         return subscribed
 
     def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
+        name = handler.__name__.removeprefix("_on_").removeprefix("_")
+        _log.error("the handler %r raised %s; the driver ends", name, type(error).__name__, exc_info=error)
         if self._failure is None:
-            self._failure = HandlerFailed(handler.__name__.removeprefix("_on_").removeprefix("_"), error)
+            self._failure = HandlerFailed(name, error)
         if not self._ended:
             self._ending = self._base.disconnect
 

@@ -237,6 +237,8 @@ def test_a_secret_that_is_elsewhere_cannot_be_resolved(secretive: RealWorld) -> 
 
 @needs_root
 def test_output_and_fetched_files_are_the_users(world: RealWorld, tmp_path: Path) -> None:
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)  # the user fetches
     (tmp_path / "data").write_text("x")
     info = task(command="echo more >> stdout; echo own > data; id -un")
     info.command.user = "nobody"

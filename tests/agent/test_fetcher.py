@@ -6,20 +6,23 @@ import gzip
 import http.server
 import io
 import os
+import pwd
 import tarfile
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pymesoskit.testing.engine.agent.metrics import snapshot
+from pymesoskit.testing.engine.machine.credentials import acting_as
 from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.testing.engine.machine.fetcher import FetchError, Settings, fetch_all, name_of, uris_error
 from pymesoskit.wire.v1 import mesos
 
-from .world import RealWorld, task
+from .world import RealWorld, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +46,167 @@ def tarball(path: Path, mode: Any, content: str = "inside") -> Path:
         info.size, info.mode = len(content), 0o755
         tar.addfile(info, io.BytesIO(content.encode()))
     return path
+
+
+class Bench:
+    """A sandbox of nobody's that nobody may not reach, and a place for files beside it."""
+
+    def __init__(self, directory: Path) -> None:
+        for parent in (directory, *directory.parents[:2]):
+            parent.chmod(0o755)  # so that only what is meant to be closed is
+        closed = directory / "closed"
+        closed.mkdir(mode=0o700)
+        self.sandbox = closed / "sandbox"
+        self.sandbox.mkdir()
+        self.user = pwd.getpwnam("nobody")
+        os.chown(self.sandbox, self.user.pw_uid, self.user.pw_gid)
+        self.files = directory / "files"
+        self.files.mkdir()
+        self.cache = FetchCache(directory / "cache", 1 << 20)
+
+    def file(self, name: str, mode: int, content: str = "secret") -> Path:
+        path = self.files / name
+        path.write_text(content)
+        path.chmod(mode)
+        return path
+
+    def fetch(self, value: object, **fields: Any) -> None:
+        fetch_all([URI(value=str(value), **fields)], self.sandbox, "nobody", self.cache)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root fetches for others")
+
+
+# For whom
+
+
+@as_root
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
+def test_what_the_user_may_not_read_is_not_fetched(bench: Bench, mode: int, cache: bool) -> None:
+    path = bench.file("closed", mode)
+    with pytest.raises(FetchError, match="Permission denied"):
+        bench.fetch(path, cache=cache)
+    assert not list(bench.sandbox.iterdir())
+
+
+@as_root
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize("path", ["/etc/shadow", f"/proc/{os.getpid()}/environ", "/proc/self/environ"])
+def test_no_file_of_the_system_that_only_root_may_read_is_fetched(bench: Bench, path: str, cache: bool) -> None:
+    for value in (path, f"file://{path}"):
+        with pytest.raises(FetchError, match="Permission denied"):
+            bench.fetch(value, cache=cache)
+
+
+@as_root
+def test_a_cached_file_of_one_user_is_not_another_users(bench: Bench) -> None:
+    path = bench.file("closed", 0o600)
+    fetch_all([URI(value=str(path), cache=True)], bench.sandbox, "root", bench.cache)
+    with pytest.raises(FetchError, match="Permission denied"):
+        bench.fetch(path, cache=True, output_file="again")
+
+
+@as_root
+@pytest.mark.parametrize("cache", [False, True])
+def test_what_is_fetched_is_the_users_even_below_directories_that_are_closed_to_it(bench: Bench, cache: bool) -> None:
+    bench.fetch(bench.file("plain", 0o644), cache=cache, executable=True, output_file="sub/plain")
+    bench.fetch(tarball(bench.files / "a.tgz", "w:gz"), cache=cache)
+    found = [path for path in bench.sandbox.rglob("*") if not path.is_symlink()]
+    assert {"sub/plain", "in/file"} <= set(names(bench.sandbox))
+    assert {path.stat().st_uid for path in found} == {bench.user.pw_uid}
+    assert (bench.sandbox / "sub/plain").stat().st_mode & 0o777 == 0o755
+
+
+@as_root
+def test_what_lies_behind_a_link_of_the_users_is_not_written_as_root(bench: Bench) -> None:
+    target = bench.file("target", 0o600, "before")
+    (bench.sandbox / "link").symlink_to(target)
+    with pytest.raises(FetchError):
+        fetch_all(
+            [URI(value=str(bench.file("plain", 0o644)), output_file="link")],
+            bench.sandbox,
+            "nobody",
+            None,
+            Settings(work_dir=bench.sandbox.parents[1]),
+        )
+    assert target.read_text() == "before"
+
+
+@as_root
+def test_only_the_thread_that_fetches_acts_as_the_user(bench: Bench) -> None:
+    path = bench.file("closed", 0o600)
+    before = os.getgroups()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(os.getpid).result()  # a thread begins with the credentials of the one that starts it
+        with acting_as("nobody"):
+            assert pool.submit(path.read_text).result() == "secret"
+            with pytest.raises(PermissionError):
+                path.read_text()
+    assert path.read_text() == "secret"
+    assert os.getgroups() == before
+
+
+@as_root
+def test_a_user_that_there_is_not_is_an_error_and_changes_nothing(bench: Bench) -> None:
+    path = bench.file("closed", 0o600)
+    with pytest.raises(KeyError), acting_as("no-such-user"):
+        pass
+    assert path.read_text() == "secret"
+
+
+@as_root
+def test_a_task_gets_what_its_user_may_read_and_nothing_else(world: RealWorld, tmp_path: Path) -> None:
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    for name, mode in (("open", 0o644), ("closed", 0o600)):
+        (tmp_path / name).write_text("content")
+        (tmp_path / name).chmod(mode)
+        info = task(name, f"cat {name}")
+        info.command.user = "nobody"
+        info.command.uris.add(value=str(tmp_path / name))
+        world.run(info)
+    world.until_state("open", "TASK_FINISHED", 20)
+    status = world.until_state("closed", "TASK_FAILED", 20)
+    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
+    assert (world.sandbox("open") / "stdout").read_text() == "content"
+
+
+# The user of a command that the agent does not switch to
+
+
+@pytest.mark.parametrize("uris", [[], ["/etc/hostname"]])
+def test_without_switching_users_the_user_of_a_command_must_be_there(tmp_path: Path, uris: list[str]) -> None:
+    world = RealWorld(tmp_path, switch_user="false")
+    world.start()
+    info = task("t1", "exit 0")
+    info.command.user = "no-such-user"
+    for uri in uris:
+        info.command.uris.add(value=uri)
+    world.run(info)
+    status = world.until_state("t1", "TASK_FAILED", 20)
+    assert status.reason == mesos.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED
+    stdout = world.sandbox() / "stdout"
+    assert status.message == (
+        f"Failed to launch container: Failed to chown '{stdout}' to user 'no-such-user' : No such user 'no-such-user'"
+    )
+    world.close()
+
+
+def test_without_switching_users_a_task_runs_as_the_cluster_whoever_its_framework_is(tmp_path: Path) -> None:
+    world = RealWorld(tmp_path, switch_user="false")
+    world.start()
+    info = framework()
+    info.user = "no-such-user"
+    world.run(task("t1", "id -u"), info=info)
+    world.until_state("t1", "TASK_FINISHED", 20)
+    assert (world.sandbox() / "stdout").read_text() == f"{os.geteuid()}\n"
+    world.close()
 
 
 # Names
@@ -138,15 +302,37 @@ def test_what_is_no_archive_but_called_one_fails(tmp_path: Path, sandbox: Path, 
         fetch_all([URI(value=str(tmp_path / name))], sandbox, None)
 
 
-def test_nothing_leaves_the_sandbox(tmp_path: Path, sandbox: Path) -> None:
+def test_nothing_in_an_archive_leaves_the_sandbox(tmp_path: Path, sandbox: Path) -> None:
     with tarfile.open(tmp_path / "evil.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
     with pytest.raises(FetchError, match=r"evil\.tar"):
         fetch_all([URI(value=str(tmp_path / "evil.tar"))], sandbox, None)
-    (tmp_path / "f").write_text("")
-    with pytest.raises(FetchError, match="not inside the sandbox"):
-        fetch_all([URI(value=str(tmp_path / "f"), output_file="../outside")], sandbox, None)
     assert not (tmp_path / "outside").exists()
+
+
+def test_an_output_file_may_climb_out_of_the_sandbox_but_not_out_of_the_work_directory(tmp_path: Path) -> None:
+    sandbox = tmp_path / "work/runs/sandbox"
+    sandbox.mkdir(parents=True)
+    (tmp_path / "f").write_text("x")
+    settings = Settings(work_dir=tmp_path / "work")
+    fetch_all([URI(value=str(tmp_path / "f"), output_file="../outside")], sandbox, None, None, settings)
+    assert (sandbox.parent / "outside").read_text() == "x"
+    with pytest.raises(FetchError, match=r"'\.\./\.\./\.\./outside' is outside"):
+        fetch_all([URI(value=str(tmp_path / "f"), output_file="../../../outside")], sandbox, None, None, settings)
+    (sandbox / "link").symlink_to(tmp_path)
+    with pytest.raises(FetchError, match="'link/outside' is outside"):
+        fetch_all([URI(value=str(tmp_path / "f"), output_file="link/outside")], sandbox, None, None, settings)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_task_whose_output_file_climbs_runs_without_it(world: RealWorld, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    info = task("t1", "ls")
+    info.command.uris.add(value=str(tmp_path / "f"), output_file="../outside")
+    world.run(info)
+    world.until_state("t1", "TASK_FINISHED", 20)
+    assert (world.sandbox() / "stdout").read_text().split() == ["stderr", "stdout"]
+    assert (world.sandbox().parent / "outside").read_text() == "x"
 
 
 # Places

@@ -20,7 +20,9 @@ from pymesoskit.resources import (
     ResourcesError,
     Volume,
     VolumeMode,
+    validation_error,
 )
+from pymesoskit.wire.v1 import mesos
 
 VOLUME = Disk(Persistence("v1"), Volume("data"))
 
@@ -31,7 +33,7 @@ VOLUME = Disk(Persistence("v1"), Volume("data"))
         ({"name": ""}, "Empty resource name"),
         ({"type": "TEXT"}, "Unsupported resource type"),
         ({"value": -1.0}, "Invalid scalar resource: value <= 0"),
-        ({"value": 0.0001}, "Invalid scalar resource: value <= 0"),
+        ({"value": -0.0001}, "Invalid scalar resource: value <= 0"),
         ({"value": float("inf")}, "Invalid scalar resource: value <= 0"),
         ({"type": "RANGES", "value": ((2, 1),)}, "Invalid ranges resource: begin > end"),
         ({"type": "SET", "value": ("a", "a")}, "Invalid set resource: duplicated elements"),
@@ -51,6 +53,38 @@ def test_nothing_invalid_leaves_the_constructor(arguments: dict, error: str) -> 
     with pytest.raises(ResourcesError) as caught:
         Resource(**{"name": "cpus", "type": "SCALAR", "value": 1.0, **arguments})
     assert str(caught.value) == error
+
+
+@pytest.mark.parametrize("tiny", [0.0001, 0.0004, 0.00049999])
+def test_a_scalar_below_half_a_thousandth_is_a_value_that_counts_as_nothing(tiny: float) -> None:
+    some, one = Resource("cpus", "SCALAR", tiny), Resource("cpus", "SCALAR", 1.0)
+    assert some.value == tiny
+    assert some.is_empty
+    assert some == Resource("cpus", "SCALAR", 0)
+    assert not Resources([some])
+    held = Resources([one])
+    assert held + some == held - some == held
+    assert held.contains(some)
+    assert held.contains(Resources([some]))
+    assert str(some) == "cpus:0"
+    assert one.with_value(tiny).is_empty
+
+
+def test_half_a_thousandth_is_the_least_amount() -> None:
+    least, one = Resource("cpus", "SCALAR", 0.0005), Resource("cpus", "SCALAR", 1.0)
+    assert next(iter(Resources([one]) + least)).value == 1.001
+    assert next(iter(Resources([one]) - least)).value == 0.999
+    assert not Resources([least]).contains(Resources([one]))
+    assert Resources([one]).contains(least)
+
+
+def test_only_where_mesos_validates_is_a_scalar_below_half_a_thousandth_refused() -> None:
+    message = mesos.Resource(name="cpus", type=mesos.Value.SCALAR, scalar=mesos.Value.Scalar(value=0.0004))
+    assert validation_error(message) == "Invalid scalar resource: value <= 0"
+    with pytest.raises(ResourcesError, match="value <= 0"):
+        Resources.from_messages([message])
+    with pytest.raises(ResourcesError, match="value <= 0"):
+        Resources.parse("cpus:0.0004")
 
 
 def test_resources_cannot_be_changed() -> None:

@@ -77,13 +77,14 @@ class Storyteller(Scheduler):
 FRAMEWORK = mesos.FrameworkInfo(user="nobody", name="story")
 
 
-def begin(teller: Scheduler | None = None, stub: StubEndpoint | None = None, **options: Any):
-    """A stub that greets, a storyteller, and its driver, started and settled."""
+def begin(teller: Scheduler | None = None, stub: StubEndpoint | None = None, *, start: bool = True, **options: Any):
+    """A stub that greets, a storyteller, and its driver, started and settled unless told otherwise."""
     stub = StubEndpoint(greeting=greet) if stub is None else stub
     teller = Storyteller() if teller is None else teller
     options.setdefault("backoff", Backoff.constant(1.0))
     options.setdefault("transport", stub.transport())
     driver = SchedulerDriver(teller, options.pop("framework", FRAMEWORK), options.pop("master", "master"), **options)
-    driver.start()
-    stub.actor.settle()
+    if start:
+        driver.start()
+        stub.actor.settle()
     return stub, teller, driver

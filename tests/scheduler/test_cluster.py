@@ -137,7 +137,7 @@ def test_9_a_scheduler_that_is_started_again_is_the_same_framework_and_its_task_
         def update(self, driver, status):
             if self.state is None:
                 self.state = status.state
-                driver.stop()
+                driver.teardown()
 
     with Cluster(1, master_flags=FLAGS) as cluster:
         store = FileStore(tmp_path / "id")
@@ -163,7 +163,7 @@ def test_9_taking_over_ends_the_other_and_the_removed_cannot_return():
         with pytest.raises(FrameworkFailedOver):
             one.join(20)
         two.wait_until_subscribed(20)
-        two.stop()
+        two.teardown()
         two.join(20)
         three = SchedulerDriver(Scheduler(), framework(), cluster.address, store=MemoryStore(framework_id))
         with pytest.raises(FrameworkRemoved):

@@ -152,11 +152,11 @@ def test_updates_of_operations_are_acknowledged_too():
     assert not payload.HasField("resource_provider_id")
 
 
-def test_stop_tears_the_framework_down_and_forgets_its_id():
+def test_teardown_removes_the_framework_and_forgets_its_id():
     store = MemoryStore()
     stub, teller, driver = begin(store=store)
     assert store.load() == FRAMEWORK_ID
-    driver.stop()
+    driver.teardown()
     stub.actor.settle()
     assert stub.types()[-1] == "TEARDOWN"
     assert driver.ended
@@ -165,15 +165,71 @@ def test_stop_tears_the_framework_down_and_forgets_its_id():
     driver.join()
 
 
-def test_disconnect_tears_nothing_down_and_keeps_the_id():
+@pytest.mark.parametrize("end", ["stop", "disconnect"])
+def test_stop_and_disconnect_tear_nothing_down_and_keep_the_id(end):
     store = MemoryStore()
-    stub, _, driver = begin(store=store)
-    driver.disconnect()
+    framework = mesos.FrameworkInfo(user="nobody", name="story", failover_timeout=60)
+    stub, _, driver = begin(store=store, framework=framework)
+    getattr(driver, end)()
     stub.actor.settle()
     assert driver.ended
     assert stub.types() == ["SUBSCRIBE"]
     assert stub.client_closed == 1
     assert store.load() == FRAMEWORK_ID
+
+
+def test_the_id_of_a_framework_without_failover_timeout_is_forgotten_when_its_driver_ends():
+    store = MemoryStore()
+    stub, _, driver = begin(store=store)
+    driver.stop()
+    stub.actor.settle()
+    assert driver.ended
+    assert store.load() is None
+
+
+def test_leaving_the_with_block_tears_nothing_down():
+    stub, _, driver = begin(start=False)
+    with driver:
+        stub.actor.settle()
+    stub.actor.settle()
+    assert driver.ended
+    assert stub.types() == ["SUBSCRIBE"]
+
+
+def test_leaving_the_with_block_raises_what_ended_the_driver():
+    def fail(_driver, _status):
+        raise ZeroDivisionError("of the handler")
+
+    stub, _, driver = begin(Storyteller(update=fail), start=False)
+
+    def use() -> None:
+        with driver:
+            stub.actor.settle()
+            stub.send(update("a"))
+            stub.actor.settle()
+
+    with pytest.raises(HandlerFailed) as caught:
+        use()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_error_of_the_with_block_says_that_the_driver_had_ended():
+    def fail(_driver, _status):
+        raise ZeroDivisionError("of the handler")
+
+    stub, _, driver = begin(Storyteller(update=fail), start=False)
+
+    def use() -> None:
+        with driver:
+            stub.actor.settle()
+            stub.send(update("a"))
+            stub.actor.settle()
+            raise AssertionError("the task is not done")
+
+    with pytest.raises(AssertionError) as caught:
+        use()
+    assert "HandlerFailed" in caught.value.__notes__[0]
+    assert "of the handler" in caught.value.__notes__[0]
 
 
 def test_what_was_acknowledged_before_disconnect_in_a_handler_is_still_sent():
@@ -192,7 +248,7 @@ def test_the_stream_may_end_before_teardown_is_answered():
         responder.respond(__import__("pymesoskit.testing.engine.http.handler", fromlist=["Response"]).Response(202))
 
     stub.on_call[Call.TEARDOWN] = teardown
-    driver.stop()
+    driver.teardown()
     stub.actor.settle()
     assert driver.ended
     driver.join()
@@ -203,7 +259,7 @@ def test_the_stream_may_end_before_teardown_is_answered():
 def test_ending_does_not_wait_for_answers_for_ever():
     stub, _, driver = begin(timeouts=Timeouts(farewell=5))
     stub.on_call[Call.TEARDOWN] = silence
-    driver.stop()
+    driver.teardown()
     stub.actor.advance(4)
     assert not driver.ended
     stub.actor.advance(2)
@@ -216,7 +272,7 @@ def test_a_call_without_subscription_is_an_error_and_not_silence():
     with pytest.raises(NotSubscribed, match="REVIVE: there is no subscription"):
         driver.revive()
     with pytest.raises(NotSubscribed):
-        driver.stop()
+        driver.teardown()
 
 
 def test_a_call_in_a_handler_of_a_subscription_that_has_just_ended_is_not_sent():
@@ -461,7 +517,7 @@ def test_in_virtual_time_nobody_waits():
 
 def test_an_event_of_an_unknown_kind_is_ignored_with_a_warning(caplog):
     stub, teller, driver = begin()
-    stub.streams[-1].write(b"2\n\x08\x63")  # type: 99
+    stub.streams[-1].write(b"2\n\x08\x63")  # an event of type 99
     stub.send(update("a"))
     stub.actor.settle()
     assert "update" in teller.names()

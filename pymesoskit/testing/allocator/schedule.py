@@ -28,10 +28,10 @@ class RunSchedule:
         self._pending: Timer | None = None
         self._asked_at = 0.0
         self._is_periodic_due = False
-        self.is_paused = False
-        self.rounds = 0
-        """How often a periodic run was set out for: that many less one have happened."""
-        self.latency = 0.0
+        self.is_paused: bool = False
+        self.rounds: int = 0
+        """How many periodic runs have been scheduled; the latest of them is still to come."""
+        self.latency: float = 0.0
         """Seconds between the request and the run, of the latest run."""
 
     @property

@@ -10,7 +10,8 @@ import attrs
 from attrs import frozen
 
 from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
-from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, nobody, open_log
+from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
+from pymesoskit.testing.cluster.ports import AUTO_PORTS, own_ports, usual_ports
 from pymesoskit.testing.engine.agent.agent import Agent
 from pymesoskit.testing.engine.agent.host import Host
 from pymesoskit.testing.engine.flags.flags import AgentFlags
@@ -38,10 +39,12 @@ class AgentSpec:
     """What an agent has. Texts are Mesos's; ``simulated`` lets its tasks only pretend to run.
 
     It has the resources that it is told of, on every machine the same. With ``auto`` among them (``auto;cpus:2``) it
-    finds out, as a real one does, what it is not told: cpus, mem, disk and ports.
+    finds out, as a real one does, what it is not told: cpus, mem, disk and ports. ``ports:auto`` is a range of free
+    ports that no other agent of the cluster has, for the first agent within ``[31000-32000]``; agents whose tasks are
+    simulated all have exactly that range.
     """
 
-    resources: str = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
+    resources: str = "cpus:4;mem:4096;disk:10000;ports:auto"
     attributes: str = ""
     flags: AgentFlags | None = None  # None: those of all agents of the cluster
     simulated: Outcomes | None = None
@@ -57,14 +60,23 @@ class AgentSpec:
         spec.labels()
         return spec
 
-    def total(self, flags: AgentFlags, work_dir: Path | None = None) -> Resources:
-        """The resources. Raises ``ClusterError`` for text that is none."""
-        tokens = [token.strip() for token in self.resources.split(";")]
-        text = self.resources
+    @property
+    def finds_ports(self) -> bool:
+        """Whether it has ports of its own: its tasks are real, and it is not told which ports it has."""
+        tokens = {token.strip() for token in self.resources.split(";")}
+        told = any(token.startswith("ports") and token != AUTO_PORTS for token in tokens)
+        return self.simulated is None and (AUTO_PORTS in tokens or (AUTO in tokens and not told))
+
+    def total(self, flags: AgentFlags, work_dir: Path | None = None, ports: str | None = None) -> Resources:
+        """The resources; ``ports`` are those that it has found. Raises ``ClusterError`` for text that is none."""
+        ports = f"ports:{usual_ports() if ports is None else ports}"
+        tokens = [ports if token.strip() == AUTO_PORTS else token.strip() for token in self.resources.split(";")]
+        text = ";".join(tokens)
         if AUTO in tokens:
             told = [token for token in tokens if token not in {AUTO, ""}]
             names = {token.partition(":")[0].partition("(")[0].strip() for token in told}
-            text = ";".join([*told, detected(names, work_dir)])
+            found = detected({*names, "ports"}, work_dir)
+            text = ";".join([*told, *([found] if found else []), *([] if "ports" in names else [ports])])
         try:
             return Resources.parse(text, flags.default_role)
         except ResourcesError as error:
@@ -93,9 +105,10 @@ class ClusterAgent(Member):
     ) -> None:
         super().__init__(stage, runner, f"agent {index}", port)
         self.index = index
-        self.spec = spec
-        self.flags = flags
-        self._resources = spec.total(flags, stage.work_dir)
+        self.spec: AgentSpec = spec
+        self.flags: AgentFlags = flags
+        self._ports = own_ports(index) if spec.finds_ports else None
+        self._resources = spec.total(flags, stage.work_dir, self._ports)
         self._attributes = spec.labels()
         self._leadership = leadership
         self._process: Agent | None = None
@@ -114,6 +127,11 @@ class ClusterAgent(Member):
     def process(self) -> Agent | None:
         """The agent of this life, None if it is not running. To be used in the cluster's turn."""
         return self._process
+
+    @property
+    def hostname(self) -> str | None:
+        """The host name that its flags give it."""
+        return self.flags.hostname
 
     @property
     def registered(self) -> bool:
@@ -187,9 +205,9 @@ class ClusterAgent(Member):
         """Listens where this agent says that it does, if it does not yet."""
         if self.server is not None or self.stage.loop is None:
             return
-        server = HttpServer(self.stage.loop, nobody, self.stage.history, self.name)
+        server = self.new_server(self.stage.loop)
         server.reserve(self.stage.ip, self.port)
-        self.server = server
+        self.server: HttpServer | None = server
         if self._handler is not None:
             server.open(self._handler)
         if self._process is not None and self._process.lifeline.frozen:
@@ -310,7 +328,9 @@ class ClusterAgent(Member):
             raise
 
     def _be(self, spec: AgentSpec, flags: AgentFlags) -> None:
-        self._resources, self._attributes = spec.total(flags), spec.labels()
+        if spec.finds_ports and self._ports is None:
+            self._ports = own_ports(self.index)
+        self._resources, self._attributes = spec.total(flags, ports=self._ports), spec.labels()
         self.spec, self.flags = spec, flags
 
     def _shut_down(self) -> None:

@@ -11,7 +11,7 @@ import atexit
 import random
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union
 
 from attrs import evolve
 
@@ -25,6 +25,7 @@ from pymesoskit.testing.cluster.scratch import Scratch
 from pymesoskit.testing.cluster.views import FrameworkView, TaskView, frameworks_of, tasks_of
 from pymesoskit.testing.engine.authorization import AuthorizerError, choose_authorizer
 from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
+from pymesoskit.testing.engine.http.web_pages import OriginError, WebPages
 from pymesoskit.testing.engine.machine.pace import INSTANT, Pace
 from pymesoskit.testing.engine.master.registry import Registry
 from pymesoskit.testing.runtime.actor import Actor, Deadlock, SimulatedActor, ThreadActor
@@ -32,7 +33,7 @@ from pymesoskit.testing.runtime.history import History, HistoryEvent
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from pymesoskit.testing.allocator import AllocatorFactory
@@ -79,16 +80,16 @@ class BaseCluster(ABC):
         allocator: AllocatorFactory,
         authorizers: Mapping[str, Authorizer] | None,
     ) -> None:
-        self._master_flags = _flags(MasterFlags, master_flags)
-        self._agent_flags = _flags(AgentFlags, agent_flags)
-        self.seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+        self._master_flags = MasterFlags.of(master_flags)
+        self._agent_flags = AgentFlags.of(agent_flags)
+        self.seed: int = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         self._specs = _specs(agents, simulated)
         for spec in self._specs:  # texts that are wrong show before anything has started
             spec.total(spec.flags or self._agent_flags)
             spec.labels()
         authorizers = dict(authorizers or {})
         _check_authorizers(authorizers, self._master_flags, [spec.flags or self._agent_flags for spec in self._specs])
-        self.history = History(actor.clock.time)
+        self.history: History = History(actor.clock.time)
         self._actor = actor
         self._stage = Stage(
             actor,
@@ -125,7 +126,7 @@ class BaseCluster(ABC):
             ClusterAgent(self._stage, self, index, spec, spec.flags or self._agent_flags, first + index, leadership)
             for index, spec in enumerate(self._specs)
         ]
-        self.faults = Faults(self._stage.network, actor, self, registry.storage)
+        self.faults: Faults = Faults(self._stage.network, actor, self, registry.storage)
 
     def __enter__(self) -> Self:
         self.start()
@@ -299,7 +300,8 @@ class Cluster(BaseCluster):
     to get going (``pace.MESOS``: as in a real Mesos); nothing unless told otherwise. ``masters``: how many; the first
     leads at first. ``allocator``: makes the allocation policy of each master's life out of (clock, rng, listener,
     options); Mesos's unless told otherwise. ``authorizers``: those that the flags ``authorizers`` (of masters) and
-    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md).
+    ``authorizer`` (of agents) may name, beside ``local`` (docs/authorization.md). ``allow_origins``: web pages of these
+    origins (``http://localhost:3000``) may use the cluster, beside its own (docs/security.md).
 
     Raises ``FlagError`` or ``ClusterError`` for wrong texts; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -321,7 +323,9 @@ class Cluster(BaseCluster):
         authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
+        allow_origins: Iterable[str] = (),
     ) -> None:
+        pages = _pages(allow_origins)
         self._thread = ThreadActor(clock)
         self._port = port
         self._given_dir = Path(work_dir) if work_dir is not None else None
@@ -347,6 +351,7 @@ class Cluster(BaseCluster):
             raise
         self._thread.report = self.history.report
         self._stage.pace = pace
+        self._stage.pages = pages
 
     def start(self, timeout: float = 60.0) -> None:
         if self._started:
@@ -425,7 +430,7 @@ class SimulatedCluster(BaseCluster):
         authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
-        self.actor = SimulatedActor(clock)
+        self.actor: SimulatedActor = SimulatedActor(clock)
         self._started = False
         super().__init__(
             self.actor,
@@ -476,12 +481,6 @@ class SimulatedCluster(BaseCluster):
 F = TypeVar("F", MasterFlags, AgentFlags)
 
 
-def _flags(kind: type[F], given: F | Mapping[str, str] | None) -> F:
-    if given is None:
-        return kind()
-    return given if isinstance(given, kind) else kind.from_texts(cast("Mapping[str, str]", given))
-
-
 def _check_authorizers(
     authorizers: Mapping[str, Authorizer], master: MasterFlags, agents: Sequence[AgentFlags]
 ) -> None:
@@ -492,6 +491,13 @@ def _check_authorizers(
             choose_authorizer(flags.authorizer, flags.acls, authorizers)
     except AuthorizerError as error:
         raise ClusterError(str(error)) from None
+
+
+def _pages(allow_origins: Iterable[str]) -> WebPages:
+    try:
+        return WebPages((allow_origins,) if isinstance(allow_origins, str) else allow_origins)
+    except OriginError as error:
+        raise ClusterError(f"allow_origins: {error}") from None
 
 
 def _specs(agents: Agents, simulated: Outcomes | None) -> list[AgentSpec]:

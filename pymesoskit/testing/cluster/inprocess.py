@@ -51,7 +51,7 @@ class ActorReactor:
 
     def __init__(self, name: str, actor: Actor, resolve: Callable[[Address], Handler | None]) -> None:
         self.name = name
-        self.threaded = not isinstance(actor, SimulatedActor)
+        self.threaded: bool = not isinstance(actor, SimulatedActor)
         self._actor = actor
         self._resolve = resolve
         self._on_crash: Callable[[BaseException], None] | None = None

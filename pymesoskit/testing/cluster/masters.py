@@ -41,7 +41,7 @@ class ClusterMaster(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None
-        self.reason = ""  # why the last life ended, if it did so by itself
+        self.reason: str = ""  # why the last life ended, if it did so by itself
         self._session: Session | None = None  # with the election, if there is one
         self._log: LogFile | None = None  # of this life
         self._lives = 0
@@ -50,6 +50,11 @@ class ClusterMaster(Member):
     def running(self) -> bool:
         """Whether its process is there, be it frozen."""
         return self.process is not None
+
+    @property
+    def hostname(self) -> str | None:
+        """The host name that its flags give it."""
+        return self.flags.hostname
 
     @property
     def frozen(self) -> bool:

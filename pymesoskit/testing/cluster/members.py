@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pymesoskit.testing.engine.http.server import HttpServer
+from pymesoskit.testing.engine.http.web_pages import WebPages
 from pymesoskit.testing.engine.machine.fetcher import ThreadFetcher
 from pymesoskit.testing.engine.machine.pace import INSTANT
 from pymesoskit.testing.engine.machine.prober import NetworkProber
@@ -69,16 +70,17 @@ class Stage:
         self.history = history
         self.seed = seed
         self.ip = ip  # where they listen
-        self.host = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
+        self.host: str = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
         self.loop = loop  # None: nobody listens
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
-        self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
-        self.network = Network(actor)
-        self.processes = ProcessLauncher(actor)
-        self.prober = NetworkProber(actor)
-        self.fetcher = ThreadFetcher(actor)
+        self.pages: WebPages = WebPages()
+        self.metrics_limit: Rate | None = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
+        self.network: Network = Network(actor)
+        self.processes: ProcessLauncher = ProcessLauncher(actor)
+        self.prober: NetworkProber = NetworkProber(actor)
+        self.fetcher: ThreadFetcher = ThreadFetcher(actor)
 
     def chance(self, name: str) -> random.Random:
         """A generator of its own for each member and life, so that one's use of chance does not change another's."""
@@ -125,8 +127,19 @@ class Member:
     def reserve(self, port: int) -> None:
         """Takes the port; any free one for 0. Raises ``ListenError``."""
         if self.stage.loop is not None:
-            self.server = HttpServer(self.stage.loop, nobody, self.stage.history, self.name)
+            self.server = self.new_server(self.stage.loop)
             self._port = self.server.reserve(self.stage.ip, port)
+
+    def new_server(self, loop: ThreadActor) -> HttpServer:
+        """Returns a server for its address, which knows the web pages that the cluster lets in."""
+        stage, hostname = self.stage, self.hostname
+        names = (hostname,) if hostname is not None else ()
+        return HttpServer(loop, nobody, stage.history, self.name, pages=stage.pages, names=names)
+
+    @property
+    def hostname(self) -> str | None:
+        """The host name that its flags give it."""
+        return None
 
     def answer(self, handler: Handler) -> None:
         """From now on somebody answers."""

@@ -46,9 +46,9 @@ class VirtualTimer:
     __slots__ = ("args", "callback", "due")
 
     def __init__(self, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.due = due
+        self.due: float = due
         self.callback: Callable[..., object] | None = callback
-        self.args = args
+        self.args: tuple[()] = args
 
     def cancel(self) -> None:
         self.callback = None

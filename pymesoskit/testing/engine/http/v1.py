@@ -12,12 +12,13 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
+from pymesoskit.testing.engine.http.forms import durify
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream, admits
-from pymesoskit.testing.runtime.units import parse_duration
+from pymesoskit.testing.engine.http.strings import bad_string
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -60,8 +61,8 @@ def check_timeout(request: Request) -> None:
     timeout = request.query().get("timeout")
     if timeout is not None:
         try:
-            parse_duration(timeout)
-        except (ValueError, ArithmeticError) as error:
+            durify(timeout)
+        except ValueError as error:
             raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
 
 
@@ -82,15 +83,29 @@ def parse_call(request: Request, call_type: type[M], name: str = "Call") -> M:
 
 
 def parse_protobuf(body: bytes, call_type: type[M], name: str = "Call") -> M:
-    """The protobuf message in the body. Raises ``Refused`` (400) if it is none, or lacks required fields."""
+    """Returns the protobuf message in the body.
+
+    Raises ``Refused`` (400) if it is not one, lacks required fields, or has a string that is not UTF-8.
+    """
     call = call_type()
     try:
         call.ParseFromString(body)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         raise refuse(400, f"Failed to parse body into {name} protobuf") from None
     if not call.IsInitialized():
         raise refuse(400, f"Failed to parse body into {name} protobuf")
+    check_strings(body, call, f"Failed to parse body into {name} protobuf")
     return call
+
+
+def check_strings(data: bytes, message: Message, failure: str) -> None:
+    """Raises ``Refused`` (400) if a string of the message, which was parsed from the data, is not UTF-8.
+
+    The text is ``failure`` and the name of the field.
+    """
+    path = bad_string(data, message)
+    if path is not None:
+        raise refuse(400, f"{failure}: the string '{path}' is not valid UTF-8")
 
 
 def parse_json(body: bytes, call_type: type[M], name: str = "Call") -> M:
@@ -136,7 +151,7 @@ class Event:
     __slots__ = ("_json", "_protobuf", "message")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        self.message: Message = message
         self._json: bytes | None = None
         self._protobuf: bytes | None = None
 
@@ -158,7 +173,7 @@ class EventStream:
 
     def __init__(self, stream: Stream, content_type: str) -> None:
         self._stream = stream
-        self.content_type = content_type
+        self.content_type: str = content_type
 
     @property
     def closed(self) -> bool:
@@ -196,29 +211,37 @@ class Router:
 
     ``/<process>/state`` and ``/state`` are the same (but for ``/metrics/snapshot`` and the like, which belong to other
     processes), a trailing slash does not count, and a path without a handler of
-    its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``, and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
+    its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). Percent escapes are decoded
+    in the name of the process (``/slave%281%29/state``), and nowhere else. An unknown path is 404 ``404 Not Found.``,
+    and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
+
+    ``assets`` finds what serves the parts of a path that has no handler.
     """
 
-    def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
+    def __init__(
+        self,
+        process: str,
+        routes: Mapping[str, RequestHandler],
+        assets: Callable[[tuple[str, ...]], RequestHandler | None] = lambda _: None,
+    ) -> None:
         self._process = process
+        self._assets = assets
         self._routes = {tuple(path.strip("/").split("/")): handler for path, handler in routes.items()}
 
     def find(self, path: str) -> RequestHandler | None:
         """The handler for a request's path, or None."""
         if "/.." in path:
             return None
-        parts = tuple(unquote(part) for part in path.split("/") if part)
-        if parts and parts[0] == self._process:
+        parts = tuple(part for part in path.split("/") if part)
+        if parts and unquote(parts[0]) == self._process:
             parts = parts[1:]
             if parts and parts[0] in _OTHER_PROCESSES:
                 return None
-        while parts:
-            handler = self._routes.get(parts)
+        for length in range(len(parts), 0, -1):
+            handler = self._routes.get(parts[:length])
             if handler is not None:
                 return handler
-            parts = parts[:-1]
-        return None
+        return self._assets(parts)
 
     def paths(self) -> list[str]:
         """All paths that have a handler of their own."""

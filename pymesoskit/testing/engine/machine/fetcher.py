@@ -1,29 +1,35 @@
 """The fetcher: brings the URIs of a command into its sandbox.
 
-``http``, ``https`` and ``ftp`` are downloaded, ``file`` and plain paths copied; archives are unpacked unless the URI
-says not to or is executable; executable files get the bit. Whatever goes wrong fails the launch. It runs in threads
-of a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
+``http``, ``https`` and ``ftp`` URIs are downloaded, ``file`` URIs and plain paths copied. Archives are unpacked unless
+the URI says not to or is executable; executable files get the bit. The fetcher works as the user that the command
+runs as, so a task gets no file that its user may not read. Any error fails the launch. The fetcher runs in threads of
+a small pool. Source: docs/reference/agent-executor.md 5.2 and 8.
 """
 
 from __future__ import annotations
 
+import contextlib
+import encodings.cp437
+import encodings.idna  # noqa: F401 (both are needed later, when a thread may not be able to read the library)
+import errno
 import gzip
 import http.client
+import importlib
 import os
-import pwd
 import shutil
+import stat
 import tarfile
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
+from pymesoskit.testing.engine.machine.credentials import acting_as, reachable
 from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.testing.engine.machine.lines import Lines
 from pymesoskit.wire.v1 import mesos
@@ -38,7 +44,11 @@ WORKERS = 4
 _TAR = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 _LOCALHOST = "localhost"
 
-#: What the file system, the network or an archive may say.
+for _name in ("bz2", "lzma"):  # tarfile imports them when it needs them, which may be too late
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_name)
+
+#: What the file system, the network or an archive may raise.
 _ERRORS = (
     OSError,
     http.client.HTTPException,
@@ -57,30 +67,31 @@ class FetchError(Exception):
 
 @frozen
 class Settings:
-    """What an agent's flags say of fetching."""
+    """An agent's settings for fetching."""
 
-    frameworks_home: str = ""  # --frameworks_home: what relative paths are relative to
-    stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without a byte after which a download has failed
+    frameworks_home: str = ""  # --frameworks_home: the base of relative paths
+    stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without data after which a download fails
+    work_dir: Path | None = None  # no file is put outside of it. None: the sandbox
     lines: Lines = field(factory=Lines)
 
 
 class ThreadFetcher:
-    """A ``Fetcher`` (``machine.py``) with real files and real downloads. The pool is made by the first fetch."""
+    """A ``Fetcher`` (``machine.py``) of real files and downloads. The first fetch starts the threads."""
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, work_dir: Path | None = None) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
-        self._settings = Settings()
+        self._settings = Settings(work_dir=work_dir)
 
     def with_cache(self, directory: Path, capacity: int, settings: Settings) -> CachingFetcher:
-        """The same with a cache of so many bytes for one machine; it is closed with this one."""
-        settings = evolve(settings, lines=self._settings.lines)
+        """Returns a fetcher with a cache of ``capacity`` bytes for one machine; it is closed with this one."""
+        settings = evolve(settings, lines=self._settings.lines, work_dir=directory.parent)
         return CachingFetcher(self, FetchCache(directory, capacity), settings)
 
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
-        """See ``Fetcher``."""
+        """Fetches the command's URIs; see ``Fetcher.fetch``."""
         self.submit(command, directory, user, done, None, self._settings)
 
     def submit(
@@ -92,7 +103,7 @@ class ThreadFetcher:
         cache: FetchCache | None,
         settings: Settings,
     ) -> None:
-        """Fetches all, by way of the cache what asks for it."""
+        """Fetches all URIs in a thread, those with ``cache`` through the cache."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, "pymesoskit-fetcher")
         uris = [mesos.CommandInfo.URI.FromString(uri.SerializeToString()) for uri in command.uris]
@@ -107,11 +118,11 @@ class ThreadFetcher:
 
     @property
     def cache_used(self) -> int:
-        """See ``Fetcher``: it has no cache."""
+        """Always 0: it has no cache."""
         return 0
 
     def close(self) -> None:
-        """Breaks off what is under way; what has not begun is dropped."""
+        """Aborts what is under way, and drops what has not begun."""
         self._settings.lines.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -128,20 +139,20 @@ class CachingFetcher:
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
-        """See ``Fetcher``."""
+        """Fetches the command's URIs; see ``Fetcher.fetch``."""
         self.fetcher.submit(command, directory, user, done, self.cache, self.settings)
 
     @property
     def cache_used(self) -> int:
-        """See ``Fetcher``."""
+        """The size of the cached files in bytes."""
         return self.cache.used
 
 
-# What is asked for
+# URIs
 
 
 def uris_error(command: mesos.CommandInfo) -> str | None:
-    """Why the URIs are not even looked for; None if nothing is wrong with them."""
+    """Returns why the URIs are refused before anything is fetched, None if they are valid."""
     for uri in command.uris:
         try:
             name_of(uri.value)
@@ -156,7 +167,7 @@ def uris_error(command: mesos.CommandInfo) -> str | None:
 
 
 def name_of(uri: str) -> str:
-    """The name under which a URI is stored: all behind its last slash, a query included. Raises ValueError."""
+    """Returns the file name of a URI: everything after its last slash, including a query. Raises ValueError."""
     if not {"\\", "'", "\0"}.isdisjoint(uri):
         raise ValueError("Illegal characters in URI")
     scheme, separator, path = uri.partition("://")
@@ -168,7 +179,7 @@ def name_of(uri: str) -> str:
 
 
 def local_path(uri: str, frameworks_home: str) -> str | None:
-    """The path on this machine that a URI names, None if it names another place. Raises ValueError."""
+    """Returns the path on this machine that a URI names, None if it is remote. Raises ValueError."""
     is_file = uri.startswith("file://")
     if not is_file and "://" in uri:
         return None
@@ -195,88 +206,120 @@ def fetch_all(
     cache: FetchCache | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Fetches all URIs into the directory. Raises ``FetchError`` that names the one that could not be."""
+    """Fetches all URIs into the directory, as that user. Raises ``FetchError``, which names the failed one."""
     for uri in uris:
         try:
             fetch(uri, directory, user, cache, Settings() if settings is None else settings)
         except _ERRORS as error:
             raise FetchError(f"Failed to fetch '{uri.value}': {error}") from error
-    if user is not None and os.geteuid() == 0:
-        try:
-            give_to(directory, user)
-        except (OSError, KeyError) as error:
-            raise FetchError(f"Failed to chown '{directory}' to user '{user}': {error}") from error
-
-
-def give_to(directory: Path, user: str) -> None:
-    """All below the directory is the user's; links are not followed."""
-    entry = pwd.getpwnam(user)
-    for parent, directories, files in os.walk(directory):
-        for name in (*directories, *files):
-            os.lchown(Path(parent, name), entry.pw_uid, entry.pw_gid)
 
 
 def fetch(
     uri: mesos.CommandInfo.URI, directory: Path, user: str | None, cache: FetchCache | None, settings: Settings
 ) -> None:
-    """Fetches one URI. Raises what the file system, the network or the archive says."""
+    """Fetches one URI. Raises what the file system, the network or the archive raises."""
     value = uri.value.lstrip()
-    target = directory / (uri.output_file or name_of(value))
-    if directory.resolve() not in target.resolve().parents:
-        raise ValueError(f"'{uri.output_file}' is not inside the sandbox")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    get = partial(bring, value, settings=settings)
-    if not uri.cache or cache is None:
-        get(target)
-        if not uri.executable and uri.extract:
-            unpack(target, directory)
-    else:
-        with cache.file((uri.value, user), name_of(value), get) as cached:
-            if uri.executable or not uri.extract or not unpack(cached, directory):
-                shutil.copy(cached, target)
-    if uri.executable:
-        target.chmod(0o755)
+    name = uri.output_file or name_of(value)
+    limit = (settings.work_dir or directory).resolve()
+    if limit not in (directory / name).resolve().parents:
+        raise ValueError(f"'{uri.output_file}' is outside {'the sandbox' if limit == directory else limit}")
+    with reachable(directory, user) as sandbox:
+        target = sandbox / name
+        unpacks = uri.extract and not uri.executable
+        if not uri.cache or cache is None:
+            with open_source(value, user, settings) as source, create(target, user) as file:
+                shutil.copyfileobj(source, file)
+            if unpacks:
+                with acting_as(user), target.open("rb") as packed:
+                    unpack(packed, target.name, sandbox)
+        else:
+            fill = _Filler(value, user, settings)
+            with cache.file((uri.value, user), name_of(value), fill) as cached, cached.open("rb") as packed:
+                _place(packed, cached.name, target, sandbox, user, unpacks=unpacks)
+        if uri.executable:
+            with acting_as(user):
+                target.chmod(0o755)
 
 
-def bring(value: str, target: Path, *, settings: Settings) -> None:
-    """Makes the file from what the URI names."""
+@frozen
+class _Filler:
+    """Copies a file into the cache. It is read as the user, but written as the cluster, which owns the cache."""
+
+    value: str
+    user: str | None
+    settings: Settings
+
+    def __call__(self, target: Path) -> None:
+        with open_source(self.value, self.user, self.settings) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+
+def _place(packed: IO[bytes], name: str, target: Path, sandbox: Path, user: str | None, *, unpacks: bool) -> None:
+    """Copies a file of the cache into the sandbox; of an archive only the contents."""
+    if unpacks:
+        with acting_as(user):
+            if unpack(packed, name, sandbox):
+                return
+    with create(target, user) as file:
+        shutil.copyfileobj(packed, file)
+
+
+def create(target: Path, user: str | None) -> IO[bytes]:
+    """Makes the file and its directories as that user, and opens it for writing. Raises OSError."""
+    with acting_as(user):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("wb")
+
+
+def open_source(value: str, user: str | None, settings: Settings) -> IO[bytes]:
+    """Opens the file that the URI names, a local one as that user. Raises OSError and ValueError."""
     path = local_path(value, settings.frameworks_home)
     if path is not None:
-        if not Path(path).is_file():  # a pipe or a device may have no end
-            raise ValueError("it is not there" if not Path(path).exists() else "it is no regular file")
-        shutil.copy(path, target)
-    elif value.startswith(("http://", "https://")):
-        download(settings.lines, value, target, settings.stall_timeout)
-    elif value.startswith("ftp://"):
-        with urllib.request.urlopen(value, timeout=settings.stall_timeout) as answer, target.open("wb") as file:  # noqa: S310
-            shutil.copyfileobj(answer, file)
-    else:
-        raise ValueError("Failed to create HDFS client: there is no Hadoop client on this agent")
+        return _open_regular(path, user)
+    if value.startswith(("http://", "https://")):
+        return download(settings.lines, value, settings.stall_timeout)
+    if value.startswith("ftp://"):
+        answer: IO[bytes] = urllib.request.urlopen(value, timeout=settings.stall_timeout)  # noqa: S310
+        return answer
+    raise ValueError("Failed to create HDFS client: there is no Hadoop client on this agent")
 
 
-def download(lines: Lines, url: str, target: Path, stall_timeout: float) -> None:
-    """Downloads the URL into a file, byte for byte."""
+def _open_regular(path: str, user: str | None) -> IO[bytes]:
+    with acting_as(user):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would block
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or errno.EIO)) from None
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe or a device may have no end
+        file.close()
+        raise ValueError("not a regular file")
+    return file
+
+
+def download(lines: Lines, url: str, stall_timeout: float) -> IO[bytes]:
+    """Opens the URL for reading; the data is what the server sends, byte for byte. Raises OSError and ValueError."""
     try:
-        with lines.opener(None).open(url, timeout=stall_timeout) as answer:
-            if answer.status != http.client.OK:
-                raise ValueError(f"Error downloading resource, received HTTP return code {answer.status}")
-            with target.open("wb") as file:
-                shutil.copyfileobj(answer, file)
+        answer: http.client.HTTPResponse = lines.opener(None).open(url, timeout=stall_timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise ValueError(f"Error downloading resource, received HTTP return code {error.code}") from None
+    if answer.status != http.client.OK:
+        answer.close()
+        raise ValueError(f"Error downloading resource, received HTTP return code {answer.status}")
+    return answer
 
 
-def unpack(archive: Path, directory: Path) -> bool:
-    """Unpacks a file whose name is that of an archive; whether it is one. Nothing leaves the directory."""
-    if archive.name.endswith(_TAR):
-        with tarfile.open(archive) as tar:
+def unpack(packed: IO[bytes], name: str, directory: Path) -> bool:
+    """Unpacks a file if its name is that of an archive, and returns whether it is. Nothing leaves the directory."""
+    if name.endswith(_TAR):
+        with tarfile.open(fileobj=packed) as tar:
             tar.extractall(directory, filter="data")
-    elif archive.name.endswith(".gz"):
-        with gzip.open(archive) as packed, (directory / archive.name.removesuffix(".gz")).open("wb") as file:
-            shutil.copyfileobj(packed, file)
-    elif archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as zipped:
+    elif name.endswith(".gz"):
+        with gzip.open(packed) as unpacked, (directory / name.removesuffix(".gz")).open("wb") as file:
+            shutil.copyfileobj(unpacked, file)
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(packed) as zipped:
             for member in zipped.infolist():
                 path = Path(zipped.extract(member, directory))
                 if mode := member.external_attr >> 16 & 0o777:
