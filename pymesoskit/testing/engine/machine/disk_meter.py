@@ -50,7 +50,7 @@ def disk_use(directory: Path) -> int:
     """Returns the bytes that the directory and everything below it take on the disk.
 
     Links are not followed, files with several names count once, and files that disappear meanwhile do not count.
-    Raises OSError if there is no directory of that name; a link to a directory does not count as one.
+    Raises OSError if the path is not a directory; a link to a directory does not count as one.
     """
     top = os.lstat(directory)
     if not stat.S_ISDIR(top.st_mode):
