@@ -23,9 +23,6 @@ NAMES = sorted(path.stem for path in (KIT / "golden").glob("*.json"))
 EXPECTED_TO_FAIL = frozenset(
     {
         "containers_endpoint_fields",
-        "executor_id_again_after_restart",
-        "order_in_messages",
-        "order_of_resources",
         "reserve_with_wrong_allocation",
     }
 )
