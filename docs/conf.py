@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path[:0] = [str(Path(__file__).parent / "_ext"), str(Path(__file__).parents[1])]
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tools"), str(ROOT)]
 
 import pymesoskit
 
@@ -83,7 +84,18 @@ NAVIGATION = {
         "docs/states",
         "docs/fidelity",
     ],
-    "API": ["docs/api", "docs/api/*"],
+    "API": [
+        "docs/api",
+        "docs/api/pymesoskit",
+        "docs/api/scheduler",
+        "docs/api/executor",
+        "docs/api/operator",
+        "docs/api/resources",
+        "docs/api/errors",
+        "docs/api/testing",
+        "docs/api/testing-allocator",
+        "docs/api/wire",
+    ],
     "How Mesos 1.11 behaves": ["docs/reference/*"],
     "The project": [
         "docs/design",

@@ -13,6 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from api import LINES  # tools/api.py
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
@@ -48,7 +49,7 @@ def described(name: str) -> Iterator[str]:
     elsewhere = {"__version__"}
     for other in {TOP: [ERRORS], ERRORS: []}.get(name, [TOP, ERRORS]):
         elsewhere.update(import_module(other).__all__)
-    yield f".. py:module:: {name}"
+    yield from [f".. py:module:: {name}", "", f".. py:currentmodule:: {name}"]
     yield ""
     for exported in module.__all__:
         if exported in elsewhere:
@@ -57,6 +58,9 @@ def described(name: str) -> Iterator[str]:
         if isinstance(value, ModuleType):
             if not value.__name__.endswith("_pb2") and not value.__name__.startswith("pymesoskit.wire"):
                 yield from functions_of(name, exported, value)
+            continue
+        if (line := LINES.get(f"{name}.{exported}")) is not None:  # a value, which has no docstring
+            yield from [f".. py:data:: {exported}", "", f"   {line.replace('`', '``')}", ""]
             continue
         yield f".. {directive(value)}:: {name}.{exported}"
         if inspect.isclass(value):
@@ -109,9 +113,9 @@ def process(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: l
 def shorten(
     app: Sphinx, what: str, name: str, item: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Leaves out the argument of an enum, a signature of a hundred flags, and the name of attrs' marker."""
+    """Leaves out the arguments of enums and protocols, signatures of a hundred flags, the name of attrs' marker."""
     if what == "class" and inspect.isclass(item):
-        if issubclass(item, Enum):
+        if issubclass(item, Enum) or getattr(item, "_is_protocol", False):
             return "", None
         if signature is not None and signature.count(":") > LONG:
             return "(**flags)", None

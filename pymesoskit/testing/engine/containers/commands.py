@@ -6,6 +6,7 @@ Source: docs/reference/agent-executor.md 8, 9 and 12.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 from pathlib import Path
@@ -136,7 +137,8 @@ def _check_image(container: mesos.ContainerInfo) -> None:
 def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
     """Makes the directory, and gives it to the user if the cluster runs as root.
 
-    Raises ``SandboxError``, whose text begins with ``failure``; then there is no directory.
+    Raises ``SandboxError``, whose text begins with ``failure``; then there is no directory. That includes the case that
+    a task has put a link in the place of a directory above it: the cluster makes nothing where the link leads.
     """
     try:
         make_directories(directory)
@@ -155,7 +157,12 @@ def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
 
 
 def make_directories(directory: Path) -> None:
-    """Makes the directory and its missing parents with as few system calls as possible. Raises OSError."""
+    """Makes the directory and its missing parents with as few system calls as possible.
+
+    Raises OSError, also for a link in the place of a directory.
+    """
+    if os.path.realpath(directory) != str(directory):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     try:
         directory.mkdir(SANDBOX_MODE)
     except FileExistsError:

@@ -146,6 +146,8 @@ def _in_a_sandbox(source: mesos.Volume.Source.SandboxPath, own: Path, parent: Pa
     target = base / source.path
     try:
         if not target.exists():
+            if base.resolve() not in target.resolve().parents:  # a task has put a link there
+                raise SandboxError(f"The path '{source.path}' is not inside the sandbox")
             target.mkdir(parents=True, exist_ok=True)
             give_to_owner(base, target)
     except OSError as error:

@@ -20,14 +20,17 @@ BLOCK = 512
 
 
 class ThreadMeter:
-    """A ``Meter`` (``limits.py``) of real directories. The first measurement starts the thread."""
+    """Measures directories. The first measurement starts the thread."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
 
     def measure(self, directory: Path, done: Callable[[int | None], None]) -> None:
-        """Measures the directory; see ``Meter.measure``."""
+        """Calls ``done(bytes)`` in a later turn with the size on disk of the directory and everything below it.
+
+        Calls ``done(None)`` if it cannot be measured.
+        """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "pymesoskit-meter")
 
@@ -47,7 +50,7 @@ def disk_use(directory: Path) -> int:
     """Returns the bytes that the directory and everything below it take on the disk.
 
     Links are not followed, files with several names count once, and files that disappear meanwhile do not count.
-    Raises OSError if there is no directory of that name; a link to a directory does not count as one.
+    Raises OSError if the path is not a directory; a link to a directory does not count as one.
     """
     top = os.lstat(directory)
     if not stat.S_ISDIR(top.st_mode):
