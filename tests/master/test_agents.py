@@ -293,6 +293,23 @@ def test_agents_that_do_not_return_after_a_failover_become_unreachable(world):
     assert not world.state.recovered_agents
 
 
+def test_an_agent_that_is_marked_gone_before_it_returns_stays_among_the_recovered_ones_for_the_wait(world):
+    agent = world.agent()
+    agent.answers_pings = False
+    world.master.terminate()
+    world.start_master()
+    world.post({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": agent.id}}}, "/api/v1")
+    shown = world.query("GET_AGENTS")
+    assert [info["id"]["value"] for info in shown["recovered_agents"]] == [agent.id]
+    agent.take(ShutdownAgent)
+    agent.reregister()
+    assert len(agent.take(ShutdownAgent)) == 1, "it is refused"
+    world.advance(601)
+    assert not world.state.recovered_agents
+    assert not world.state.unreachable
+    assert list(world.state.gone) == [agent.id]
+
+
 def test_frameworks_completed_meanwhile_are_shut_down_on_the_agent(make_world, task):
     world = make_world(**PING)
     framework, agent = world.framework(), world.agent()

@@ -170,6 +170,13 @@ RESERVED = [
         NOT_DYNAMIC.format("cpus(allocated: web)(reservations: [(STATIC,web)]):1"),
     ),
     (
+        reserve(cpus(1, reservation(), allocation_info={})),
+        (
+            "A reserve operation was attempted on unallocated resource cpus(allocated: )(reservations: "
+            "[(DYNAMIC,web)]):1, but frameworks can only perform reservations on allocated resources"
+        ),
+    ),
+    (
         reserve(cpus(1, reservation("other"))),
         (
             "A reserve operation was attempted for a resource with role 'other', but the resource was allocated to role "

@@ -195,6 +195,15 @@ def test_tasks_that_are_back_are_counted_anew(world, counted, read, task, aware,
     assert read(world)["master/tasks_unreachable"] == 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [({}, [1.0, 1.0]), ({"quorum": "2"}, [1.0, 3.0]), ({"registry": "in_memory"}, [None, None])],
+)
+def test_the_log_of_the_registry_is_shown_if_there_is_one(make_world, read, flags, shown):
+    metrics = read(make_world(**flags))
+    assert [metrics.get(f"registrar/log/{name}") for name in ("recovered", "ensemble_size")] == shown
+
+
 def test_what_is_stored_in_the_registry_is_timed(world, read):
     def timed():
         names = ("state_fetch_ms", "state_store_ms", "state_store_ms/count", "state_store_ms/p9999")

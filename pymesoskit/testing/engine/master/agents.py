@@ -177,7 +177,7 @@ def mark_gone(core: Core, agent_id: str) -> None:
     core.registry.gone[agent_id] = core.now()
     core.store()
     core.registry.admitted.pop(agent_id, None)
-    core.state.recovered_agents.pop(agent_id, None)
+    # One that has not come back since a failover stays among the recovered ones until that wait is over, as in Mesos.
     if core.registry.unreachable.pop(agent_id, None) is not None:
         _unreachable_tasks_are_gone(core, agent_id)
         return

@@ -39,6 +39,9 @@ def read_metrics(core: Core, subscribers: int) -> dict[str, float]:
     metrics.update(_frameworks(state))
     metrics.update(_resources(state))
     metrics.update(_registrar(core.registry))
+    if core.flags.registry == "replicated_log":
+        metrics["registrar/log/recovered"] = float(core.registry.storage.readable)
+        metrics["registrar/log/ensemble_size"] = float(_ensemble_size(core))
     if core.recovered:
         metrics["registrar/state_fetch_ms"] = 0.0
     metrics.update(state.stores.read())
@@ -118,6 +121,11 @@ def _sum(resources: Iterable[Resources]) -> tuple[Quantities, Quantities]:
         if kept is not each:
             revocable += each.revocable().scalar_quantities()
     return lasting, revocable
+
+
+def _ensemble_size(core: Core) -> int:
+    """Returns the number of replicas of the registry's log: one for each master, of which ``quorum`` is the majority."""
+    return 2 * core.flags.quorum - 1 if core.flags.quorum is not None else 1
 
 
 def _registrar(registry: Registry) -> Iterator[tuple[str, float]]:

@@ -344,7 +344,7 @@ class Master:
     def _give_up(self, agent_id: str) -> None:
         core = self.core
         record = core.state.recovered_agents.pop(agent_id, None)
-        if record is None:
+        if record is None or agent_id in core.state.gone:
             core.count("slave_unreachable_canceled")
             return
         core.count("slave_unreachable_completed")

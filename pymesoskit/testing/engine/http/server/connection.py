@@ -302,6 +302,8 @@ class ServerConnection(asyncio.Protocol):
         self._settling = False
         if not self._dispatching:
             self._dispatch()
+        if not self._reading:
+            self._flush()  # at once: a stream that a TEARDOWN ends has ended before the call is answered
         if self._closing and not exchanges and not self._waiting and not self._reading:
             self._end()
 

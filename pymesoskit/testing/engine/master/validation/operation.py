@@ -98,14 +98,14 @@ def _reserve(
     if operation.reserve.source:
         yield from _source_errors(operation.reserve)
     yield from _listed(messages)
-    for resource in _each(messages):
+    for message, resource in zip(messages, _each(messages), strict=True):
         if not resource.is_dynamically_reserved:
             yield f"Resource {resource.print_one()} is not dynamically reserved"
         yield from _agent_errors(agent, "Resource", resource, "reserved")
         if principal is not None:
             yield _reserver_error(resource, principal)
         if framework is not None:
-            yield from _allocation_errors(framework, resource)
+            yield from _allocation_errors(framework, resource, is_allocated=message.allocation_info.HasField("role"))
         elif resource.allocation_role is not None:
             yield (
                 "A reserve operation was attempted with an allocated resource, but the operator API only allows "
@@ -158,9 +158,9 @@ def _reserver_error(resource: Resource, principal: str) -> str | None:
     return None
 
 
-def _allocation_errors(framework: Framework, resource: Resource) -> Iterator[str | None]:
+def _allocation_errors(framework: Framework, resource: Resource, *, is_allocated: bool) -> Iterator[str | None]:
     allocated, reserved = resource.allocation_role, resource.reservation_role
-    if allocated is None:
+    if not is_allocated:  # neither is what has an ``allocation_info`` without a role
         yield (
             f"A reserve operation was attempted on unallocated resource {resource.print_one()}, but frameworks can "
             "only perform reservations on allocated resources"
