@@ -69,8 +69,8 @@ class FakeLauncher:
 class CustomWorld(World):
     """A world whose executors are the test's."""
 
-    def __init__(self, tmp_path: Path, **flags: str) -> None:
-        super().__init__(work_dir=tmp_path, **flags)
+    def __init__(self, tmp_path: Path, actor: Any = None, **flags: str) -> None:
+        super().__init__(work_dir=tmp_path, actor=actor, **flags)
         self.launcher = FakeLauncher(self.actor.post)  # type: ignore[assignment]
         self.host.machine = evolve(self.host.machine, launcher=self.launcher)
 

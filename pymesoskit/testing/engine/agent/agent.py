@@ -117,8 +117,8 @@ class Agent:
         access = Access(core)
         self._files = FileRoots()
         core.sandboxes = None if host.work_dir is None else _sandboxes(core, host.work_dir, self._files, access)
-        core.status_updates = UpdateStreams(core.lifeline, partial(reports.forward, core))
-        core.operation_updates = UpdateStreams(core.lifeline, partial(operations.forward, core))
+        core.status_updates = UpdateStreams(core.lifeline, partial(core.ensure, reports.forward, core))
+        core.operation_updates = UpdateStreams(core.lifeline, partial(core.ensure, operations.forward, core))
         self._oversubscription = Oversubscription(core, estimator, qos_controller)
         self._registration = Registration(core, leadership)
         self._limits = Limits(core)
@@ -170,24 +170,27 @@ class Agent:
             (work_dir / "volumes").mkdir(exist_ok=True)
             self._files.share(work_dir / "volumes")
         self._network.attach(self.address, self)
-        core.host.attach(self)
         try:
+            core.host.attach(self)
             found = recovery.run(core)
         except (IncompatibleAgent, ResourcesError) as error:
             self._end(str(error))
             return
+        except Exception as error:
+            self._end(f"failed to recover: {error}")
+            raise
         if core.sandboxes is not None:
-            core.sandboxes.start()
+            core.attempt(core.sandboxes.start)
         waits = bool(core.frameworks)  # for their executors, even if none of them lives
         cleans_up = core.flags.recover == "cleanup"
         if cleans_up:
             self._terminate("has cleaned up (--recover=cleanup)")
         for framework, executor in found.ended:
-            executors.ended(core, framework, executor, None)
-        recovery.reconnect(core, found)
+            core.ensure(executors.ended, core, framework, executor, None)
+        core.ensure(recovery.reconnect, core, found)
         if cleans_up:
             for framework, executor in found.waiting:
-                executors.shutdown(core, framework, executor)
+                core.attempt(executors.shutdown, core, framework, executor)
             self._emptied()
         elif waits:
             timeout = core.flags.executor_reregistration_timeout
@@ -200,14 +203,14 @@ class Agent:
         if core.phase is not Phase.RECOVERING:
             return  # it was told to shut down meanwhile
         core.step(PhaseCause.RECOVER)
-        core.host.agent_recovered(self)
-        draining.go_on(core)
-        self._registration.start()
-        self._oversubscription.start()
-        self._limits.start()
+        core.ensure(core.host.agent_recovered, self)
+        core.attempt(draining.go_on, core)
         for framework, executor in found.waiting:
             if executor.state is ExecutorState.REGISTERING:
-                executors.never_reregistered(core, framework, executor)
+                core.ensure(executors.never_reregistered, core, framework, executor)
+        core.attempt(self._registration.start)
+        core.attempt(self._oversubscription.start)
+        core.attempt(self._limits.start)
 
     def terminate(self) -> None:
         """Ends as by SIGKILL: no message to anybody; its executors live on."""
@@ -241,7 +244,7 @@ class Agent:
         self._registration.stop()
         self._terminate(why)
         for framework in list(core.frameworks.values()):
-            executors.shutdown_framework(core, framework)
+            core.attempt(executors.shutdown_framework, core, framework)
         self._emptied()
 
     def _terminate(self, why: str) -> None:
@@ -270,18 +273,18 @@ class Agent:
         self.lifeline.end()
         for _, executor in core.executors():
             if executor.connection is not None:
-                executor.connection.abort()
-        core.host.detach(self)
+                core.attempt(executor.connection.abort)
+        core.attempt(core.host.detach, self)
         self._network.detach(self.address)
         self._on_end(reason)
 
     def _registered(self, new: bool) -> None:
         core = self.core
         if new:
-            recovery.checkpoint_agent(core)
-        self._oversubscription.tell()
-        reports.resume(core)
-        core.operation_updates.resume()
+            core.attempt(recovery.checkpoint_agent, core)
+        core.attempt(self._oversubscription.tell)
+        core.ensure(reports.resume, core)
+        core.ensure(core.operation_updates.resume)
 
     def _master_lost(self, _: None) -> None:
         self.core.status_updates.pause()

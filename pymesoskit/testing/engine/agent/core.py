@@ -137,6 +137,28 @@ class Core:
             for executor in framework.executors.values():
                 yield framework, executor
 
+    def attempt(self, step: Callable[..., object], *args: Any) -> None:
+        """Does ``step(*args)``, one of several steps that do not depend on each other: if it raises, the others go on.
+
+        What it raises is raised again in a turn of its own, where it is reported.
+        """
+        try:
+            step(*args)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the books must be settled)
+            self.host.machine.actor.post(_raise, error)
+
+    def ensure(self, step: Callable[..., object], *args: Any) -> None:
+        """Does ``step(*args)``, and if it raises does it once more in a later turn.
+
+        For steps without which the books are wrong, and which can be repeated. What they raise is reported as by
+        ``attempt``.
+        """
+        try:
+            step(*args)
+        except Exception as error:  # noqa: BLE001 (as above)
+            self.post(step, *args)
+            self.host.machine.actor.post(_raise, error)
+
     def executor_of(self, framework_id: str, executor_id: str) -> tuple[Framework, Executor] | None:
         """Returns the executor with its framework, if both are known and it has not been removed."""
         framework = self.frameworks.get(framework_id)
@@ -157,3 +179,7 @@ class Core:
     def lost_state(self, framework: Framework | None, state: mesos.TaskState) -> mesos.TaskState:
         """Returns the state itself for frameworks that are PARTITION_AWARE, TASK_LOST for others."""
         return state if framework is not None and framework.partition_aware else mesos.TASK_LOST
+
+
+def _raise(error: Exception) -> None:
+    raise error

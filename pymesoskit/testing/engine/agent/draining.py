@@ -24,7 +24,7 @@ def drain(core: Core, message: DrainAgent) -> None:
         return
     core.drain = message.config
     core.drain_start = core.lifeline.time()
-    core.host.store.write(layout.drain_config(core.agent_id), message.config.SerializeToString())
+    core.attempt(core.host.store.write, layout.drain_config(core.agent_id), message.config.SerializeToString())
     core.note("drains")
     _kill_all(core)
 
@@ -39,7 +39,7 @@ def go_on(core: Core) -> None:
 def _kill_all(core: Core) -> None:
     for framework, executor in list(core.executors()):
         for task in list(executor.live()):
-            killing.kill_task(core, framework, executor, task.id, _kill_policy(core, task))
+            core.attempt(killing.kill_task, core, framework, executor, task.id, _kill_policy(core, task))
 
 
 def _kill_policy(core: Core, task: Task) -> mesos.KillPolicy | None:
@@ -60,5 +60,5 @@ def check_done(core: Core) -> None:
     """Ends the drain when nothing is left on the agent: it takes tasks again, if the master sends any."""
     if core.drain is not None and not core.frameworks and not core.operations:
         core.drain = None
-        core.host.store.remove(layout.drain_config(core.agent_id))
+        core.attempt(core.host.store.remove, layout.drain_config(core.agent_id))
         core.note("has drained")

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.launcher import Exit
 
 
+#: Seconds until an executor's container is destroyed again if that has failed.
+DESTROY_RETRY = 1.0
+
+
 @define(eq=False)
 class ContainerWatch:
     """Reports what becomes of an executor's container, while the agent lives (``container.Callbacks``)."""
@@ -38,13 +42,15 @@ class ContainerWatch:
     executor: Executor
 
     def launched(self) -> None:
-        self.core.lifeline.deliver(launched, self.core, self.executor)
+        self.core.lifeline.deliver(self.core.attempt, launched, self.core, self.executor)
 
     def failed(self, why: str, how: Exit | None = None) -> None:
-        self.core.lifeline.deliver(launch_failed, self.core, self.framework, self.executor, why, how)
+        core = self.core
+        core.lifeline.deliver(core.ensure, launch_failed, core, self.framework, self.executor, why, how)
 
     def ended(self, how: Exit) -> None:
-        self.core.lifeline.deliver(ended, self.core, self.framework, self.executor, how)
+        core = self.core
+        core.lifeline.deliver(core.ensure, ended, core, self.framework, self.executor, how)
 
 
 # Launching
@@ -84,10 +90,12 @@ def launch(core: Core, framework: Framework, executor: Executor, tasks: Sequence
     """Launches the executor's container; ``tasks`` are its first ones."""
     try:
         spec, command = provisioning.provide(core, framework, executor, tasks)
-    except SandboxError as error:
+        executor.container = core.host.launch(executor.kind, spec, command, ContainerWatch(core, framework, executor))
+    except Exception as error:
         core.post(launch_failed, core, framework, executor, str(error))
-        return
-    executor.container = core.host.launch(executor.kind, spec, command, ContainerWatch(core, framework, executor))
+        if isinstance(error, SandboxError):
+            return
+        raise
     if executor.container.builtin is None:  # a built-in one subscribes as soon as it is there
         timeout = core.flags.executor_registration_timeout
         executor.timer = core.lifeline.call_later(timeout, _never_registered, core, executor)
@@ -97,7 +105,8 @@ def launched(core: Core, executor: Executor) -> None:
     """The executor's container runs."""
     assert executor.container is not None
     if executor.checkpoint:
-        core.host.store.write(executor.run.pid("forked.pid"), str(executor.container.pid).encode())
+        pid = str(executor.container.pid).encode()
+        core.attempt(core.host.store.write, executor.run.pid("forked.pid"), pid)
     if executor.state is ExecutorState.TERMINATING:
         core.host.destroy(executor.container_id)
 
@@ -148,7 +157,7 @@ def shutdown(core: Core, framework: Framework, executor: Executor) -> None:
     if not executor.enter(ExecutorCause.SHUT_DOWN):
         return
     if executor.connection is not None:
-        executor.connection.send(executor_v1.Event(type=executor_v1.Event.SHUTDOWN))
+        core.attempt(executor.connection.send, executor_v1.Event(type=executor_v1.Event.SHUTDOWN))
     executor.cancel_timer()
     grace = provisioning.grace(core, executor)
     executor.timer = core.lifeline.call_later(grace, _destroy, core, framework, executor)
@@ -170,10 +179,15 @@ def kill(core: Core, executor: Executor, ending: Ending) -> None:
 
 
 def _destroy(core: Core, framework: Framework, executor: Executor) -> None:
-    if core.host.find(executor.container_id) is not None:
-        core.host.destroy(executor.container_id)
-    else:  # there is nothing to destroy: it ended while no agent was there
+    executor.timer = None
+    if core.host.find(executor.container_id) is None:  # nothing to destroy: it ended while no agent was there
         core.post(ended, core, framework, executor, None)
+        return
+    try:
+        core.host.destroy(executor.container_id)
+    except Exception:
+        executor.timer = core.lifeline.call_later(DESTROY_RETRY, _destroy, core, framework, executor)
+        raise
 
 
 def shutdown_framework(core: Core, framework: Framework) -> None:
@@ -184,9 +198,9 @@ def shutdown_framework(core: Core, framework: Framework) -> None:
     reports.drop_framework(core, framework.id)
     for executor in list(framework.executors.values()):
         if executor.state is ExecutorState.TERMINATED:
-            frameworks.remove_executor(core, framework, executor)
+            core.attempt(frameworks.remove_executor, core, framework, executor)
         else:
-            shutdown(core, framework, executor)
+            core.attempt(shutdown, core, framework, executor)
     if framework.idle:
         frameworks.remove(core, framework)
 
@@ -209,17 +223,16 @@ def ended(core: Core, framework: Framework, executor: Executor, how: Exit | None
     core.count("executors_terminated")
     executor.cancel_timer()
     executor.exit_status = None if how is None else how.status
-    if executor.connection is not None:
-        executor.connection.end()
-        executor.connection = None
+    connection, executor.connection, executor.container = executor.connection, None, None
+    if connection is not None:
+        core.attempt(connection.end)
     if not executor.is_command:
-        send_exited(core, framework.id, executor.id, executor.exit_status)
+        core.attempt(send_exited, core, framework.id, executor.id, executor.exit_status)
     if not framework.terminating:
-        _end_tasks(core, framework, executor, None if how is None else how.exceeded)
-    executor.container = None
+        core.ensure(_end_tasks, core, framework, executor, None if how is None else how.exceeded)
     if core.master is not None or executor.exit_status != 0:
         core.note(f"executor {executor.id!r} of framework {framework.id} has ended")
-    settle(core, executor)
+    core.ensure(settle, core, executor)
 
 
 def send_exited(core: Core, framework_id: str, executor_id: str, status: int | None = None) -> None:

@@ -24,7 +24,7 @@ def framework_of(core: Core, info: mesos.FrameworkInfo) -> Framework:
     if framework is None:
         limit = core.flags.max_completed_executors_per_framework
         framework = core.frameworks[info.id.value] = Framework(info, deque(maxlen=limit))
-        checkpoint(core, framework)
+        core.attempt(checkpoint, core, framework)
         for before in [known for known in core.completed_frameworks if known.id == framework.id]:
             framework.completed.extend(before.completed)
             core.completed_frameworks.remove(before)
@@ -45,7 +45,7 @@ def update(core: Core, message: UpdateFramework) -> None:
     if framework is None or framework.terminating:
         return
     framework.update(message.framework)
-    checkpoint(core, framework)
+    core.attempt(checkpoint, core, framework)
     reports.framework_updated(core, after_reregistration=message.after_reregistration)
 
 
@@ -56,10 +56,10 @@ def remove(core: Core, framework: Framework) -> None:
     reports.drop_framework(core, framework.id)
     completed = core.completed_frameworks
     if len(completed) == completed.maxlen and completed[0].info.checkpoint and not _collects_garbage(core):
-        core.host.store.remove(layout.framework_path(core.agent_id, completed[0].id))
+        core.attempt(core.host.store.remove, layout.framework_path(core.agent_id, completed[0].id))
     completed.append(framework)
     if core.sandboxes is not None:
-        core.sandboxes.framework_removed(framework.id)
+        core.attempt(core.sandboxes.framework_removed, framework.id)
     if not core.frameworks:
         core.post(core.emptied, None)
 
@@ -69,21 +69,19 @@ def remove_executor(core: Core, framework: Framework, executor: Executor) -> Non
     if framework.executors.get(executor.id) is not executor:
         return
     if executor.checkpoint:
-        core.host.store.write(executor.run.sentinel, b"")
+        core.attempt(core.host.store.write, executor.run.sentinel, b"")
     archive(core, framework, executor)
     if core.sandboxes is not None:
-        core.sandboxes.executor_removed(executor.run)
+        core.attempt(core.sandboxes.executor_removed, executor.run)
 
 
 def archive(core: Core, framework: Framework, executor: Executor) -> None:
     """Moves the executor's record to the completed ones, with its tasks."""
-    del framework.executors[executor.id]
-    for task in [*executor.queued.values(), *executor.launched.values(), *executor.terminated.values()]:
-        framework.by_task.pop(task.id, None)
-        executor.complete(task)
-    executor.queued.clear()
-    executor.launched.clear()
-    executor.terminated.clear()
+    for tasks in (executor.queued, executor.launched, executor.terminated):
+        while tasks:
+            task = tasks.pop(next(iter(tasks)))
+            framework.by_task.pop(task.id, None)
+            executor.complete(task)
     done = CompletedExecutor(
         encoded_info=executor.info.SerializeToString(),
         container_id=executor.container_id,
@@ -91,8 +89,9 @@ def archive(core: Core, framework: Framework, executor: Executor) -> None:
         tasks=tuple(executor.completed or ()),
     )
     if len(framework.completed) == framework.completed.maxlen:
-        _forget_checkpoints(core, framework, framework.completed[0] if framework.completed else done)
+        core.attempt(_forget_checkpoints, core, framework, framework.completed[0] if framework.completed else done)
     framework.completed.append(done)
+    del framework.executors[executor.id]
 
 
 def _forget_checkpoints(core: Core, framework: Framework, done: CompletedExecutor) -> None:

@@ -187,7 +187,11 @@ class Host:
 
         container.abandon = abandon
         directory = None if self.simulates else spec.directory
-        self.machine.fetch(spec.info.command, directory, spec.user, fetched)
+        try:
+            self.machine.fetch(spec.info.command, directory, spec.user, fetched)
+        except Exception:
+            self._containers.pop(container.id, None)
+            raise
         return container
 
     def _provide_image(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
@@ -217,7 +221,17 @@ class Host:
     def deliver(self, container: Container, event: executor.Event) -> None:
         """Hands an event to a built-in executor, in a later turn."""
         if container.builtin is not None:
-            self.machine.actor.post(container.builtin.receive, event)
+            self.machine.actor.post(self._receive, container, event)
+
+    def _receive(self, container: Container, event: executor.Event) -> None:
+        if container.builtin is None:
+            return
+        try:
+            container.builtin.receive(event)
+        except Exception:  # a process would abort
+            container.builtin.destroy()
+            self.exited(container, Exit.of_signal(signal.SIGABRT))
+            raise
 
     def destroy(self, container_id: str) -> None:
         """Kills the container with all in it; its end is told like any other. Harmless if it has ended."""
@@ -252,6 +266,13 @@ class Host:
     def _start(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
         if container.doomed:
             return
+        try:
+            self._start_now(container, command, callbacks)
+        except Exception as error:
+            self.give_up(container, callbacks, str(error))
+            raise
+
+    def _start_now(self, container: Container, command: Command | None, callbacks: Callbacks) -> None:
         if container.kind is Kind.CUSTOM and not self.simulates:
             assert command is not None
 
@@ -342,10 +363,12 @@ class Host:
             nested.kill(signal.SIGKILL)
         self.nested.remove((container.id,))
         container.builtin = None
-        container.on_end(how)
         waiters, container.waiters = container.waiters, []
-        for waiter in waiters:
-            waiter(how)
+        try:
+            container.on_end(how)
+        finally:
+            for waiter in waiters:
+                waiter(how)
 
     # The machine itself
 

@@ -51,7 +51,9 @@ def kill_task(
         return
     queued = executor.queued.get(task_id)
     if queued is not None:
-        _kill_queued(core, framework, executor, queued)  # an executor that subscribes and has no task is shut down then
+        killed_in_queue(
+            core, framework, executor, queued
+        )  # an executor that subscribes and has no task is shut down then
     elif executor.connection is not None:  # also if the task has ended and its update is not acknowledged yet
         event = executor_v1.Event(type=executor_v1.Event.KILL)
         event.kill.task_id.value = task_id
@@ -65,17 +67,16 @@ def _takes_kill_policies(core: Core, executor: Executor) -> bool:
     return not executor.is_command or docker or core.flags.http_command_executor
 
 
-def _kill_queued(core: Core, framework: Framework, executor: Executor, task: Task) -> None:
+def killed_in_queue(core: Core, framework: Framework, executor: Executor, task: Task) -> None:
+    """Reports a queued task, and the rest of its group, as killed before delivery."""
     text = "Killed before delivery to the executor"
     if task.group:
         text = "A task within the task group was killed before delivery to the executor"
     for task_id in task.group or (task.id,):
-        reports.from_agent(
-            core,
-            framework.id,
-            task_id,
-            mesos.TASK_KILLED,
-            Reason.REASON_TASK_KILLED_DURING_LAUNCH,
-            text,
-            executor_id=executor.id,
-        )
+        if task_id in executor.queued:
+            core.attempt(_killed, core, framework, executor, task_id, text)
+
+
+def _killed(core: Core, framework: Framework, executor: Executor, task_id: str, text: str) -> None:
+    reason = Reason.REASON_TASK_KILLED_DURING_LAUNCH
+    reports.from_agent(core, framework.id, task_id, mesos.TASK_KILLED, reason, text, executor_id=executor.id)

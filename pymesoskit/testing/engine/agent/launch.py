@@ -20,7 +20,7 @@ from pymesoskit.testing.engine.containers.commands import SandboxError, describe
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pymesoskit.testing.engine.agent.core import Core
     from pymesoskit.testing.engine.network.messages import RunTask, RunTaskGroup
@@ -84,84 +84,130 @@ def kind_of(info: mesos.ExecutorInfo) -> Kind:
     return Kind.DEFAULT if info.type == mesos.ExecutorInfo.DEFAULT else Kind.CUSTOM
 
 
+@frozen
+class Launch:
+    """Tasks that are to be launched together."""
+
+    framework: mesos.FrameworkInfo
+    executor: mesos.ExecutorInfo | None  # None: a command task, for which the agent makes one up
+    tasks: Sequence[mesos.TaskInfo]
+    launch_executor: bool  # whether the master expects the executor to be launched for them
+    grouped: bool
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.COMMAND if self.executor is None else kind_of(self.executor)
+
+    @property
+    def executor_id(self) -> str:
+        return self.tasks[0].task_id.value if self.executor is None else self.executor.executor_id.value
+
+    def task_ids(self) -> Iterator[str]:
+        """Yields the ids of the tasks."""
+        return (task.task_id.value for task in self.tasks)
+
+    def executor_info(self, launcher_dir: str) -> mesos.ExecutorInfo:
+        """Returns the whole info of the executor for these tasks."""
+        if self.executor is None:
+            return command_executor_info(self.framework.id, self.tasks[0], launcher_dir)
+        if self.executor.HasField("framework_id"):
+            return self.executor
+        info = mesos.ExecutorInfo()
+        info.CopyFrom(self.executor)
+        info.framework_id.CopyFrom(self.framework.id)
+        return info
+
+
 def run_task(core: Core, message: RunTask) -> None:
     """Launches a task, or reports why not."""
     task = message.task
-    if task.HasField("executor"):
-        info, kind = task.executor, kind_of(task.executor)
-        if not info.HasField("framework_id"):
-            filled = mesos.ExecutorInfo()
-            filled.CopyFrom(info)
-            filled.framework_id.CopyFrom(message.framework.id)
-            info = filled
-    else:
-        info, kind = command_executor_info(message.framework.id, task, core.flags.launcher_dir), Kind.COMMAND
-    _run(core, message.framework, info, kind, (task,), message.launch_executor, grouped=False)
+    executor = task.executor if task.HasField("executor") else None
+    _run(core, Launch(message.framework, executor, (task,), message.launch_executor, grouped=False))
 
 
 def run_group(core: Core, message: RunTaskGroup) -> None:
     """Launches a group of tasks, all of it or nothing."""
-    info = message.executor
-    _run(core, message.framework, info, kind_of(info), message.tasks, message.launch_executor, grouped=True)
+    _run(core, Launch(message.framework, message.executor, message.tasks, message.launch_executor, grouped=True))
 
 
-def _run(
-    core: Core,
-    framework_info: mesos.FrameworkInfo,
-    info: mesos.ExecutorInfo,
-    kind: Kind,
-    tasks: Sequence[mesos.TaskInfo],
-    launch_executor: bool,
-    *,
-    grouped: bool,
-) -> None:
-    if any(task.agent_id.value != core.agent_id for task in tasks):
-        core.note(f"ignores tasks for {tasks[0].agent_id.value}, which it is not any more")
+def _run(core: Core, launch: Launch) -> None:
+    if any(task.agent_id.value != core.agent_id for task in launch.tasks):
+        core.note(f"ignores tasks for {launch.tasks[0].agent_id.value}, which it is not any more")
         return
-    framework = frameworks.framework_of(core, framework_info)
-    refusal = _limits_refusal(core, tasks)
+    framework = frameworks.framework_of(core, launch.framework)
+    try:
+        _start(core, framework, launch)
+    except Exception as error:
+        _abandon(core, framework, launch, str(error))
+        raise
+
+
+def _start(core: Core, framework: Framework, launch: Launch) -> None:
+    refusal = _limits_refusal(core, launch.tasks)
     if refusal is not None:
-        _refuse(core, framework, info, tasks, refusal, launch_executor)
+        _refuse(core, framework, launch, refusal)
         return
     if framework.terminating:
-        if launch_executor:
-            executors.send_exited(core, framework.id, info.executor_id.value)
+        if launch.launch_executor:
+            executors.send_exited(core, framework.id, launch.executor_id)
         return
-    refusal = (
-        _authorization_refusal(core, framework_info, tasks, grouped=grouped)
-        or _draining_refusal(core)
-        or _resources_refusal(core, info, tasks)
-    )
+    info = launch.executor_info(core.flags.launcher_dir)
+    refusal = _authorization_refusal(core, launch) or _draining_refusal(core) or _resources_refusal(core, launch, info)
     if refusal is not None:
-        _refuse(core, framework, info, tasks, refusal, launch_executor)
+        _refuse(core, framework, launch, refusal)
         return
-    executor = framework.executors.get(info.executor_id.value)
-    refusal = _executor_refusal(executor, kind, launch_executor)
+    executor = framework.executors.get(launch.executor_id)
+    refusal = _executor_refusal(executor, launch.kind, launch.launch_executor)
     if refusal is not None:
-        _drop(core, framework, info, tasks, refusal)
-        if launch_executor and kind is not Kind.COMMAND and executor is not None:
+        _drop(core, framework, launch, refusal)
+        if launch.launch_executor and launch.kind is not Kind.COMMAND and executor is not None:
             _clear_away(core, framework, executor)
         return
     first = executor is None
     if executor is None:
         try:
-            executor = executors.add(core, framework, info, kind, tasks)
+            executor = executors.add(core, framework, info, launch.kind, launch.tasks)
         except SandboxError as error:
-            refusal = Refusal(Reason.REASON_EXECUTOR_TERMINATED, str(error))
-            _refuse(core, framework, info, tasks, refusal, launch_executor)
+            _refuse(core, framework, launch, Refusal(Reason.REASON_EXECUTOR_TERMINATED, str(error)))
             return
-    group = tuple(task.task_id.value for task in tasks) if grouped else ()
-    for task in tasks:
-        record = Task(task, framework.id, "" if kind is Kind.COMMAND else executor.id, group=group)
+    _queue(core, framework, executor, launch)
+    core.note(f"launches {', '.join(launch.task_ids())} of {framework.id}")
+    if first:
+        executors.launch(core, framework, executor, launch.tasks)
+    else:
+        subscriptions.deliver_queued(core, executor)
+
+
+def _queue(core: Core, framework: Framework, executor: Executor, launch: Launch) -> None:
+    group = tuple(launch.task_ids()) if launch.grouped else ()
+    for task in launch.tasks:
+        record = Task(task, framework.id, "" if launch.kind is Kind.COMMAND else executor.id, group=group)
         executor.queued[record.id] = record
         framework.by_task[record.id] = executor
         if executor.checkpoint:
             core.host.store.write(executor.run.task(record.id, "task.info"), task.SerializeToString())
-    core.note(f"launches {', '.join(task.task_id.value for task in tasks)} of {framework.id}")
-    if first:
-        executors.launch(core, framework, executor, tasks)
-    else:
-        subscriptions.deliver_queued(core, executor)
+
+
+def _abandon(core: Core, framework: Framework, launch: Launch, why: str) -> None:
+    """Settles the books after an unexpected error in the middle of a launch: tasks that were not launched have failed.
+
+    Where there is no status for such an error in Mesos (its agent would abort), this one is ours.
+    """
+    executor = framework.executors.get(launch.executor_id)
+    is_new = executor is not None and executor.container is None  # it was made for these tasks
+    for task_id in launch.task_ids():
+        if executor is not None and (task_id in executor.launched or (is_new and task_id in executor.queued)):
+            continue  # the executor has it, or it fails with the executor
+        if (framework.id, task_id) not in core.status_updates:  # else it has been reported
+            state = core.lost_state(framework, mesos.TASK_DROPPED)
+            reason = Reason.REASON_CONTAINER_LAUNCH_FAILED
+            core.attempt(reports.from_agent, core, framework.id, task_id, state, reason, f"Failed to launch: {why}")
+    if executor is not None and is_new:
+        core.attempt(executors.launch_failed, core, framework, executor, why)
+    elif executor is None and launch.launch_executor:
+        core.attempt(executors.send_exited, core, framework.id, launch.executor_id)
+    if framework.idle:
+        frameworks.remove(core, framework)
 
 
 def _clear_away(core: Core, framework: Framework, executor: Executor) -> None:
@@ -178,14 +224,13 @@ def _draining_refusal(core: Core) -> Refusal | None:
     return Refusal(Reason.REASON_AGENT_DRAINING, "Task was received while agent was already draining")
 
 
-def _authorization_refusal(
-    core: Core, framework: mesos.FrameworkInfo, tasks: Sequence[mesos.TaskInfo], *, grouped: bool
-) -> Refusal | None:
+def _authorization_refusal(core: Core, launch: Launch) -> Refusal | None:
+    framework = launch.framework
     permissions = core.permissions(framework.principal if framework.HasField("principal") else None)
-    error = launch_error(permissions, tasks, framework)
+    error = launch_error(permissions, launch.tasks, framework)
     if error is None:
         return None
-    reason = Reason.REASON_TASK_GROUP_UNAUTHORIZED if grouped else Reason.REASON_TASK_UNAUTHORIZED
+    reason = Reason.REASON_TASK_GROUP_UNAUTHORIZED if launch.grouped else Reason.REASON_TASK_UNAUTHORIZED
     return Refusal(reason, error, names_executor=False, state=mesos.TASK_ERROR)
 
 
@@ -206,8 +251,8 @@ def _limits_refusal(core: Core, tasks: Iterable[mesos.TaskInfo]) -> Refusal | No
     return None
 
 
-def _resources_refusal(core: Core, info: mesos.ExecutorInfo, tasks: Sequence[mesos.TaskInfo]) -> Refusal | None:
-    by_task = (resource for task in tasks for resource in task.resources)
+def _resources_refusal(core: Core, launch: Launch, info: mesos.ExecutorInfo) -> Refusal | None:
+    by_task = (resource for task in launch.tasks for resource in task.resources)
     for resources, who in ((by_task, "task or task group"), (info.resources, "executor")):
         needed = [resource for resource in resources if needs_checkpoint(resource)]
         if needed and not core.total.contains(Resources.from_messages(needed).unallocated()):
@@ -234,28 +279,17 @@ def _executor_refusal(executor: Executor | None, kind: Kind, launch_executor: bo
     return None
 
 
-def _refuse(
-    core: Core,
-    framework: Framework,
-    info: mesos.ExecutorInfo,
-    tasks: Iterable[mesos.TaskInfo],
-    refusal: Refusal,
-    launch_executor: bool,
-) -> None:
+def _refuse(core: Core, framework: Framework, launch: Launch, refusal: Refusal) -> None:
     """Drops the tasks; no executor is launched, and the framework is removed if it has nothing else here."""
-    if launch_executor and refusal.tells_exit:
-        executors.send_exited(core, framework.id, info.executor_id.value)
-    _drop(core, framework, info, tasks, refusal)
+    if launch.launch_executor and refusal.tells_exit:
+        executors.send_exited(core, framework.id, launch.executor_id)
+    _drop(core, framework, launch, refusal)
     if framework.idle:
         frameworks.remove(core, framework)
 
 
-def _drop(
-    core: Core, framework: Framework, info: mesos.ExecutorInfo, tasks: Iterable[mesos.TaskInfo], refusal: Refusal
-) -> None:
+def _drop(core: Core, framework: Framework, launch: Launch, refusal: Refusal) -> None:
     state = core.lost_state(framework, mesos.TASK_DROPPED) if refusal.state is None else refusal.state
-    executor_id = info.executor_id.value if refusal.names_executor else ""
-    for task in tasks:
-        reports.from_agent(
-            core, framework.id, task.task_id.value, state, refusal.reason, refusal.message, executor_id=executor_id
-        )
+    executor_id = launch.executor_id if refusal.names_executor else ""
+    for task_id in launch.task_ids():
+        reports.from_agent(core, framework.id, task_id, state, refusal.reason, refusal.message, executor_id=executor_id)

@@ -42,10 +42,9 @@ def apply(core: Core, message: ApplyOperation) -> None:
     try:
         before = core.total
         core.total = Resources(before).apply(_unallocated(info))
-        _create_volumes(core, before)
         status.state = mesos.OPERATION_FINISHED
-        _remember(core)
-        _remove_volumes(core, before)
+        for step in (_create_volumes, _remember, _remove_volumes):
+            core.attempt(step, core, before)
     except ResourcesError as error:
         status.state = mesos.OPERATION_ERROR
         status.message = str(error)
@@ -56,11 +55,11 @@ def apply(core: Core, message: ApplyOperation) -> None:
     status.uuid.value = uuid_bytes(core.rng)
     operation.statuses.add().CopyFrom(status)
     core.operations[message.operation_uuid] = operation
-    core.host.store.write(_path(core, message.operation_uuid), operation.SerializeToString())
+    core.attempt(core.host.store.write, _path(core, message.operation_uuid), operation.SerializeToString())
     core.operation_updates.add(message.operation_uuid, status.uuid.value, status, terminal=True)
 
 
-def _remember(core: Core) -> None:
+def _remember(core: Core, _before: Resources) -> None:
     data = Resources.from_messages(checkpointed(core.total)).to_messages()
     document = mesos.Offer.Operation(type=mesos.Offer.Operation.RESERVE)  # a message that holds a list of resources
     document.reserve.resources.extend(data)
@@ -114,7 +113,7 @@ def acknowledge(core: Core, message: OperationStatusAcknowledgement) -> None:
     if core.operation_updates.acknowledge(message.operation_uuid, message.status_uuid):
         core.operations.pop(message.operation_uuid, None)
         name = str(uuid.UUID(bytes=message.operation_uuid))
-        core.host.store.remove(layout.operation_path(core.agent_id, name))
+        core.attempt(core.host.store.remove, layout.operation_path(core.agent_id, name))
         draining.check_done(core)
 
 

@@ -6,6 +6,7 @@ ends everything else that still runs there. Source: docs/reference/agent-executo
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -134,7 +135,7 @@ def _executor(
         return []
     executor.container = container
     if container is not None:
-        container.on_end = lambda how: core.lifeline.deliver(executors.ended, core, framework, executor, how)
+        container.on_end = partial(core.lifeline.deliver, core.ensure, executors.ended, core, framework, executor)
     else:
         pid = core.host.store.read(run.pid("forked.pid"))
         executor.pid = int(pid) if pid else 0

@@ -82,6 +82,8 @@ class Registration:
         core = self._core
         if core.phase is not Phase.DISCONNECTED:
             return
+        wait = core.rng.uniform(0, min(backoff, RETRY_MAX))
+        self._retry_timer = core.lifeline.call_later(wait, self._register, min(2 * backoff, RETRY_MAX))
         resources = tuple(checkpointed(core.total))
         if core.info.HasField("id"):
             core.send(
@@ -111,8 +113,6 @@ class Registration:
             )
         else:
             core.send(RegisterAgent(core.info, VERSION, CAPABILITIES, resources, core.credential))
-        wait = core.rng.uniform(0, min(backoff, RETRY_MAX))
-        self._retry_timer = core.lifeline.call_later(wait, self._register, min(2 * backoff, RETRY_MAX))
 
     # The master's answers
 
@@ -144,7 +144,8 @@ class Registration:
                 continue
             info = framework.info if framework is not None else infos.get(framework_id)
             aware = info is not None and has_capability(info, mesos.FrameworkInfo.Capability.PARTITION_AWARE)
-            reports.unknown_task(core, framework_id, task_id, mesos.TASK_DROPPED if aware else mesos.TASK_LOST)
+            state = mesos.TASK_DROPPED if aware else mesos.TASK_LOST
+            core.attempt(reports.unknown_task, core, framework_id, task_id, state)
 
     def _enter_running(self, ping_timeout: float, *, new: bool) -> None:
         core = self._core

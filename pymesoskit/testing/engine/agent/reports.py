@@ -78,7 +78,7 @@ def from_executor(core: Core, framework: Framework | None, status: mesos.TaskSta
     status.source = mesos.TaskStatus.SOURCE_EXECUTOR
     if not status.HasField("timestamp"):
         status.timestamp = core.lifeline.time()
-    _take(core, framework, status)
+    core.ensure(_take, core, framework, status)
 
 
 def from_agent(
@@ -97,21 +97,25 @@ def from_agent(
     ``executor_id`` is the executor whose end or state the update is about, ``limited`` the resources of which it used
     too much.
     """
-    status = _status(core, task_id, state, reason, message)
-    if limited:
-        status.limitation.resources.extend(limited)
-    if executor_id:
-        status.executor_id.value = executor_id
-    if not core.ever_registered:
-        core.made_in_recovery.add(status.uuid)
-    _take(core, core.frameworks.get(framework_id), status)
+
+    def make() -> None:
+        status = _status(core, task_id, state, reason, message)
+        if limited:
+            status.limitation.resources.extend(limited)
+        if executor_id:
+            status.executor_id.value = executor_id
+        if not core.ever_registered:
+            core.made_in_recovery.add(status.uuid)
+        _take(core, core.frameworks.get(framework_id), status)
+
+    core.ensure(make)
 
 
 def unknown_task(core: Core, framework_id: str, task_id: str, state: mesos.TaskState) -> None:
     """Reports a task that the master has and the agent does not, whether or not its framework is known here."""
     reason = mesos.TaskStatus.REASON_RECONCILIATION
     status = _status(core, task_id, state, reason, "Reconciliation: task unknown to the agent")
-    _enter(core, (framework_id, task_id), status, None)
+    core.ensure(_enter, core, (framework_id, task_id), status, None)
 
 
 def _status(
@@ -141,23 +145,23 @@ def _take(core: Core, framework: Framework | None, status: mesos.TaskStatus) -> 
     core.count("valid_status_updates")
     key = (framework.id, task_id)
     if owner is None:
-        _enter(core, key, status, None)
+        core.ensure(_enter, core, key, status, None)
         return
     by_executor = status.source == mesos.TaskStatus.SOURCE_EXECUTOR
     if task_id in owner.launched:
         if by_executor:  # the agent's own updates are about containers that have ended, or never got the task
-            _add_container_status(core, owner, status)
+            core.attempt(_add_container_status, core, owner, status)
         task = owner.launched[task_id]
         _record(core, owner, task, status)
         if by_executor and task.terminal:
-            provisioning.release_volumes(core, owner, task.info)
-        _enter(core, key, status, owner)
+            core.attempt(provisioning.release_volumes, core, owner, task.info)
+        core.ensure(_enter, core, key, status, owner)
     elif task_id in owner.queued and status.state in TERMINAL_TASK_STATES:
         _record(core, owner, owner.queued[task_id], status)
-        _enter(core, key, status, owner)
+        core.ensure(_enter, core, key, status, owner)
     # else the task has ended (or not begun) as far as the agent knows: nothing changes that
     if by_executor:
-        _acknowledge_to(owner, status)
+        core.attempt(_acknowledge_to, owner, status)
 
 
 def _record(core: Core, executor: Executor, task: Task, status: mesos.TaskStatus) -> None:
@@ -175,7 +179,7 @@ def _enter(core: Core, key: StreamKey, status: mesos.TaskStatus, executor: Execu
     if core.status_updates.knows(key, status.uuid):
         return
     if executor is not None and executor.checkpoint:
-        _log(core, executor.run, key[1], UPDATE + status.SerializeToString())
+        core.attempt(_log, core, executor.run, key[1], UPDATE + status.SerializeToString())
     core.status_updates.add(key, status.uuid, status, terminal=status.state in TERMINAL_TASK_STATES)
 
 
@@ -244,10 +248,16 @@ def acknowledge(core: Core, message: StatusUpdateAcknowledgement) -> None:
     if framework is None or executor is None:
         return
     if executor.checkpoint:
-        _log(core, executor.run, task_id, ACKNOWLEDGEMENT + message.uuid)
-    if task_id in executor.terminated and key not in core.status_updates:
+        core.attempt(_log, core, executor.run, task_id, ACKNOWLEDGEMENT + message.uuid)
+    core.ensure(_complete_reported, core, framework, executor, task_id)
+
+
+def _complete_reported(core: Core, framework: Framework, executor: Executor, task_id: str) -> None:
+    if (framework.id, task_id) in core.status_updates:
+        return
+    if task_id in executor.terminated:
         complete(framework, executor, executor.terminated[task_id])
-        core.reported(executor)
+    core.reported(executor)
 
 
 def complete(framework: Framework, executor: Executor, task: Task) -> None:

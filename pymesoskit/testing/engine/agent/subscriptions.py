@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.agent import executors, provisioning, reports
+from pymesoskit.testing.engine.agent import executors, killing, provisioning, reports
 from pymesoskit.testing.engine.agent.container import Kind
 from pymesoskit.testing.engine.agent.state import Connection, Ending, Executor, Framework, Task
 from pymesoskit.testing.engine.agent.transitions import ExecutorCause, ExecutorState, Phase
@@ -34,16 +34,20 @@ def subscribe(
         executor.connection.end()
     executor.connection = connection
     if executor.checkpoint and executor.kind is not Kind.COMMAND:
-        core.host.store.write(executor.run.pid("http.marker"), b"")
-    _drop_lost_tasks(core, framework, executor, {task.task_id.value for task in subscribe.unacknowledged_tasks})
-    if executor.ever_sent_task or executor.queued:
-        connection.send(_subscribed(core, framework, executor))
-    else:
-        executors.shutdown(core, framework, executor)
+        core.attempt(core.host.store.write, executor.run.pid("http.marker"), b"")
+    try:
+        _drop_lost_tasks(core, framework, executor, {task.task_id.value for task in subscribe.unacknowledged_tasks})
+        if executor.ever_sent_task or executor.queued:
+            connection.send(_subscribed(core, framework, executor))
+        else:
+            executors.shutdown(core, framework, executor)
+    except Exception as error:
+        executors.kill(core, executor, _update_failed(core, framework, str(error)))
+        raise
     for update in subscribe.unacknowledged_updates:
         status = mesos.TaskStatus()
         status.CopyFrom(update.status)
-        reports.from_executor(core, framework, status)
+        core.attempt(reports.from_executor, core, framework, status)
     deliver_queued(core, executor)
 
 
@@ -77,36 +81,49 @@ def deliver_queued(core: Core, executor: Executor) -> None:
     """Sends a running executor what is queued for it: single tasks first, then groups."""
     if executor.state is not ExecutorState.RUNNING or executor.connection is None or not executor.queued:
         return
+    framework = core.frameworks[executor.run.framework_id]
     try:
         provisioning.add_volumes(core, executor, [task.info for task in executor.queued.values()])
+        _end_broken_groups(core, framework, executor)
+        _deliver(executor, executor.connection)
     except SandboxError as error:
-        _update_failed(core, executor, str(error))
-        return
+        executors.kill(core, executor, _update_failed(core, framework, str(error)))
+    except Exception as error:
+        executors.kill(core, executor, _update_failed(core, framework, str(error)))
+        raise
+
+
+def _end_broken_groups(core: Core, framework: Framework, executor: Executor) -> None:
+    """Kills what is left of a group that has lost a task: a group is delivered as a whole or not at all."""
+    for task in list(executor.queued.values()):
+        if any(task_id not in executor.queued for task_id in task.group):
+            killing.killed_in_queue(core, framework, executor, task)
+
+
+def _deliver(executor: Executor, connection: Connection) -> None:
     singles = [task for task in executor.queued.values() if not task.group]
     groups = dict.fromkeys(task.group for task in executor.queued.values() if task.group)
     for task in singles:
         _to_launched(executor, task)
         event = executor_v1.Event(type=executor_v1.Event.LAUNCH)
         event.launch.task.CopyFrom(task.info)
-        executor.connection.send(event)
+        connection.send(event)
     for group in groups:
         event = executor_v1.Event(type=executor_v1.Event.LAUNCH_GROUP)
         for task_id in group:
             task = executor.queued[task_id]
             _to_launched(executor, task)
             event.launch_group.task_group.tasks.add().CopyFrom(task.info)
-        executor.connection.send(event)
+        connection.send(event)
 
 
-def _update_failed(core: Core, executor: Executor, why: str) -> None:
-    """Ends the executor, and all of its tasks: its container cannot take what new tasks bring."""
-    framework = core.frameworks[executor.run.framework_id]
-    ending = Ending(
+def _update_failed(core: Core, framework: Framework, why: str) -> Ending:
+    """Returns how an executor ends, with all of its tasks, whose container cannot take what new tasks bring."""
+    return Ending(
         core.lost_state(framework, mesos.TASK_GONE),
         mesos.TaskStatus.REASON_CONTAINER_UPDATE_FAILED,
         f"Failed to update resources for container: {why}",
     )
-    executors.kill(core, executor, ending)
 
 
 def _to_launched(executor: Executor, task: Task) -> None:

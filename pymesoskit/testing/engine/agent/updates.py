@@ -109,10 +109,14 @@ class UpdateStreams(Generic[K, U]):
     def resume(self, but: Collection[bytes] = ()) -> None:
         """Sends the head of each stream (again) and continues from there; ``but``: uuids of updates to leave out."""
         self._paused = False
-        for key, stream in list(self._streams.items()):
-            if stream.pending and stream.pending[0][0] not in but:
+        heads = [(key, stream) for key, stream in self._streams.items() if stream.pending]
+        for key, stream in heads:
+            if stream.pending[0][0] not in but:
                 stream.interval = RETRY_MIN
-                self._send_head(key, stream)
+                self._schedule(key, stream)
+        for key, stream in heads:
+            if stream.pending[0][0] not in but:
+                self._forward(key, stream.pending[0][1])
 
     def drop(self, key: K) -> None:
         """Forgets a stream; harmless if there is none."""
@@ -129,7 +133,7 @@ class UpdateStreams(Generic[K, U]):
     def _send_head(self, key: K, stream: Stream[U]) -> None:
         if self._paused or not stream.pending:
             return
-        self._schedule(key, stream)
+        self._schedule(key, stream)  # first: if it cannot be sent now, it is sent again
         self._forward(key, stream.pending[0][1])
 
     def _schedule(self, key: K, stream: Stream[U]) -> None:
@@ -148,10 +152,12 @@ class UpdateStreams(Generic[K, U]):
         self._timer = None
         now = self._clock.monotonic()
         queue = self._queue
-        while queue and (queue[0][0] <= now or queue[0][0] != queue[0][3].due):
-            due, _, key, stream = heapq.heappop(queue)
-            if due == stream.due and self._streams.get(key) is stream and stream.pending:
-                stream.interval = min(2 * stream.interval, RETRY_MAX)
-                self._send_head(key, stream)
-        if queue and self._timer is None:
-            self._set_timer(queue[0][0])
+        try:
+            while queue and (queue[0][0] <= now or queue[0][0] != queue[0][3].due):
+                due, _, key, stream = heapq.heappop(queue)
+                if due == stream.due and self._streams.get(key) is stream and stream.pending:
+                    stream.interval = min(2 * stream.interval, RETRY_MAX)
+                    self._send_head(key, stream)
+        finally:
+            if queue and self._timer is None:
+                self._set_timer(queue[0][0])
