@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
+from pymesoskit.testing.engine.http.forms import durify
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream, admits
 from pymesoskit.testing.engine.http.strings import bad_string
-from pymesoskit.testing.runtime.units import parse_duration
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def check_timeout(request: Request) -> None:
     timeout = request.query().get("timeout")
     if timeout is not None:
         try:
-            parse_duration(timeout)
-        except (ValueError, ArithmeticError) as error:
+            durify(timeout)
+        except ValueError as error:
             raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
 
 

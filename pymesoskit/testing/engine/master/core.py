@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.testing.engine.authorization import Permissions
 from pymesoskit.testing.engine.leadership import FixedLeader
 from pymesoskit.testing.engine.master.state import Agent, Framework, MasterState
-from pymesoskit.testing.engine.master.transitions import MASTER, MasterCause, MasterPhase, step
+from pymesoskit.testing.engine.master.transitions import MASTER, MasterCause, MasterPhase
+from pymesoskit.testing.engine.states import step
 from pymesoskit.testing.engine.version import VERSION
 from pymesoskit.testing.runtime.hook import Hook
 from pymesoskit.testing.runtime.lifeline import Lifeline

@@ -23,8 +23,8 @@ from pymesoskit.testing.engine.master.transitions import (
     AgentState,
     FrameworkCause,
     FrameworkState,
-    step,
 )
+from pymesoskit.testing.engine.states import step
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
