@@ -1,6 +1,6 @@
-"""The algebra of Mesos resources: immutable values, Mesos's rules, Mesos's texts (docs/resources.md).
+"""The algebra of Mesos resources: immutable values with Mesos's rules and Mesos's error texts (docs/resources.md).
 
-Start at `Resources`. No I/O; nothing here knows of masters, agents or frameworks.
+Start with ``Resources``. There is no I/O here, and nothing depends on masters, agents or frameworks.
 """
 
 from pymesoskit.resources.algebra import Resources

@@ -1,9 +1,9 @@
-"""Collections of resources: add, subtract, contain, find, and the views by role, sharing, revocability.
+"""Collections of resources: sums, differences, containment, search, and views by role, sharing and revocability.
 
-Immutable values; what is derived from one is computed once. Within a collection, resources of one kind are merged
-into one, and nothing is held in the amount of nothing. Operations take time linear in the sizes of both sides, found
-by key. The order of the resources is that of Mesos (it shows in messages): sums keep places and append, and where a
-difference leaves nothing of a resource, the last one takes its place.
+Collections are immutable; values derived from them are computed once. A collection merges resources of one kind and
+drops those with an amount of zero. Operations take time linear in the sizes of both operands. The order of the
+resources is that of Mesos, because it shows in messages: a sum keeps the order of its left operand and appends what is
+new; where a difference leaves nothing of a resource, the last resource takes its place.
 
 Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
 """
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Resources:
     """A collection of resources, as held by an agent, an offer or a task.
 
-    Iteration gives each distinct resource once; a shared one knows its `copies`. `len` counts the same way.
+    Iteration yields each distinct resource once; a shared resource has its number of ``copies``. ``len`` counts the
+    same way.
     """
 
     _items: tuple[Resource, ...]
@@ -55,11 +56,11 @@ class Resources:
 
     @classmethod
     def parse(cls, text: str, default_role: str = "*") -> Resources:
-        """Read the syntax of an agent's ``--resources``, plain or JSON.
+        """Returns the resources in the syntax of an agent's ``--resources``: ``cpus:4;mem:1024``, or a JSON array.
 
-        What names no role belongs to `default_role` (statically reserved, unless that is ``*``). Raises
-        ResourcesError with Mesos's text, also for what has no place on a command line: volumes, revocable, dynamic
-        reservations, one name with two types.
+        mem and disk are in MB. Resources without a role are statically reserved for ``default_role``, or unreserved if
+        that is ``*``. Raises ``ResourcesError`` with Mesos's text if the text is malformed or describes what a command
+        line cannot: volumes, revocable resources, dynamic reservations, one name with two types.
         """
         from pymesoskit.resources.text import parse_resources  # it builds on this module
 
@@ -67,13 +68,16 @@ class Resources:
 
     @classmethod
     def from_messages(cls, resources: Iterable[pb.Resource]) -> Resources:
-        """From messages in any format. Raises ResourcesError (``Resource '<r>' is invalid: …``)."""
+        """Returns the resources of messages in any format.
+
+        Raises ``ResourcesError`` (``Resource '<r>' is invalid: …``) if a message is invalid.
+        """
         return cls(resources_from_messages(resources))
 
     def to_messages(self, format: Format = Format.POST_REFINEMENT) -> list[pb.Resource]:  # noqa: A002
-        """New messages, one for each resource; a shared one counts once, whatever its copies.
+        """Returns new messages, one for each resource; the copies of a shared resource are not counted.
 
-        Raises ResourcesError for refined reservations in the format that has no words for them.
+        Raises ``ResourcesError`` if a refined reservation cannot be written in ``format``.
         """
         return [resource_to_message(resource, format) for resource in self._items]
 
@@ -118,7 +122,7 @@ class Resources:
     # --- arithmetic ---
 
     def __add__(self, other: Resources | Resource) -> Resources:
-        """Both together; resources of one kind merge, copies of one shared resource are counted."""
+        """Returns the sum: resources of one kind are merged, copies of one shared resource are counted."""
         if isinstance(other, Resource):
             other = Resources((other,))
         if not self._items:
@@ -132,7 +136,7 @@ class Resources:
             if place is not None and (resource.kind.is_shared or not resource.kind.is_exclusive):
                 items[place] = items[place].plus(resource)
                 continue
-            # New, or one and the same exclusive disk twice: they stay two.
+            # New, or the same exclusive disk a second time: both are kept.
             if positions is known:
                 positions = dict(known)
             positions.setdefault(resource.key, len(items))
@@ -140,7 +144,7 @@ class Resources:
         return _of(tuple(items), positions)
 
     def __sub__(self, other: Resources | Resource) -> Resources:
-        """What is left. Parts of `other` that are not there are ignored; nothing goes below nothing."""
+        """Returns the difference. Parts of ``other`` that are not in this collection are ignored."""
         if isinstance(other, Resource):
             other = Resources((other,))
         taken = other._items
@@ -163,10 +167,10 @@ class Resources:
         return _of(tuple(items), positions)
 
     def contains(self, other: Resources | Resource) -> bool:
-        """Whether every resource of `other` is part of one of these.
+        """Returns whether every resource of ``other`` is part of one of these.
 
-        Persistent volumes have to be there as often as `other` has them; of an exclusive disk without a volume, one
-        will do for any number.
+        Each occurrence of a persistent volume in ``other`` needs one here; a single exclusive disk without a volume
+        covers any number of occurrences.
         """
         if isinstance(other, Resource):
             mine = self._find_key(other.key)
@@ -177,7 +181,7 @@ class Resources:
             place = positions.get(resource.key)
             if place is None or not items[place].covers(resource):
                 return False
-        # A key that occurs more than once (an exclusive disk that nobody should hold twice) is rare, but counts.
+        # A key rarely occurs more than once: only for an exclusive disk that is listed twice.
         if len(other._index()) == len(other._items):
             return True
         return all(
@@ -187,12 +191,14 @@ class Resources:
         )
 
     def contains_quantities(self, quantities: Quantities) -> bool:
-        """Whether there is at least as much of each name, whatever its metadata; ranges and sets count too."""
+        """Returns whether there is at least as much of each name, whatever its metadata. Ranges and sets count by their
+        elements.
+        """
         for name, amount in quantities.items():
             remaining = amount
             for resource in self._items:
                 if resource.name == name:
-                    # In doubles, as Mesos does here; everywhere else it is thousandths.
+                    # Mesos computes in doubles here, and in thousandths everywhere else.
                     remaining -= _amount(resource)
                     if remaining <= 0:
                         break
@@ -201,11 +207,11 @@ class Resources:
         return True
 
     def find(self, target: Resources | Resource) -> Resources | None:
-        """What of these could satisfy a request: reserved to the target's role first, then unreserved, then for any
-        role.
+        """Returns resources that satisfy a request: those reserved for the target's role first, then unreserved ones,
+        then those of any role; None if they do not suffice.
 
-        None if not all of it can be found. Each target of several is looked for in all of these; one copy is looked
-        for of a shared one.
+        Each target is searched in the whole collection, and of a shared target one copy. This is Mesos's own rule; to
+        take resources for tasks out of an offer use ``OfferPool``.
         """
         if isinstance(target, Resources):
             total = Resources()
@@ -238,10 +244,10 @@ class Resources:
         return None
 
     def apply(self, operation: pb.Offer.Operation) -> Resources:
-        """The result of an offer operation on these resources, or ResourcesError with Mesos's text.
+        """Returns the resources after an offer operation, which must be valid (``operation_error``).
 
-        The operation must be valid (`operations.operation_error`); LAUNCH and the operations on disks of resource
-        providers have no such result.
+        Raises ``ResourcesError`` with Mesos's text if these resources do not allow the operation, and for LAUNCH and
+        the operations on disks of resource providers, which have no such result.
         """
         from pymesoskit.resources.operations import conversions  # it builds on this module
 
@@ -253,62 +259,62 @@ class Resources:
     # --- views ---
 
     def filter(self, predicate: Callable[[Resource], bool]) -> Resources:
-        """Those for which the predicate holds."""
+        """Returns the resources for which the predicate holds."""
         kept = tuple(resource for resource in self._items if predicate(resource))
         return self if len(kept) == len(self._items) else _of(kept, None)
 
     def reserved(self, role: str | None = None) -> Resources:
-        """Those that are reserved: to a role (by the innermost reservation), or at all."""
+        """Returns the resources that are reserved for a role (by their last reservation), or for any role."""
         if role is None:
             return self.filter(lambda resource: resource.is_reserved)
         return self.filter(lambda resource: resource.reservation_role == role)
 
     def unreserved(self) -> Resources:
-        """Those without reservations."""
+        """Returns the resources without reservations. (``to_unreserved`` removes reservations.)"""
         return self.filter(lambda resource: not resource.is_reserved)
 
     def reserved_to_subtree(self, role: str) -> Resources:
-        """Those reserved to a role or to any role below it."""
+        """Returns the resources reserved for a role or for a role below it."""
         return self.filter(lambda resource: resource.is_reserved_to_subtree(role))
 
     def allocatable_to(self, role: str) -> Resources:
-        """Those that may be offered to a role: unreserved, or reserved to it or to a role above it."""
+        """Returns the resources that a role may be offered: unreserved, or reserved for it or for a role above it."""
         return self.filter(lambda resource: resource.is_allocatable_to(role))
 
     def by_reservation_role(self) -> dict[str, Resources]:
-        """The reserved ones, by the role of their innermost reservation."""
+        """Returns the reserved resources by the role of their last reservation."""
         return self._group(lambda resource: resource.reservation_role)
 
     def revocable(self) -> Resources:
-        """Those that the agent may take away."""
+        """Returns the revocable resources: those that the agent may take away."""
         return self.filter(lambda resource: resource.revocable)
 
     def non_revocable(self) -> Resources:
-        """Those that the agent may not take away."""
+        """Returns the resources that are not revocable."""
         return self.filter(lambda resource: not resource.revocable)
 
     def shared(self) -> Resources:
-        """Those that several tasks may use at once."""
+        """Returns the shared resources: those that several tasks may use at once."""
         return self.filter(lambda resource: resource.shared)
 
     def non_shared(self) -> Resources:
-        """Those for one user at a time."""
+        """Returns the resources that are not shared."""
         return self.filter(lambda resource: not resource.shared)
 
     def scalars(self) -> Resources:
-        """Those that are numbers."""
+        """Returns the scalar resources."""
         return self.filter(lambda resource: resource.type is ValueType.SCALAR)
 
     def named(self, name: str) -> Resources:
-        """Those of a name."""
+        """Returns the resources of a name."""
         return self.filter(lambda resource: resource.name == name)
 
     def persistent_volumes(self) -> Resources:
-        """The persistent volumes."""
+        """Returns the persistent volumes."""
         return self.filter(lambda resource: resource.is_persistent_volume)
 
     def allocations(self) -> dict[str, Resources]:
-        """By the role they are allocated to; those that are not allocated are left out."""
+        """Returns the allocated resources by the role that they are allocated to."""
         return self._group(lambda resource: resource.allocation_role)
 
     def _group(self, key: Callable[[Resource], str | None]) -> dict[str, Resources]:
@@ -319,32 +325,35 @@ class Resources:
                 groups.setdefault(group, []).append(resource)
         return {group: _of(tuple(items), None) for group, items in groups.items()}
 
-    # --- the same with other metadata ---
+    # --- other metadata ---
 
     def allocated(self, role: str) -> Resources:
-        """All of them allocated to a role."""
+        """Returns the same resources, allocated to a role."""
         return Resources(resource.allocated(role) for resource in self._items)
 
     def unallocated(self) -> Resources:
-        """All of them allocated to nobody."""
+        """Returns the same resources, not allocated to any role."""
         return Resources(resource.unallocated() for resource in self._items)
 
     def push_reservation(self, reservation: Reservation) -> Resources:
-        """All of them with one more reservation on their stacks. ResourcesError if it does not refine one of them."""
+        """Returns the same resources with one more reservation each.
+
+        Raises ``ResourcesError`` if the reservation does not refine the last one of a resource.
+        """
         return Resources(resource.with_pushed_reservation(reservation) for resource in self._items)
 
     def pop_reservation(self) -> Resources:
-        """All of them without their innermost reservation. ResourcesError if one has none."""
+        """Returns the same resources without their last reservation. Raises ``ResourcesError`` if one has none."""
         return Resources(resource.with_popped_reservation() for resource in self._items)
 
     def to_unreserved(self) -> Resources:
-        """All of them without any reservation."""
+        """Returns the same resources without reservations. (``unreserved`` filters.)"""
         return Resources(resource.to_unreserved() for resource in self._items)
 
     # --- amounts ---
 
     def quantities(self) -> Quantities:
-        """How much there is of each name: scalars, sizes of sets, numbers in ranges. A shared resource counts once."""
+        """Returns the amount of each name: scalars, sizes of sets, numbers in ranges. A shared resource counts once."""
         result = self._quantities
         if result is None:
             result = _count_amounts(self._items)
@@ -352,7 +361,7 @@ class Resources:
         return result
 
     def scalar_quantities(self) -> Quantities:
-        """How much there is of each name, scalars only."""
+        """Returns the amount of each name, scalars only."""
         result = self._scalar_quantities
         if result is None:
             result = _count_amounts(resource for resource in self._items if resource.type is ValueType.SCALAR)
@@ -360,7 +369,7 @@ class Resources:
         return result
 
     def stripped_scalar_quantity(self) -> Resources:
-        """The scalars without any metadata."""
+        """Returns the scalars without any metadata."""
         return Resources(
             Resource(resource.name, ValueType.SCALAR, resource.value)
             for resource in self._items
@@ -368,42 +377,42 @@ class Resources:
         )
 
     def names(self) -> frozenset[str]:
-        """The names that occur."""
+        """Returns the names of the resources."""
         return frozenset(resource.name for resource in self._items)
 
     def get_scalar(self, name: str) -> float | None:
-        """The total of a scalar over all metadata; None if there is none."""
+        """Returns the total of a scalar over all metadata; None if there is none."""
         units = [r.measure for r in self._items if r.name == name and r.type is ValueType.SCALAR]
         return values.from_units(sum(units)) if units else None
 
     def get_ranges(self, name: str) -> Ranges | None:
-        """All ranges of a name, coalesced; None if there are none."""
+        """Returns all ranges of a name, coalesced; None if there are none."""
         found = [r.measure for r in self._items if r.name == name and r.type is ValueType.RANGES]
         return values.coalesce(tuple(piece for ranges in found for piece in ranges)) if found else None
 
     def get_set(self, name: str) -> Items | None:
-        """All items of a name, each once; None if there are none."""
+        """Returns all items of the sets of a name, each once; None if there are none."""
         found = [r.value for r in self._items if r.name == name and r.type is ValueType.SET]
         return tuple(dict.fromkeys(item for items in found for item in cast("Items", items))) if found else None
 
     def cpus(self) -> float:
-        """Processors; 0.0 if there are none."""
+        """Returns the total of cpus; 0.0 if there are none."""
         return self.get_scalar("cpus") or 0.0
 
     def mem(self) -> float:
-        """Memory in MB; 0.0 if there is none."""
+        """Returns the total of mem in MB; 0.0 if there is none."""
         return self.get_scalar("mem") or 0.0
 
     def disk(self) -> float:
-        """Disk space in MB, of all disks; 0.0 if there is none."""
+        """Returns the total of disk in MB, over all disks; 0.0 if there is none."""
         return self.get_scalar("disk") or 0.0
 
     def gpus(self) -> float:
-        """Graphics processors; 0.0 if there are none."""
+        """Returns the total of gpus; 0.0 if there are none."""
         return self.get_scalar("gpus") or 0.0
 
     def ports(self) -> Ranges:
-        """Ports as inclusive ranges; empty if there are none."""
+        """Returns the ports as inclusive ranges; empty if there are none."""
         return self.get_ranges("ports") or ()
 
     # --- places by key ---
@@ -420,6 +429,7 @@ class Resources:
         return None if place is None else self._items[place]
 
 
+# The slots' own setters, for this module alone: instances refuse assignment.
 _set_items: Final = cast("Any", Resources.__dict__["_items"]).__set__
 _set_positions: Final = cast("Any", Resources.__dict__["_positions"]).__set__
 _set_hash: Final = cast("Any", Resources.__dict__["_hash"]).__set__
@@ -436,7 +446,7 @@ def _fill(resources: Resources, items: tuple[Resource, ...], positions: dict[str
 
 
 def _of(items: tuple[Resource, ...], positions: dict[str, int] | None) -> Resources:
-    # Items that are merged already, and where they are, if that is known.
+    # The items are merged already; positions are None if they are not known.
     result = object.__new__(Resources)
     _fill(result, items, positions)
     return result
@@ -457,13 +467,13 @@ def _add(items: list[Resource], positions: dict[str, int], resource: Resource) -
         positions[resource.key] = len(items)
         items.append(resource)
     elif resource.kind.is_exclusive and not resource.kind.is_shared:
-        items.append(resource)  # one and the same volume twice: they stay two
+        items.append(resource)  # the same exclusive disk a second time: both are kept
     else:
         items[place] = items[place].plus(resource)
 
 
 def _drop(items: list[Resource], positions: dict[str, int], place: int) -> None:
-    # The last one takes the place of the one that goes.
+    # The last item takes the place of the removed one, as in Mesos.
     unique = len(positions) == len(items)
     gone, last = items[place], items.pop()
     if place < len(items):

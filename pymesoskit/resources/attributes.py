@@ -1,4 +1,4 @@
-"""An agent's attributes: the syntax of ``--attributes``, their messages, their printed forms.
+"""The attributes of an agent: the syntax of ``--attributes``, messages, printed forms.
 
 Rules: docs/reference/agent-executor.md, section 14, and json-and-resources.md, "Text syntax".
 """
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Attribute:
-    """One attribute: a number, ranges, or text. A name may occur more than once among an agent's attributes."""
+    """One attribute: a number, ranges, or text. Several attributes of an agent may have the same name."""
 
     name: str
     type: ValueType = attrs.field(converter=ValueType)
     value: float | Ranges | str
 
     def print_value(self) -> str:
-        """The value as printed."""
+        """Returns the value as printed."""
         if self.type is ValueType.SCALAR:
             return print_scalar(cast("float", self.value))
         if self.type is ValueType.RANGES:
@@ -38,7 +38,7 @@ class Attribute:
         return f"{self.name}={self.print_value()}"
 
     def to_message(self) -> pb.Attribute:
-        """A new message."""
+        """Returns a new message."""
         message = pb.Attribute(name=self.name, type=self.type.value)
         if self.type is ValueType.SCALAR:
             message.scalar.value = cast("float", self.value)
@@ -52,7 +52,7 @@ class Attribute:
 
     @classmethod
     def from_message(cls, message: pb.Attribute) -> Attribute:
-        """From a message. Raises ResourcesError for a set: agents have no such attributes."""
+        """Returns the attribute of a message. Raises ``ResourcesError`` for a set, which an attribute cannot be."""
         if message.type == pb.Value.SCALAR:
             return cls(message.name, ValueType.SCALAR, message.scalar.value)
         if message.type == pb.Value.RANGES:
@@ -60,7 +60,7 @@ class Attribute:
             return cls(message.name, ValueType.RANGES, pieces)
         if message.type == pb.Value.TEXT:
             return cls(message.name, ValueType.TEXT, message.text.value)
-        raise ResourcesError(f"Attribute '{message.name}' is a set, which attributes cannot be")
+        raise ResourcesError(f"attribute '{message.name}' must be a number, ranges or text, not a set")
 
 
 @attrs.frozen
@@ -79,20 +79,23 @@ class Attributes:
         return ";".join(map(str, self.items))
 
     def named(self, name: str) -> tuple[Attribute, ...]:
-        """Those of a name."""
+        """Returns the attributes of a name."""
         return tuple(attribute for attribute in self.items if attribute.name == name)
 
     def to_messages(self) -> list[pb.Attribute]:
-        """New messages, in order."""
+        """Returns new messages, in order."""
         return [attribute.to_message() for attribute in self.items]
 
     @classmethod
     def from_messages(cls, messages: Iterable[pb.Attribute]) -> Attributes:
-        """From messages, in order. Raises ResourcesError for a set."""
+        """Returns the attributes of messages, in order. Raises ``ResourcesError`` for a set."""
         return cls(tuple(Attribute.from_message(message) for message in messages))
 
     def to_legacy_json(self) -> dict[str, float | str]:
-        """As the older HTTP endpoints show them: numbers as they are, all else as printed; the last of a name wins."""
+        """Returns the attributes as the older HTTP endpoints show them: numbers as numbers, all else as printed text.
+
+        Of several attributes of one name the last counts.
+        """
         return {
             attribute.name: cast("float", attribute.value)
             if attribute.type is ValueType.SCALAR
@@ -105,9 +108,9 @@ _SEPARATORS: Final = re.compile(r"[;\n]")
 
 
 def parse_attributes(text: str) -> Attributes:
-    """Read the syntax of an agent's ``--attributes``: ``rack:r1;level:10;zones:[1-3]``.
+    """Returns the attributes in the syntax of an agent's ``--attributes``: ``rack:r1;level:10;zones:[1-3]``.
 
-    Raises ResourcesError with the text that ends a real agent.
+    Raises ``ResourcesError`` with the text with which a real agent exits.
     """
     return Attributes(tuple(_parse_attribute(token) for token in _SEPARATORS.split(text) if token))
 

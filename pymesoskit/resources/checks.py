@@ -1,7 +1,7 @@
-"""What makes a single resource valid, as questions on plain values; answers are Mesos's texts.
+"""Checks of a single resource, on plain values; each returns Mesos's text of what is wrong, or None.
 
-`Resource` asks them of whoever constructs one, `messages` of what comes off the wire (where presence of fields
-matters too). Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-resources.md.
+``Resource`` applies them when one is constructed, ``messages`` applies them to messages, where the presence of fields
+matters, too. Rules: docs/reference/scheduler-api.md 4.5, corrected by json-and-resources.md.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def validation_value_error(type_: ValueType, value: Value) -> str | None:
 
 
 def value_error(type_: ValueType, value: Value) -> str | None:
-    """Returns what makes a value no amount at all, or None.
+    """Returns why a value is not an amount, or None.
 
-    A scalar below half a thousandth is an amount: arithmetic rounds it to nothing, as Mesos's does.
+    A scalar below half a thousandth is an amount: arithmetic rounds it to zero, as in Mesos.
     """
     if type_ is ValueType.SCALAR:
         number = cast("float", value)
@@ -47,7 +47,7 @@ def value_error(type_: ValueType, value: Value) -> str | None:
 
 
 def disk_error(name: str, disk: Disk | None) -> str | None:
-    """What is wrong with the disk info of a resource of this name."""
+    """Returns what is wrong with the disk info of a resource of this name, or None."""
     if disk is None:
         return None
     if name != "disk":
@@ -66,7 +66,7 @@ def disk_error(name: str, disk: Disk | None) -> str | None:
 
 
 def reservation_role_error(role: str) -> str | None:
-    """Why nothing can be reserved for this role, or None."""
+    """Returns why nothing can be reserved for this role, or None."""
     error = role_error(role)
     if error is None and role == DEFAULT_ROLE:
         return 'Invalid reservation: role "*" cannot be reserved'
@@ -74,7 +74,10 @@ def reservation_role_error(role: str) -> str | None:
 
 
 def refinement_error(reservations: Sequence[Reservation]) -> str | None:
-    """Whether each layer of a stack refines the one below it: dynamic, and for a role below that one's."""
+    """Returns which reservation of a stack does not refine the one before it, or None.
+
+    A refinement is dynamic, and its role is below the role that it refines.
+    """
     for outer, inner in itertools.pairwise(reservations):
         if inner.type is ReservationType.STATIC:
             return "Invalid refined reservation: A refined reservation cannot be STATIC"
@@ -84,7 +87,7 @@ def refinement_error(reservations: Sequence[Reservation]) -> str | None:
 
 
 def reservations_error(reservations: Sequence[Reservation]) -> str | None:
-    """What is wrong with a stack of reservations (the innermost last)."""
+    """Returns what is wrong with a stack of reservations, or None."""
     for reservation in reservations:
         error = reservation_role_error(reservation.role)
         if error is not None:
@@ -96,7 +99,7 @@ def reservations_error(reservations: Sequence[Reservation]) -> str | None:
 
 
 def shared_error(name: str, disk: Disk | None) -> str | None:
-    """Why a resource cannot be shared, or None."""
+    """Returns why a resource cannot be shared, or None."""
     if name != "disk":
         return f"Resource {name} cannot be shared"
     if disk is None or disk.persistence is None:

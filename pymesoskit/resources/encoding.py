@@ -1,6 +1,6 @@
-"""Resources onto the wire: values to `mesos.v1.Resource` messages, in each of the three formats.
+"""Conversion of resources to ``mesos.v1.Resource`` messages, in each of the three formats.
 
-The way in is in `messages`. Rules: docs/reference/json-and-resources.md and scheduler-api.md 4.5.
+Messages are read in ``messages``. Rules: docs/reference/json-and-resources.md and scheduler-api.md 4.5.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class Format(Enum):
-    """How reservations are written in a message."""
+    """How a message expresses reservations."""
 
     POST_REFINEMENT = "post"
     """The stack only: what the v1 API speaks to frameworks that can refine reservations."""
     ENDPOINT = "endpoint"
-    """The stack, and `role` and `reservation` beside it where these can say the same: the older HTTP endpoints."""
+    """The stack, with ``role`` and ``reservation`` where they can express it: for the older HTTP endpoints."""
     PRE_REFINEMENT = "pre"
-    """`role` and `reservation` only: for frameworks that cannot refine reservations."""
+    """Only ``role`` and ``reservation``: for frameworks without the capability RESERVATION_REFINEMENT."""
 
 
 def resource_to_message(resource: Resource, format: Format = Format.POST_REFINEMENT) -> pb.Resource:  # noqa: A002
-    """A new message for a resource; copies of a shared one are not counted on the wire.
+    """Returns a new message for a resource; messages do not count the copies of a shared one.
 
-    Raises ResourcesError if the format has no words for a refined reservation.
+    Raises ``ResourcesError`` if the format cannot express a refined reservation.
     """
     message = pb.Resource()
     message.MergeFromString(_encoding(resource))
@@ -100,7 +100,7 @@ def _fill_value(message: pb.Resource, type_: ValueType, value: Value) -> None:
 
 
 def _fill_reservation(message: pb.Resource.ReservationInfo, reservation: Reservation) -> None:
-    # Principal and labels only: the older format keeps type and role elsewhere.
+    # Principal and labels only: the older format has type and role in other fields.
     if reservation.principal is not None:
         message.principal = reservation.principal
     if reservation.labels is not None:

@@ -1,9 +1,8 @@
-"""The one error of the resource algebra."""
+"""The error of the resource algebra."""
 
 
 class ResourcesError(ValueError):
-    """Resources that are malformed, invalid, or do not allow what was asked of them.
+    """Resources are malformed or invalid, or an operation is not possible with them.
 
-    The text is the one that Mesos 1.11 gives for the same mistake, so that it can be passed on as it is
-    (in a status message, an HTTP body, an error at start-up).
+    Where Mesos 1.11 has a text for the mistake, it is this text, word for word.
     """

@@ -1,7 +1,7 @@
-"""What a resource is beside its amount: its name, who it is reserved for, which disk it is on, who holds it.
+"""The kind of a resource, which is everything but its amount: name, reservations, disk, allocation.
 
-Immutable values with Mesos's notion of equality and Mesos's printed forms. The amount is added in `resource`; whether
-all of it is valid is decided in `checks`. Rules: docs/reference/json-and-resources.md, "Resources".
+Immutable values with Mesos's equality and Mesos's printed forms. ``resource`` adds the amount; ``checks`` decides
+whether all of it is valid. Rules: docs/reference/json-and-resources.md, "Resources".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pymesoskit.resources.values import ValueType
 
 
 class Label(NamedTuple):
-    """One label: free text that travels with a reservation or a disk."""
+    """A label of a reservation or a disk: a key with an optional value."""
 
     key: str
     value: str | None = None
@@ -25,17 +25,17 @@ Labels: TypeAlias = tuple[Label, ...]
 
 
 def _labels_identity(labels: Labels | None) -> Any:
-    """Labels compare without regard to their order; none given is not the same as an empty list."""
+    """Returns what equal labels have in common: their order does not count; None and an empty list differ."""
     return None if labels is None else sorted_labels(labels)
 
 
 def sorted_labels(labels: Labels) -> tuple[tuple[str, bool, str], ...]:
-    """Labels in an order that depends on nothing but what they are."""
+    """Returns labels in a canonical order."""
     return tuple(sorted((label.key, label.value is not None, label.value or "") for label in labels))
 
 
 class ReservationType(StrEnum):
-    """Who made a reservation: the agent's operator at its start (static), or an operation (dynamic)."""
+    """How a reservation was made: by the agent's ``--resources`` (static), or by an operation (dynamic)."""
 
     UNKNOWN = "UNKNOWN"
     STATIC = "STATIC"
@@ -44,7 +44,7 @@ class ReservationType(StrEnum):
 
 @attrs.frozen
 class Reservation:
-    """One layer of a reservation stack: for which role, by whom, with which labels."""
+    """One reservation of a stack: type, role, the principal that made it, and labels."""
 
     type: ReservationType = attrs.field(converter=ReservationType)
     role: str
@@ -53,12 +53,12 @@ class Reservation:
 
     @classmethod
     def static(cls, role: str) -> Reservation:
-        """A reservation made by the agent's operator."""
+        """Returns a static reservation: one made by the agent's ``--resources``."""
         return cls(ReservationType.STATIC, role)
 
     @classmethod
     def dynamic(cls, role: str, principal: str | None = None, labels: Labels | None = None) -> Reservation:
-        """A reservation made by an operation."""
+        """Returns a dynamic reservation: one made by an operation."""
         return cls(ReservationType.DYNAMIC, role, principal, labels)
 
     def __str__(self) -> str:
@@ -70,17 +70,17 @@ class Reservation:
         return f"({','.join(parts)})"
 
     def identity(self) -> Any:
-        """What two equal reservations have in common, as plain values."""
+        """Returns what equal reservations have in common, as plain values."""
         return (self.type.value, self.role, self.principal, _labels_identity(self.labels))
 
 
 def print_labels(labels: Labels) -> str:
-    """Labels as printed in messages and logs: ``{key: value, key}``."""
+    """Returns labels as printed in messages and logs: ``{key: value, key}``."""
     return f"{{{', '.join(key if value is None else f'{key}: {value}' for key, value in labels)}}}"
 
 
 class DiskType(StrEnum):
-    """What a disk is made of, if it is not the agent's own work directory."""
+    """The type of a disk that is not the agent's own work directory."""
 
     UNKNOWN = "UNKNOWN"
     PATH = "PATH"
@@ -91,7 +91,7 @@ class DiskType(StrEnum):
 
 @attrs.frozen
 class DiskRoot:
-    """Where a PATH or MOUNT disk lies on the agent."""
+    """The directory of a PATH or MOUNT disk on the agent."""
 
     root: str | None = None
 
@@ -119,7 +119,7 @@ class DiskSource:
         return self.type.value
 
     def identity(self) -> Any:
-        """What two equal sources have in common, as plain values."""
+        """Returns what equal sources have in common, as plain values."""
         return (
             self.type.value,
             None if self.path is None else (self.path.root,),
@@ -133,7 +133,7 @@ class DiskSource:
 
 @attrs.frozen
 class Persistence:
-    """The id of a persistent volume, and who created it (which is no part of its identity)."""
+    """The id of a persistent volume, and the principal that created it, which does not count for equality."""
 
     id: str
     principal: str | None = attrs.field(default=None, eq=False)
@@ -148,13 +148,13 @@ class VolumeMode(StrEnum):
 
 @attrs.frozen
 class Volume:
-    """How a container sees a disk. No part of the disk's identity: each use may choose another path."""
+    """Where a container mounts a disk. It does not count for equality: each task may choose another path."""
 
     container_path: str
     mode: VolumeMode = attrs.field(default=VolumeMode.RW, converter=VolumeMode)
     host_path: str | None = None
     rest: bytes = attrs.field(default=b"", repr=False)
-    """Fields that only volumes of containers use (image, source), as they came."""
+    """The encoded fields that only volumes of containers use (image, source)."""
 
     def __str__(self) -> str:
         if self.host_path is None:
@@ -164,7 +164,7 @@ class Volume:
 
 @attrs.frozen
 class Disk:
-    """What distinguishes a disk resource from plain disk space; all parts may be absent."""
+    """The disk info of a resource: a persistent volume, where it is mounted, the source. Each part is optional."""
 
     persistence: Persistence | None = None
     volume: Volume | None = attrs.field(default=None, eq=False)
@@ -178,7 +178,7 @@ class Disk:
         return text if self.volume is None else f"{text}:{self.volume}"
 
     def identity(self) -> Any:
-        """What two equal disks have in common, as plain values."""
+        """Returns what equal disks have in common, as plain values."""
         return (
             None if self.persistence is None else self.persistence.id,
             None if self.source is None else self.source.identity(),
@@ -186,7 +186,7 @@ class Disk:
 
     @property
     def is_exclusive(self) -> bool:
-        """Whether the disk can only be had as a whole: volumes, MOUNT and BLOCK disks, RAW disks with an id."""
+        """Whether the disk is indivisible: a persistent volume, a MOUNT or BLOCK disk, or a RAW disk with an id."""
         if self.persistence is not None:
             return True
         if self.source is None:
@@ -196,16 +196,16 @@ class Disk:
         )
 
     def without_volume(self) -> Disk | None:
-        """The disk that a persistent volume was made from: its source alone, or no disk info at all."""
+        """Returns the disk that a persistent volume was made from: its source alone, or None."""
         return None if self.source is None else Disk(source=self.source)
 
 
 @attrs.frozen(eq=False, repr=False)
 class Kind:
-    """Everything about a resource but its amount. Two resources of one kind add up (if the kind is divisible).
+    """Everything about a resource but its amount. Resources of one kind add up if the kind is divisible.
 
-    Kinds themselves compare by identity, so that what is remembered about one is never taken for another that differs
-    in what Mesos ignores (a container path, the order of labels); `key` tells whether two are the same to Mesos.
+    ``key`` tells whether Mesos treats two kinds as the same. Kinds themselves compare by identity, so that caches do
+    not confuse kinds that differ only in what Mesos ignores (a container path, the order of labels).
     """
 
     name: str
@@ -217,11 +217,11 @@ class Kind:
     provider_id: str | None = None
     allocation_role: str | None = None
     key: str = attrs.field(init=False)
-    """A text that is the same for equal kinds and no others; texts are the fastest keys there are."""
+    """A text that is equal exactly for equal kinds; a text because those are the fastest keys."""
     is_exclusive: bool = attrs.field(init=False)
-    """Whether amounts of this kind neither merge nor split."""
+    """Whether resources of this kind neither merge nor split."""
     prefix: str = attrs.field(init=False)
-    """How a resource of this kind is printed, up to its value."""
+    """The printed form of a resource of this kind, up to its value."""
 
     @key.default
     def _make_key(self) -> str:

@@ -1,8 +1,8 @@
-"""Resources off the wire: `mesos.v1.Resource` messages to values, and what is wrong with those that are none.
+"""Conversion of ``mesos.v1.Resource`` messages to resources, and what is wrong with invalid messages.
 
-Reservations come as a stack (`reservations`) or, from before they could be refined, as `role` and `reservation`;
-values hold stacks. The way back is in `encoding`. Rules: docs/reference/json-and-resources.md and scheduler-api.md
-4.5.
+A message has its reservations as a stack (``reservations``) or, in the older format, as ``role`` and ``reservation``;
+resources hold stacks. The other direction is in ``encoding``. Rules: docs/reference/json-and-resources.md and
+scheduler-api.md 4.5.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 
 
 def message_error(message: pb.Resource) -> str | None:
-    """What is wrong with one resource, in Mesos's words without the wrapper; None if it is valid."""
+    """Returns Mesos's text of what is wrong with one resource, without the wrapper; None if it is valid."""
     decoded = _decode(message)
     return decoded if isinstance(decoded, str) else None
 
 
 def messages_error(messages: Iterable[pb.Resource]) -> str | None:
-    """The error on the first invalid resource of a list: ``Resource '<r>' is invalid: …``; None if all are valid."""
+    """Returns the error of the first invalid resource of a list (``Resource '<r>' is invalid: …``), or None."""
     for message in messages:
         error = message_error(message)
         if error is not None:
@@ -61,7 +61,7 @@ def messages_error(messages: Iterable[pb.Resource]) -> str | None:
 
 
 def resource_from_message(message: pb.Resource) -> Resource:
-    """The value that a message stands for, whatever its format. Raises ResourcesError without the wrapper."""
+    """Returns the resource of a message in any format. Raises ``ResourcesError`` if it is invalid."""
     decoded = _decode(message)
     if isinstance(decoded, str):
         raise ResourcesError(decoded)
@@ -69,7 +69,10 @@ def resource_from_message(message: pb.Resource) -> Resource:
 
 
 def resources_from_messages(messages: Iterable[pb.Resource]) -> list[Resource]:
-    """The values of a list of messages, one each, empty ones too. Raises ResourcesError as `messages_error` says it."""
+    """Returns one resource for each message, also for empty ones.
+
+    Raises ``ResourcesError`` (``Resource '<r>' is invalid: …``) if a message is invalid.
+    """
     result: list[Resource] = []
     for message in messages:
         decoded = _decode(message)
@@ -80,12 +83,12 @@ def resources_from_messages(messages: Iterable[pb.Resource]) -> list[Resource]:
 
 
 def wrap_error(message: pb.Resource, error: str) -> str:
-    """An error on one resource as it reads on a list of them."""
+    """Returns the error of one resource as the error of a list."""
     return f"Resource '{print_message(message)}' is invalid: {error}"
 
 
 def print_message(message: pb.Resource) -> str:
-    """A message as printed in errors, valid or not: `role` and `reservation` of the older format are not shown."""
+    """Returns a message, valid or not, as printed in errors; the fields of the older format are not shown."""
     kind = _kind_of(message, tuple(reservation_from_message(reservation) for reservation in message.reservations))
     if kind.type is ValueType.SCALAR:
         return kind.prefix + values.print_scalar(message.scalar.value)
@@ -94,8 +97,8 @@ def print_message(message: pb.Resource) -> str:
     return kind.prefix + values.print_items(tuple(message.set.item))
 
 
-# The same few resources pass by the hundred thousand (a task's cpus and mem), so what bytes mean is remembered; not
-# those of large messages, so that memory stays bounded.
+# The same few resources (a task's cpus and mem) are decoded very often, so results are cached by the encoded message;
+# not for large messages, so that the memory is bounded.
 _LONGEST_REMEMBERED = 512
 
 
@@ -143,7 +146,7 @@ class _Invalid:
 
 
 def _value_of(message: pb.Resource) -> Value | _Invalid:
-    # Exactly the field that belongs to the type must be there.
+    # Exactly the field that belongs to the type must be set.
     type_ = message.type
     present = (message.HasField("scalar"), message.HasField("ranges"), message.HasField("set"))
     if type_ == pb.Value.SCALAR:
@@ -195,7 +198,7 @@ def _stack_error(message: pb.Resource) -> str | None:
 
 
 def _consistency_error(message: pb.Resource, reservation: pb.Resource.ReservationInfo) -> str | None:
-    # The older fields may stand beside a stack of one if they say the same.
+    # The older fields may be set beside a stack of one reservation if they agree with it.
     has_role, has_reservation = message.HasField("role"), message.HasField("reservation")
     older = message.reservation
     if has_role and message.role != reservation.role:
@@ -233,9 +236,9 @@ def _consistency_error(message: pb.Resource, reservation: pb.Resource.Reservatio
 
 
 def upgrade(message: pb.Resource) -> pb.Resource:
-    """The same resource in the format with stacks, unchecked. Where both formats are given, the stack counts.
+    """Returns the resource in the format with stacks, without a check. If both formats are given, the stack counts.
 
-    A dynamic reservation for role ``*`` has no such form; it is left as it is, for validation to refuse.
+    A dynamic reservation for role ``*`` cannot be written as a stack; it is left as it is, and validation refuses it.
     """
     result = pb.Resource()
     result.CopyFrom(message)
@@ -256,7 +259,7 @@ def upgrade(message: pb.Resource) -> pb.Resource:
 
 
 def upgrade_message(message: pb.Resource) -> None:
-    """Puts a valid message itself into the format with stacks."""
+    """Converts a valid message in place to the format with stacks."""
     if message.HasField("role") or message.HasField("reservation"):
         message.CopyFrom(upgrade(message))
 
@@ -298,7 +301,7 @@ def _plain_kind(name: str, type_: ValueType, role: str | None) -> Kind:
 
 
 def reservation_from_message(message: pb.Resource.ReservationInfo) -> Reservation:
-    """The value of one layer of a stack; an unset type is UNKNOWN, an unset role empty."""
+    """Returns one reservation of a stack; an unset type is UNKNOWN, an unset role is empty."""
     return Reservation(
         type=ReservationType(pb.Resource.ReservationInfo.Type.Name(message.type)),
         role=message.role,
@@ -340,7 +343,7 @@ def _volume_of(message: pb.Volume) -> Volume:
 
 
 def disk_source_from_message(message: pb.Resource.DiskInfo.Source) -> DiskSource:
-    """The value of a disk's source."""
+    """Returns the source of a disk."""
     return DiskSource(
         type=DiskType(pb.Resource.DiskInfo.Source.Type.Name(message.type)),
         path=_root_of(message.path) if message.HasField("path") else None,

@@ -1,4 +1,4 @@
-"""What offer operations do to resources: each consumes some and produces others.
+"""The effect of offer operations on resources: each consumes some and produces others.
 
 Rules: docs/reference/agent-executor.md, section 13 (the table) and scheduler-api.md 4.2 and 4.6.
 """
@@ -28,15 +28,18 @@ _Operation = pb.Offer.Operation
 
 @attrs.frozen
 class Conversion:
-    """One step of an operation: what it takes out of a pool of resources, and what it puts in instead."""
+    """One step of an operation: the resources that it consumes, and those that replace them."""
 
     consumed: Resources
     converted: Resources
     destroyed: Resource | None = None
-    """A volume of which nothing may be left afterwards (another copy of it is still in use)."""
+    """A volume that must be gone afterwards; otherwise another copy of it is still in use."""
 
     def apply(self, pool: Resources) -> Resources:
-        """The pool afterwards. Raises ResourcesError with Mesos's text if it lacks what is consumed."""
+        """Returns the pool afterwards.
+
+        Raises ``ResourcesError`` with Mesos's text if the pool does not contain what is consumed.
+        """
         if not pool.contains(self.consumed):
             raise ResourcesError(f"{pool} does not contain {self.consumed}")
         result = pool - self.consumed + self.converted
@@ -48,7 +51,7 @@ class Conversion:
 
 
 def operation_error(operation: pb.Offer.Operation) -> str | None:
-    """What is wrong with an operation at first sight: its payload is missing, or one of its resources is invalid."""
+    """Returns what is wrong with an operation in itself (no payload, an invalid resource), or None."""
     rule = _RULES.get(operation.type)
     if rule is None:
         return "Unknown offer operation"
@@ -58,9 +61,9 @@ def operation_error(operation: pb.Offer.Operation) -> str | None:
 
 
 def conversions(operation: pb.Offer.Operation) -> list[Conversion]:
-    """The steps of a valid operation, to be applied in order.
+    """Returns the steps of a valid operation, to be applied in order.
 
-    Raises ResourcesError for operations that have no such steps: launches, and what resource providers have to do.
+    Raises ``ResourcesError`` for operations without such steps: launches, and those that resource providers carry out.
     """
     rule = _RULES.get(operation.type)
     if rule is None or rule.convert is None:
@@ -70,12 +73,12 @@ def conversions(operation: pb.Offer.Operation) -> list[Conversion]:
 
 
 def consumed(operation: pb.Offer.Operation) -> Resources:
-    """All that a valid operation takes out of the pool. Raises as `conversions` does."""
+    """Returns all resources that a valid operation consumes. Raises like ``conversions``."""
     return reduce(add, (conversion.consumed for conversion in conversions(operation)), Resources())
 
 
 def produced(operation: pb.Offer.Operation) -> Resources:
-    """All that a valid operation puts into the pool. Raises as `conversions` does."""
+    """Returns all resources that a valid operation produces. Raises like ``conversions``."""
     return reduce(add, (conversion.converted for conversion in conversions(operation)), Resources())
 
 
@@ -129,19 +132,19 @@ def _shrink_volume(operation: pb.Offer.Operation) -> list[Conversion]:
 
 
 def _stripped(volume: Resource) -> Resource:
-    # The disk that a volume is made from, and goes back to.
+    # Returns the disk that a volume was made from.
     disk = volume.disk
     return volume.with_disk(None if disk is None else disk.without_volume(), shared=False)
 
 
 def _units(volume: Resource) -> int:
     if volume.type is not ValueType.SCALAR:
-        raise ResourcesError(f"Cannot get conversions: {volume} is not a number that could grow or shrink")
+        raise ResourcesError(f"Cannot get conversions: {volume} is not a scalar")
     return cast("int", volume.measure)
 
 
 def _totals(resources: Resources) -> tuple[object, ...]:
-    # What may not change in an operation, as exactly as Mesos looks: mem and disk in whole MB, other names not at all.
+    # The amounts that an operation must not change, as exactly as Mesos compares them: mem and disk in whole MB.
     return (
         resources.get_scalar("cpus"),
         resources.get_scalar("gpus"),
@@ -197,7 +200,7 @@ class _Rule:
 
 
 def _missing(name: str) -> str:
-    # Mesos's texts differ in small things for the two operations on the size of volumes.
+    # Mesos's texts for the two operations on the size of volumes differ slightly.
     article = "An" if name[0] in "AEIOU" else "A"
     kind = "" if name == "GROW_VOLUME" else "offer "
     end = "" if name in {"GROW_VOLUME", "SHRINK_VOLUME"} else "."
@@ -231,4 +234,4 @@ _RULES = {
         "destroy_disk", _missing("DESTROY_DISK"), lambda operation: message_error(operation.destroy_disk.source)
     ),
 }
-"""What each type of operation carries, how its resources are checked, and what becomes of them."""
+"""For each type of operation: its payload, the check of its resources, and its steps."""

@@ -1,7 +1,7 @@
-"""Amounts by name, without any metadata: what sorters, quotas and minimums count in.
+"""Amounts by name, without metadata, as sorters, quotas and minimums use them.
 
-`Quantities` lack what they do not name, `Limits` do not limit what they do not name. Both are immutable. Sums are
-exact: whole thousandths. Rules: docs/reference/json-and-resources.md, allocator.md.
+A name that ``Quantities`` do not have counts as zero; a name that ``Limits`` do not have is unlimited. Both are
+immutable. Arithmetic is exact, in whole thousandths. Rules: docs/reference/json-and-resources.md, allocator.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Amounts = TypeVar("_Amounts", bound="_NamedAmounts")
 
 @attrs.frozen(eq=False, repr=False, init=False)
 class _NamedAmounts:
-    # Thousandths by name; beside them the doubles of those that are no whole thousandths (arithmetic makes them so).
+    # Thousandths by name, and the doubles of those that are not whole thousandths and went through no arithmetic.
     units: Mapping[str, int]
     _unrounded: Mapping[str, float]
 
@@ -33,7 +33,9 @@ class _NamedAmounts:
         for name, value in (amounts or {}).items():
             rounded = to_units(value)
             if rounded < 0:
-                raise ResourcesError(f"Negative or infinite amount of '{name}': {value}")
+                raise ResourcesError(
+                    f"the amount of '{name}' must be a finite number that is not negative, not {value}"
+                )
             if rounded or self._keeps_zero():
                 units[name] = rounded
                 if from_units(rounded) != value:
@@ -55,7 +57,7 @@ class _NamedAmounts:
         return iter(sorted(self.units))
 
     def items(self) -> list[tuple[str, float]]:
-        """Names and amounts, by name."""
+        """Returns names and amounts, sorted by name."""
         return [(name, self._value(name)) for name in self]
 
     def _value(self, name: str) -> float:
@@ -85,19 +87,18 @@ _NONE: Final[Mapping[str, float]] = {}
 
 
 class Quantities(_NamedAmounts):
-    """Amounts by name, none of them zero: ``Quantities({"cpus": 4, "mem": 1024})``.
+    """Amounts by name, none of them zero: ``Quantities({"cpus": 4, "mem": 1024})``; mem and disk are in MB.
 
-    `units` are the thousandths by name, for those who compute a lot.
+    ``units`` has the amounts in thousandths, for fast arithmetic. Raises ``ResourcesError`` for a negative amount.
     """
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Quantities:
-        """Read ``cpus:0.01;mem:32`` (as one alternative of ``--min_allocatable_resources``); amounts of one name add
-        up.
+        """Returns the amounts in a text such as ``cpus:0.01;mem:32``; amounts of one name are added.
 
-        Raises ResourcesError with Mesos's text.
+        Raises ``ResourcesError`` with Mesos's text.
         """
         result = cls()
         for name, value, _ in _parse_amounts(text, "quantity"):
@@ -106,14 +107,14 @@ class Quantities(_NamedAmounts):
 
     @classmethod
     def of_units(cls, units: Mapping[str, int], unrounded: Mapping[str, float] | None = None) -> Quantities:
-        """From thousandths by name, all above zero; the mappings must never change afterwards.
+        """Returns the amounts given in thousandths by name, all above zero; the mappings must not change afterwards.
 
-        `unrounded` are the doubles of those that are no whole thousandths and went through no arithmetic.
+        ``unrounded`` has the doubles of amounts that are not whole thousandths.
         """
         return _build(cls, units, unrounded or _NONE)
 
     def get(self, name: str) -> float:
-        """The amount of a name; 0.0 if there is none."""
+        """Returns the amount of a name; 0.0 if there is none."""
         return self._value(name) if name in self.units else 0.0
 
     def __add__(self, other: Quantities) -> Quantities:
@@ -131,7 +132,7 @@ class Quantities(_NamedAmounts):
         return _build(Quantities, units, unrounded)
 
     def __sub__(self, other: Quantities) -> Quantities:
-        """What is left; never below nothing."""
+        """Returns the difference, which is never below zero."""
         if not other.units or not self.units:
             return self
         units: dict[str, int] = {}
@@ -145,17 +146,17 @@ class Quantities(_NamedAmounts):
         return _build(Quantities, units, unrounded)
 
     def contains(self, other: Quantities) -> bool:
-        """Whether there is at least as much of everything."""
+        """Returns whether there is at least as much of each name."""
         mine = self.units.get
         return all(mine(name, 0) >= amount for name, amount in other.units.items())
 
     def __contains__(self, other: object) -> bool:
-        """`other` may be quantities, or a name."""
+        """Returns whether a name occurs, or whether other quantities are contained."""
         return self.contains(other) if isinstance(other, Quantities) else other in self.units
 
 
 class Limits(_NamedAmounts):
-    """Upper bounds by name; a limit of zero is one, a name without a limit is unlimited."""
+    """Upper bounds by name. Zero is a limit; a name that is missing is unlimited."""
 
     __slots__ = ()
 
@@ -165,7 +166,10 @@ class Limits(_NamedAmounts):
 
     @classmethod
     def parse(cls, text: str) -> Limits:
-        """Read ``cpus:4;mem:1024``; a name may stand there once. Raises ResourcesError with Mesos's text."""
+        """Returns the limits in a text such as ``cpus:4;mem:1024``.
+
+        Raises ``ResourcesError`` with Mesos's text, also if a name occurs twice.
+        """
         limits: dict[str, float] = {}
         for name, value, text_of_value in _parse_amounts(text, "limit"):
             if name in limits:
@@ -174,11 +178,11 @@ class Limits(_NamedAmounts):
         return cls(limits)
 
     def get(self, name: str) -> float | None:
-        """The limit of a name; None if there is none."""
+        """Returns the limit of a name; None if there is none."""
         return self._value(name) if name in self.units else None
 
     def contains(self, other: Limits | Quantities) -> bool:
-        """Whether quantities stay within the limits, or other limits are at least as strict."""
+        """Returns whether quantities are within the limits, or whether other limits are at least as strict."""
         if isinstance(other, Limits):
             theirs = other.units
             return all(name in theirs and theirs[name] <= limit for name, limit in self.units.items())
@@ -186,11 +190,11 @@ class Limits(_NamedAmounts):
         return all(taken(name, 0) <= limit for name, limit in self.units.items())
 
     def __contains__(self, other: object) -> bool:
-        """`other` may be quantities, limits, or a name."""
+        """Returns whether a name is limited, or whether quantities or other limits are contained."""
         return self.contains(other) if isinstance(other, Limits | Quantities) else other in self.units
 
     def __sub__(self, other: Quantities) -> Limits:
-        """What is left of the limits once quantities are taken; never below zero."""
+        """Returns the limits minus quantities, never below zero."""
         taken = other.units
         if not taken:
             return self

@@ -1,7 +1,7 @@
 """One resource: an amount of a kind, and how amounts of one kind combine.
 
-Immutable. Collections of resources, and with them all rules on more than one, live in `algebra`; the form on the wire
-lives in `messages`. Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
+Resources are immutable. Collections, and with them all rules on several resources, are in ``algebra``; messages are
+read in ``messages``. Rules: docs/reference/json-and-resources.md, "Resources", and agent-executor.md, section 13.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pymesoskit.resources.kind import Disk, Kind, Reservation, ReservationType
 from pymesoskit.resources.roles import is_strict_subrole_of
 from pymesoskit.resources.values import Items, Ranges, Value, ValueType
 
-# What is derived from a kind is remembered, but not for those with labels by the page: memory stays bounded.
+# Kinds derived from others are cached, except for those with very long labels: that bounds the memory.
 _LONGEST_KEY: Final = 1024
 
 
@@ -45,26 +45,26 @@ def _remember_less_reserved_kind(kind: Kind, layers: int) -> Kind:
 class Resource:
     """An amount of one kind of resource: ``Resource("cpus", "SCALAR", 4.0)``.
 
-    Raises ResourcesError, with Mesos's text, for what could be no resource: a negative amount, an inverted range, a set
-    with duplicates, an invalid stack of reservations, a disk that is not named so. An amount of nothing is allowed, and
-    vanishes in any collection.
+    Amounts of mem and disk are in MB. An amount of zero (also of less than half a thousandth) is allowed; collections
+    drop such a resource. Raises ``ResourcesError`` with Mesos's text for a negative amount, an inverted range, a set
+    with duplicates, an invalid stack of reservations, or disk info on a resource that is not named ``disk``.
 
-    Equality is that of Mesos: scalars by thousandths, ranges and sets by what they cover, reservations, source of the
-    disk and id of the volume by value; the volume's container path and the principal of its creator do not count.
+    Equality is that of Mesos: scalars compare by thousandths, ranges and sets by what they cover, reservations, source
+    of the disk and id of the volume by value. The volume's container path and its creator's principal do not count.
     """
 
     __slots__ = ("_value", "copies", "encoded", "key", "kind", "measure")
 
     kind: Kind
-    _value: Value | None  # None: a scalar that came out of arithmetic and nobody looked at
+    _value: Value | None  # None: a scalar that came out of arithmetic; computed when it is first read
     measure: Any
-    """What of the value counts: thousandths, coalesced ranges, a frozenset."""
+    """The part of the value that counts: thousandths, coalesced ranges, or a frozenset."""
     key: str
-    """Two resources with the same key merge, if they are divisible or shared; else they are the same."""
+    """Resources with the same key merge if they are divisible or shared; otherwise they are the same."""
     copies: int
-    """How many copies of a shared resource are held; 1 for all others."""
+    """The number of copies of a shared resource; 1 for all others."""
     encoded: bytes | None
-    """The message that stands for it, once somebody asked (see `messages`)."""
+    """The encoded message of this resource, once it has been computed (``encoding``)."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Resource:
 
     @property
     def value(self) -> Value:
-        """The value as it came; arithmetic rounds it to thousandths (scalars) or coalesces it (ranges)."""
+        """The value as it was given; arithmetic rounds scalars to thousandths and coalesces ranges."""
         value = self._value
         if value is None:
             value = values.from_units(self.measure)
@@ -119,13 +119,13 @@ class Resource:
 
     @property
     def unrounded(self) -> float | None:
-        """The value of a scalar, if it is not what its thousandths stand for."""
+        """The value of a scalar that is not a whole number of thousandths, otherwise None."""
         value = self._value
         return None if value is None or value == values.from_units(self.measure) else cast("float", value)
 
     @property
     def name(self) -> str:
-        """Its name, as ``cpus``."""
+        """The name: ``cpus``, ``mem``, …"""
         return self.kind.name
 
     @property
@@ -135,88 +135,88 @@ class Resource:
 
     @property
     def reservations(self) -> tuple[Reservation, ...]:
-        """The stack of reservations, the innermost last; empty if unreserved."""
+        """The stack of reservations, from the first to the last refinement; empty if unreserved."""
         return self.kind.reservations
 
     @property
     def disk(self) -> Disk | None:
-        """What distinguishes it from plain disk space."""
+        """Source and volume of a disk; None for plain disk space and everything else."""
         return self.kind.disk
 
     @property
     def shared(self) -> bool:
-        """Whether several tasks may use it at once."""
+        """Whether several tasks may use the resource at once."""
         return self.kind.is_shared
 
     @property
     def revocable(self) -> bool:
-        """Whether the agent may take it away at any time."""
+        """Whether the agent may take the resource away at any time."""
         return self.kind.is_revocable
 
     @property
     def provider_id(self) -> str | None:
-        """The resource provider it comes from; None for the agent itself."""
+        """The id of the resource provider; None for resources of the agent itself."""
         return self.kind.provider_id
 
     @property
     def allocation_role(self) -> str | None:
-        """The role it has been allocated (offered) to; None if it has not been."""
+        """The role that the resource is allocated (offered) to; None if it is not allocated."""
         return self.kind.allocation_role
 
     @property
     def reservation_role(self) -> str | None:
-        """The role of the innermost reservation; None if unreserved."""
+        """The role of the last reservation; None if unreserved."""
         reservations = self.kind.reservations
         return reservations[-1].role if reservations else None
 
     @property
     def is_reserved(self) -> bool:
-        """Whether there is any reservation on it."""
+        """Whether the resource is reserved."""
         return bool(self.kind.reservations)
 
     @property
     def is_dynamically_reserved(self) -> bool:
-        """Whether the innermost reservation was made by an operation."""
+        """Whether the last reservation is dynamic: made by an operation."""
         reservations = self.kind.reservations
         return bool(reservations) and reservations[-1].type is ReservationType.DYNAMIC
 
     @property
     def is_persistent_volume(self) -> bool:
-        """Whether it is a persistent volume."""
+        """Whether the resource is a persistent volume."""
         return self.kind.disk is not None and self.kind.disk.persistence is not None
 
     @property
     def persistence_id(self) -> str | None:
-        """The id of the persistent volume that it is, else None."""
+        """The id of the persistent volume; None if the resource is not one."""
         disk = self.kind.disk
         return disk.persistence.id if disk is not None and disk.persistence is not None else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether the amount is nothing."""
+        """Whether the amount is zero (in thousandths, for a scalar)."""
         return not self.measure
 
     def is_allocatable_to(self, role: str) -> bool:
-        """Whether it may be offered to a role: unreserved, or reserved to it or to a role above it."""
+        """Returns whether a role may be offered the resource: unreserved, or reserved for it or for a role above it."""
         reserved_to = self.reservation_role
         return reserved_to is None or role == reserved_to or is_strict_subrole_of(role, reserved_to)
 
     def is_reserved_to_subtree(self, role: str) -> bool:
-        """Whether it is reserved to a role or to one below it."""
+        """Returns whether the resource is reserved for a role or for a role below it."""
         reserved_to = self.reservation_role
         return reserved_to is not None and (reserved_to == role or is_strict_subrole_of(reserved_to, role))
 
-    # --- the same with other metadata ---
+    # --- other metadata ---
 
     def with_value(self, value: Value) -> Resource:
-        """Another amount of the same kind."""
+        """Returns another amount of the same kind. Raises ``ResourcesError`` if the value is invalid."""
         error = value_error(self.kind.type, value)
         if error is not None:
             raise ResourcesError(error)
         return make_resource(self.kind, value, self.copies)
 
     def with_reservations(self, reservations: tuple[Reservation, ...]) -> Resource:
-        """The same under another stack of reservations, which is not checked."""
+        """Returns the resource with another stack of reservations, which is not checked."""
         return _relabel(self, attrs.evolve(self.kind, reservations=reservations))
 
     def to_unreserved(self) -> Resource:
@@ -226,7 +226,7 @@ class Resource:
         return _relabel(self, _less_reserved_kind(self.kind, 0))
 
     def with_pushed_reservation(self, reservation: Reservation) -> Resource:
-        """The same with one more reservation on the stack. ResourcesError if the stack would be invalid."""
+        """Returns the resource with one more reservation. Raises ``ResourcesError`` if the stack would be invalid."""
         stack = (*self.kind.reservations, reservation)
         error = reservations_error(stack)
         if error is not None:
@@ -234,14 +234,14 @@ class Resource:
         return self.with_reservations(stack)
 
     def with_popped_reservation(self) -> Resource:
-        """The same without the innermost reservation. ResourcesError if there is none."""
+        """Returns the resource without its last reservation. Raises ``ResourcesError`` if there is none."""
         layers = len(self.kind.reservations)
         if not layers:
             raise ResourcesError(f"Resource {self} is not reserved")
         return _relabel(self, _less_reserved_kind(self.kind, layers - 1))
 
     def with_copies(self, copies: int) -> Resource:
-        """The same with another number of copies, if it is shared; else it is one of a kind anyhow."""
+        """Returns the resource with another number of copies; a resource that is not shared is returned as it is."""
         if not self.kind.is_shared or copies == self.copies:
             return self
         if copies < 1:
@@ -249,17 +249,17 @@ class Resource:
         return make_resource(self.kind, self.value, copies)
 
     def with_disk(self, disk: Disk | None, shared: bool) -> Resource:
-        """The same amount as another disk: one copy, shared or not."""
+        """Returns one copy of the same amount as another disk, shared or not."""
         return make_resource(attrs.evolve(self.kind, disk=disk, is_shared=shared), self.value)
 
     def allocated(self, role: str) -> Resource:
-        """The same, allocated to a role."""
+        """Returns the resource, allocated to a role."""
         if self.kind.allocation_role == role:
             return self
         return _relabel(self, _allocated_kind(self.kind, role))
 
     def unallocated(self) -> Resource:
-        """The same, allocated to nobody."""
+        """Returns the resource, not allocated to any role."""
         if self.kind.allocation_role is None:
             return self
         return _relabel(self, _allocated_kind(self.kind, None))
@@ -267,7 +267,7 @@ class Resource:
     # --- arithmetic within one key ---
 
     def plus(self, other: Resource) -> Resource:
-        """The sum of two resources with the same key (copies add up if shared, amounts otherwise)."""
+        """Returns the sum with a resource of the same key: copies of a shared resource add up, amounts of others."""
         kind = self.kind
         if kind.is_shared:
             return make_resource(kind, self.value, self.copies + other.copies)
@@ -279,7 +279,7 @@ class Resource:
         return make_resource(kind, values.add_items(cast("Items", self.value), cast("Items", other.value)))
 
     def minus(self, other: Resource) -> Resource | None:
-        """What is left without another resource that has the same key; None if nothing is."""
+        """Returns the difference with a resource of the same key; None if nothing is left."""
         kind = self.kind
         if kind.is_shared:
             copies = self.copies - other.copies
@@ -295,7 +295,7 @@ class Resource:
         return make_resource(kind, left) if left else None
 
     def covers(self, other: Resource) -> bool:
-        """Whether another resource that has the same key is part of this one."""
+        """Returns whether a resource of the same key is part of this one."""
         kind = self.kind
         if kind.is_shared:
             return self.copies >= other.copies
@@ -316,7 +316,7 @@ class Resource:
         return hash((self.key, self.measure, self.copies))
 
     def print_one(self) -> str:
-        """The printed form without the number of copies, as in errors about a message."""
+        """Returns the printed form without the number of copies, as in errors about a message."""
         if self.kind.type is ValueType.SCALAR:
             return self.kind.prefix + values.print_scalar(cast("float", self.value))
         if self.kind.type is ValueType.RANGES:
@@ -331,14 +331,14 @@ class Resource:
 
 
 def make_resource(kind: Kind, value: Value, copies: int = 1) -> Resource:
-    """A resource of a kind and a value that are known to be valid: no checks (for the modules of this package)."""
+    """Returns a resource of a kind and a value that are known to be valid, without a check (for this package)."""
     resource = object.__new__(Resource)
     _fill(resource, kind, value, _measure(kind.type, value), copies)
     return resource
 
 
 def _make(kind: Kind, value: Value | None, measure: Any) -> Resource:
-    # The way of arithmetic: a divisible kind, everything known already.
+    # For results of arithmetic: the kind is divisible, and the measure is known.
     resource = object.__new__(Resource)
     _set_kind(resource, kind)
     _set_value(resource, value)
@@ -350,7 +350,7 @@ def _make(kind: Kind, value: Value | None, measure: Any) -> Resource:
 
 
 def _relabel(resource: Resource, kind: Kind) -> Resource:
-    # The same amount of another kind.
+    # Returns the same amount of another kind.
     result = object.__new__(Resource)
     _fill(result, kind, resource._value, resource.measure, resource.copies)
     return result
@@ -362,7 +362,7 @@ def _fill(resource: Resource, kind: Kind, value: Value | None, measure: Any, cop
     _set_measure(resource, measure)
     key = kind.key
     if kind.is_exclusive:
-        # Such resources never merge with one of another size, so the size belongs to the key.
+        # Exclusive resources never merge with one of another size, so the size is part of the key.
         key += repr(sorted(measure) if isinstance(measure, frozenset) else measure)
     _set_key(resource, key)
     _set_copies(resource, copies)
@@ -377,7 +377,7 @@ def _measure(type_: ValueType, value: Value) -> Any:
     return frozenset(cast("Items", value))
 
 
-# The slots' own setters: the instances refuse assignment.
+# The slots' own setters, for this module alone: instances refuse assignment.
 _set_kind: Final = cast("Any", Resource.__dict__["kind"]).__set__
 _set_value: Final = cast("Any", Resource.__dict__["_value"]).__set__
 _set_measure: Final = cast("Any", Resource.__dict__["measure"]).__set__
@@ -387,5 +387,5 @@ _set_encoded: Final = cast("Any", Resource.__dict__["encoded"]).__set__
 
 
 def remember_encoding(resource: Resource, encoded: bytes) -> None:
-    """Keep the message that stands for a resource, for the next time that it is asked for."""
+    """Stores the encoded message of a resource, so that it is computed once."""
     _set_encoded(resource, encoded)

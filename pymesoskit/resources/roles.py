@@ -1,6 +1,6 @@
-"""Role names: which are valid, and which is part of which (docs/reference/scheduler-api.md, section 3).
+"""Names of roles: which are valid, and which is below which (docs/reference/scheduler-api.md, section 3).
 
-Roles form a tree by their slashes: ``eng/web`` is a strict sub-role of ``eng``. ``*`` stands for no role in particular.
+Slashes form a tree: ``eng/web`` is a strict sub-role of ``eng``. ``*`` is the default role.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _UNPRINTABLE = frozenset("\x09\x0a\x0b\x0c\x0d\x20\x7f")
 
 
 def role_error(role: str) -> str | None:
-    """What is wrong with a role's name, in Mesos's words; None if it is valid."""
+    """Returns Mesos's text of what is wrong with the name of a role; None if it is valid."""
     if role == DEFAULT_ROLE:
         return None
     return _remember(role) if len(role) <= _LONGEST_REMEMBERED else _find_error(role)
 
 
-# Roles come again and again; only those of a sensible length are remembered, so that memory stays bounded.
+# The same roles are checked very often, so results are cached; not for long names, so that the memory is bounded.
 _LONGEST_REMEMBERED = 256
 
 
@@ -50,12 +50,12 @@ def _find_error(role: str) -> str | None:
 
 
 def validate_role(role: str) -> None:
-    """Raise ResourcesError if this is no valid name of a role."""
+    """Raises ``ResourcesError`` if the name of a role is invalid."""
     error = role_error(role)
     if error is not None:
         raise ResourcesError(error)
 
 
 def is_strict_subrole_of(role: str, ancestor: str) -> bool:
-    """Whether `role` lies below `ancestor` in the tree of roles (a role is not below itself)."""
+    """Returns whether ``role`` is below ``ancestor`` in the tree of roles; a role is not below itself."""
     return len(role) > len(ancestor) and role.startswith(ancestor) and role[len(ancestor)] == "/"

@@ -23,7 +23,7 @@ _WHITE_SPACE: Final = " \t\n\r"
 
 
 def parse_resources(text: str, default_role: str = DEFAULT_ROLE) -> Resources:
-    """Read the text; see `Resources.parse`. What is no JSON array is read as plain text."""
+    """Returns the resources of a text, as ``Resources.parse``; if it is not a JSON array, it is read as plain text."""
     array = _json_array(text)
     result = Resources(_parse_plain(text, default_role) if array is None else _parse_json(array, default_role))
     error = _command_line_error(result)
@@ -36,7 +36,7 @@ def parse_resources(text: str, default_role: str = DEFAULT_ROLE) -> Resources:
 
 
 def _parse_plain(text: str, default_role: str) -> list[Resource]:
-    # All tokens are read before the first resource is judged: that order decides which of two errors is reported.
+    # Mesos reads all tokens before it validates the first resource; that decides which of two errors it reports.
     parsed = [_parse_token(token, default_role) for token in text.split(";") if token]
     for kind, value in parsed:
         error = resource_error(kind, value, validation_value_error)
@@ -90,11 +90,11 @@ def _parse_json(array: list[Any], default_role: str) -> list[Resource]:
     for message in messages:
         if not message.HasField("role") and not message.reservations:
             message.role = default_role
-    # Unlike in messages, the older fields are not compared with a stack that is given: they are dropped first.
+    # Unlike in messages, the older fields are dropped if a stack is given; they are not compared with it.
     return [resource_from_message(upgrade(message)) for message in messages]
 
 
-# --- what has no place on a command line ------------------------------------------------------------------------------
+# --- what cannot be given on a command line ---------------------------------------------------------------------------
 
 
 def _command_line_error(resources: Resources) -> str | None:

@@ -1,7 +1,7 @@
-"""Checks on lists of resources that are pure algebra: validity of messages, and what tasks and operations may combine.
+"""Checks of lists of resources: validity of messages, and what tasks and operations may combine.
 
-Each gives Mesos's text, or None if there is nothing to say. What says whose resources they are (``Task uses invalid
-resources: …``, ``Invalid task resources: …``, ``Not a persistent volume: …``) is the caller's to add. Rules:
+Each returns Mesos's text of what is wrong, or None. The caller adds whose resources they are (``Task uses invalid
+resources: …``, ``Invalid task resources: …``, ``Not a persistent volume: …``). Rules:
 docs/reference/scheduler-api.md 4.4 (item 8), 4.5 and 4.6.
 """
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 def validation_error(resources: pb.Resource | Iterable[pb.Resource]) -> str | None:
-    """The error on one message (bare) or on a list of them (``Resource '<r>' is invalid: …``); None if all is well."""
+    """Returns the error of one message, or of a list (``Resource '<r>' is invalid: …``); None if all are valid."""
     if isinstance(resources, pb.Resource):
         return message_error(resources)
     return messages_error(resources)
 
 
 def validate(resources: pb.Resource | Iterable[pb.Resource]) -> None:
-    """Raise ResourcesError with the text of `validation_error`, if there is one."""
+    """Raises ``ResourcesError`` with the text of ``validation_error``, if there is one."""
     error = validation_error(resources)
     if error is not None:
         raise ResourcesError(error)
 
 
 def used_resources_error(resources: Iterable[pb.Resource]) -> str | None:
-    """Why a task, an executor or an operation cannot name these resources.
+    """Returns why a task, an executor or an operation cannot use these resources, or None.
 
-    They must be valid; gpus whole; disks volumes or sources that make sense; reservations not of revocable resources.
+    They must be valid, gpus must be whole, disk info must be complete, and revocable resources must not be reserved.
     """
     try:
         values = resources_from_messages(resources)
@@ -55,13 +55,13 @@ def used_resources_error(resources: Iterable[pb.Resource]) -> str | None:
 
 
 def gpus_error(resources: Iterable[Resource]) -> str | None:
-    """Gpus come as whole ones."""
+    """Returns an error if gpus are not whole numbers."""
     units = sum(one.measure for one in resources if one.name == "gpus" and one.type is ValueType.SCALAR)
     return "The 'gpus' resource must be an unsigned integer" if units % 1000 else None
 
 
 def disk_info_error(resources: Iterable[Resource]) -> str | None:
-    """Volumes are made of reserved, non-revocable disk, and say where a container sees them."""
+    """Returns an error unless volumes are on reserved, non-revocable disk and name a container path."""
     for resource in resources:
         disk = resource.disk
         error = None if disk is None else _disk_info_error(resource, disk)
@@ -91,7 +91,7 @@ _ID_LIMIT: Final = 255
 
 
 def _id_error(text: str) -> str | None:
-    # The rule for all ids (scheduler-api.md, section 4); this one is part of a directory's name.
+    # The rule for all ids (scheduler-api.md, section 4); the id becomes the name of a directory.
     if not text:
         return "ID must not be empty"
     if len(text.encode()) > _ID_LIMIT:
@@ -106,7 +106,7 @@ def _id_error(text: str) -> str | None:
 
 
 def reservation_info_error(resources: Iterable[Resource]) -> str | None:
-    """What may be taken away at any time cannot be reserved by an operation."""
+    """Returns an error if a revocable resource is dynamically reserved."""
     for resource in resources:
         if resource.is_dynamically_reserved and resource.revocable:
             return f"Dynamically reserved resource {resource.print_one()} cannot be created from revocable resources"
@@ -121,7 +121,7 @@ _USE: Final = (
 
 
 def persistent_volumes_error(volumes: Iterable[Resource]) -> str | None:
-    """Whether all that CREATE or DESTROY names are persistent volumes that can be written to."""
+    """Returns an error unless all resources are persistent volumes that can be written to."""
     for volume in volumes:
         disk = volume.disk
         if disk is None:
@@ -136,7 +136,7 @@ def persistent_volumes_error(volumes: Iterable[Resource]) -> str | None:
 
 
 def unique_persistence_error(resources: Iterable[Resource]) -> str | None:
-    """A persistence id occurs once for each role that the volumes are reserved to."""
+    """Returns an error if a persistence id occurs twice among the volumes reserved for one role."""
     seen: set[tuple[str | None, str]] = set()
     for volume in Resources(resources).persistent_volumes():
         persistence_id = volume.persistence_id or ""
@@ -148,7 +148,7 @@ def unique_persistence_error(resources: Iterable[Resource]) -> str | None:
 
 
 def allocation_role_error(resources: Iterable[Resource]) -> str | None:
-    """All that is used together was offered to one role."""
+    """Returns an error if the resources are not all allocated to one role."""
     first: str | None = None
     for resource in Resources(resources):
         role = resource.allocation_role
@@ -165,7 +165,7 @@ def allocation_role_error(resources: Iterable[Resource]) -> str | None:
 
 
 def revocable_mix_error(resources: Iterable[Resource]) -> str | None:
-    """Of one name, either all is revocable or nothing is."""
+    """Returns an error if resources of one name are partly revocable."""
     revocable: dict[str, bool] = {}
     for resource in Resources(resources):
         if revocable.setdefault(resource.name, resource.revocable) is not resource.revocable:
@@ -174,7 +174,7 @@ def revocable_mix_error(resources: Iterable[Resource]) -> str | None:
 
 
 def single_provider_error(resources: Iterable[Resource]) -> str | None:
-    """An operation is about resources of one provider (or of the agent itself), and about some at all."""
+    """Returns an error unless there are resources, all of one provider or all of the agent itself."""
     providers = dict.fromkeys(resource.provider_id for resource in resources)
     if len(providers) == 1:
         return None

@@ -1,7 +1,7 @@
-"""Arithmetic and text of the three kinds of values: scalars, ranges and sets.
+"""Arithmetic and text of the three types of values: scalars, ranges and sets.
 
-Plain Python values go in and come out: a `float`, a tuple of inclusive `(begin, end)` pairs, a tuple of texts. What a
-resource is beside its value lives in `kind`. Rules: docs/reference/json-and-resources.md, "Resources" and "Text
+The functions take and return plain Python values: a ``float``, a tuple of inclusive ``(begin, end)`` pairs, a tuple of
+texts. The rest of a resource is in ``kind``. Rules: docs/reference/json-and-resources.md, "Resources" and "Text
 syntax".
 """
 
@@ -22,11 +22,11 @@ Items: TypeAlias = tuple[str, ...]
 """The items of a set, in the order in which they were given."""
 
 Value: TypeAlias = float | Ranges | Items
-"""What a resource holds; which of the three it is, its `ValueType` tells (an empty tuple does not)."""
+"""The value of a resource; its ``ValueType`` tells which of the three it is (an empty tuple does not)."""
 
 
 class ValueType(StrEnum):
-    """The kinds of values, named as on the wire. Resources are never TEXT; attributes are never SET."""
+    """The types of values, named as in messages. Resources are never TEXT; attributes are never SET."""
 
     SCALAR = "SCALAR"
     RANGES = "RANGES"
@@ -44,10 +44,9 @@ _INT64_LIMIT: Final = float(2**63)
 
 
 def to_units(value: float) -> int:
-    """The number of whole thousandths nearest to a value, halves away from zero.
+    """Returns a value in thousandths, rounded to the nearest; halves are rounded away from zero.
 
-    What does not fit 64 bits (and what is no number) becomes the least integer, as it does on x86-64: such a value then
-    counts as negative and is refused.
+    A value that does not fit 64 bits, and NaN, becomes the least integer, as on x86-64; it then counts as negative.
     """
     scaled = value * 1000.0
     if not -_INT64_LIMIT <= scaled < _INT64_LIMIT:  # also true of NaN
@@ -62,9 +61,9 @@ def to_units(value: float) -> int:
 
 
 def from_units(units: int) -> float:
-    """The double that stands for a number of thousandths: thousands first, then the rest.
+    """Returns the double that Mesos computes for a number of thousandths: whole part plus fraction.
 
-    Not the nearest double to `units / 1000`: this is what Mesos computes (hence 2.4699999999999998 for 2470).
+    It is not always the nearest double to ``units / 1000``: 2470 thousandths are 2.4699999999999998.
     """
     if units < 0:
         return -from_units(-units)
@@ -73,15 +72,15 @@ def from_units(units: int) -> float:
 
 
 def print_scalar(value: float) -> str:
-    """A scalar as in messages and logs: rounded to thousandths, up to 15 digits."""
+    """Returns a scalar as printed in messages and logs: rounded to thousandths, up to 15 digits."""
     return f"{from_units(to_units(value)):.15g}"
 
 
 def parse_scalar(text: str) -> float | None:
-    """The double that a text stands for, or None if it is no number.
+    """Returns the number that a text stands for, or None if it is not a number.
 
-    Decimal notation only: no hexadecimal, no digit separators, no white space. What is too large is no number, what is
-    too small is zero; infinities and NaN are numbers here.
+    The notation is decimal, without digit separators and white space. A number that is too large for a double is not a
+    number, one that is too small is zero; infinities and NaN are numbers.
     """
     if _DECIMAL.fullmatch(text) is None and _NOT_FINITE.fullmatch(text) is None:
         return None
@@ -99,7 +98,7 @@ _SMALLEST_NORMAL: Final = 2.2250738585072014e-308
 
 
 def input_scalar_error(value: float) -> str | None:
-    """Why a person may not write this number, or None if they may."""
+    """Returns why Mesos refuses a number in a flag, or None if it is accepted."""
     if math.isnan(value):
         return "NaN not supported"
     if math.isinf(value):
@@ -115,9 +114,10 @@ def input_scalar_error(value: float) -> str | None:
 
 
 def coalesce(ranges: Ranges) -> Ranges:
-    """Sorted, with overlapping and adjacent ranges merged.
+    """Returns the ranges sorted, with overlapping and adjacent ranges merged.
 
-    The successor of the largest integer is zero, as in 64 bits: a range that ends there merges with none behind it.
+    As in 64-bit arithmetic the successor of the largest integer is zero, so a range that ends there is merged with no
+    other.
     """
     if _is_coalesced(ranges):
         return ranges
@@ -144,7 +144,7 @@ def _is_coalesced(ranges: Ranges) -> bool:
 
 
 def subtract_ranges(left: Ranges, right: Ranges) -> Ranges:
-    """What of `left` lies outside `right`, sorted by begin; pieces that touch each other stay apart."""
+    """Returns the parts of ``left`` outside ``right``, sorted by their begin; adjacent parts are not merged."""
     if not left or not right:
         return left
     result: list[tuple[int, int]] = []
@@ -177,7 +177,7 @@ def _begin(piece: tuple[int, int]) -> int:
 
 
 def covers_ranges(outer: Ranges, inner: Ranges) -> bool:
-    """Whether every range of `inner` lies within one of `outer`; both coalesced."""
+    """Returns whether every range of ``inner`` lies within a range of ``outer``; both must be coalesced."""
     position = 0
     for begin, end in inner:
         while position < len(outer) and outer[position][1] < begin:
@@ -188,9 +188,9 @@ def covers_ranges(outer: Ranges, inner: Ranges) -> bool:
 
 
 def ranges_error(ranges: Ranges) -> str | None:
-    """What is wrong with the ranges of a resource, or None.
+    """Returns what is wrong with the ranges of a resource, or None.
 
-    Only a *later* range that begins inside an earlier one counts as an overlap.
+    Only a range that begins inside one listed before it counts as an overlap.
     """
     last = -1
     for begin, end in ranges:
@@ -199,7 +199,7 @@ def ranges_error(ranges: Ranges) -> str | None:
         last = end
     else:
         return None
-    # From the last to the first, with the begins of all later ones at hand: what is found last comes first in the list.
+    # From the last range to the first, with the begins of all later ones: Mesos reports the error that is found last.
     error = None
     later: list[int] = []
     for begin, end in reversed(ranges):
@@ -213,12 +213,12 @@ def ranges_error(ranges: Ranges) -> str | None:
 
 
 def size_of_range(begin: int, end: int) -> int:
-    """How many integers a range has. All of them are none: 64 bits overflow."""
+    """Returns how many integers a range has; the range of all 64-bit integers has none, because the count overflows."""
     return (end - begin + 1) & _UINT64_MAX
 
 
 def print_ranges(ranges: Ranges) -> str:
-    """Ranges as in messages and logs: ``[1-2, 4-5]``."""
+    """Returns ranges as printed in messages and logs: ``[1-2, 4-5]``."""
     return f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"
 
 
@@ -226,19 +226,19 @@ def print_ranges(ranges: Ranges) -> str:
 
 
 def add_items(left: Items, right: Items) -> Items:
-    """The items of `left`, then those of `right` that it lacks."""
+    """Returns the items of ``left``, then those of ``right`` that are not in it."""
     known = frozenset(left)
     return left + tuple(item for item in right if item not in known)
 
 
 def subtract_items(left: Items, right: Items) -> Items:
-    """The items of `left` that `right` lacks."""
+    """Returns the items of ``left`` that are not in ``right``."""
     gone = frozenset(right)
     return tuple(item for item in left if item not in gone)
 
 
 def print_items(items: Items) -> str:
-    """A set as in messages and logs: ``{a, b}``."""
+    """Returns a set as printed in messages and logs: ``{a, b}``."""
     return f"{{{', '.join(items)}}}"
 
 
@@ -246,11 +246,11 @@ def print_items(items: Items) -> str:
 
 
 def parse_value(text: str) -> tuple[ValueType, Value | str]:
-    """Read one value as in ``--resources`` and ``--attributes``; ranges come coalesced.
+    """Returns the type and the value of a text as in ``--resources`` and ``--attributes``; ranges are coalesced.
 
-    Raises ResourcesError with Mesos's text; the caller adds where the value stood.
+    Raises ``ResourcesError`` with Mesos's text, without the name of the resource.
     """
-    compact = text.replace(" ", "")  # the space only: other white space makes a number a TEXT
+    compact = text.replace(" ", "")  # only the space: other white space makes a number a TEXT
     if not compact:
         raise ResourcesError("Expecting non-empty string")
     if not all(_brackets_match(compact, opening, closing) for opening, closing in ("{}", "[]", "()")):
@@ -290,7 +290,7 @@ def _brackets_match(text: str, opening: str, closing: str) -> bool:
 
 
 def _parse_ranges(text: str) -> Ranges:
-    # Brackets, commas and dashes all merely separate numbers, so that `[1,2]` is a range and `[-1-2]` is too.
+    # Brackets, commas and dashes only separate numbers: ``[1,2]`` and ``[-1-2]`` are ranges, too.
     tokens = [token for token in _RANGES_DELIMITERS.split(text) if token]
     if len(tokens) % 2:
         raise ResourcesError('Expecting one or more "ranges"')

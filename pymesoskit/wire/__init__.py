@@ -1,4 +1,4 @@
-"""What travels between frameworks, masters and agents: messages, their two encodings, and records in a stream. No I/O.
+"""The messages between frameworks, masters and agents: their two encodings, and records in a stream. No I/O.
 
 ``pymesoskit.wire.v1`` has the messages. See docs/wire.md.
 """

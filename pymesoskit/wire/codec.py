@@ -1,4 +1,4 @@
-"""The two content types of the v1 API: how a message becomes a body, and back."""
+"""The two content types of the v1 API: messages to bodies and back."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ M = TypeVar("M", bound=Message)
 
 
 class Codec(Protocol):
-    """One content type."""
+    """A content type of the v1 API."""
 
     @property
     def content_type(self) -> str:
-        """Exactly as in Content-Type and Accept."""
+        """The value of ``Content-Type`` and ``Accept``."""
 
     def encode(self, message: Message) -> bytes:
-        """The message as a body. Raises MissingFields."""
+        """Returns the message as a body. Raises ``MissingFields``."""
 
     def decode(self, data: bytes, message_type: type[M]) -> M:
-        """The message in a body. Raises JsonSyntaxError, ConversionError, MissingFields."""
+        """Returns the message of a body. Raises ``JsonSyntaxError``, ``ConversionError`` or ``MissingFields``."""
 
 
 @frozen

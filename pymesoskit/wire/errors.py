@@ -1,14 +1,14 @@
-"""What can be wrong with bytes and texts on the wire. Nothing here knows of connections or HTTP.
+"""Errors of data on the wire. Nothing here depends on connections or HTTP.
 
 .. code-block:: text
 
     WireError
     ├── RecordIOError
-    │   ├── MalformedLength      the length in front of a record is no number
-    │   ├── RecordTooLarge       longer than the bound that was asked for
+    │   ├── MalformedLength      the length of a record is not a number
+    │   ├── RecordTooLarge       a record is longer than the given limit
     │   └── TruncatedRecord      the stream ended inside a record
-    ├── JsonSyntaxError          the text is no JSON
-    └── ConversionError          the message cannot be had from it
+    ├── JsonSyntaxError          the text is not JSON
+    └── ConversionError          the data is not a message of the type
         └── MissingFields        required fields are not set
 """
 
@@ -25,11 +25,11 @@ class WireError(Exception):
 
 
 class RecordIOError(WireError):
-    """A stream is not RecordIO; nothing after it can be read."""
+    """A stream is not RecordIO; nothing after the error can be read."""
 
 
 class MalformedLength(RecordIOError):
-    """What should be a record's length is not decimal digits and a newline; ``found`` are its bytes."""
+    """The length of a record is not decimal digits and a newline; ``found`` has the bytes in its place."""
 
     def __init__(self, found: bytes) -> None:
         super().__init__(f"malformed RecordIO: expected the length of a record in decimal digits, found {found!r}")
@@ -37,10 +37,10 @@ class MalformedLength(RecordIOError):
 
 
 class RecordTooLarge(RecordIOError):
-    """A record of ``size`` bytes where at most ``limit`` are accepted."""
+    """A record of ``size`` bytes is longer than the ``limit`` (in bytes)."""
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"a record of {size} bytes is longer than the {limit} bytes that are accepted")
+        super().__init__(f"a record of {size} bytes exceeds the limit of {limit} bytes")
         self.size = size
         self.limit = limit
 
@@ -56,14 +56,14 @@ class TruncatedRecord(RecordIOError):
 
 
 class JsonSyntaxError(WireError):
-    """The text is no JSON. The message is Mesos's own."""
+    """The text is not JSON. The error text is Mesos's own."""
 
 
 class ConversionError(WireError):
-    """The JSON (or protobuf) is not such a message.
+    """The JSON (or protobuf) is not a message of the expected type.
 
-    ``str(error)`` is Mesos's own text, which names a field only by its own name; ``path`` says where it is, from the
-    message down: ``accept.operations[0].launch.task_infos[2].name`` (empty if the text itself says it all).
+    ``str(error)`` is Mesos's own text, which names only the field itself. ``path`` is the whole path from the message
+    down, ``accept.operations[0].launch.task_infos[2].name``; it is empty if the text needs none.
     """
 
     def __init__(self, text: str, path: str = "") -> None:
@@ -72,12 +72,12 @@ class ConversionError(WireError):
 
     @property
     def detail(self) -> str:
-        """The text, and the path where that says more."""
+        """The text, with the path if that adds something."""
         return f"{self} (at {self.path})" if self.path and not str(self).endswith(self.path) else str(self)
 
 
 class MissingFields(ConversionError):
-    """Required fields are not set; ``fields`` are their paths."""
+    """Required fields are not set; ``fields`` has their paths."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(f"Missing required fields: {', '.join(fields)}", fields[0] if fields else "")

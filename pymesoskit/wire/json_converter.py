@@ -1,8 +1,10 @@
-"""JSON values to messages step by step as Mesos does it, with the errors that it reports.
+"""Conversion of JSON values to messages step by step, as Mesos does it, with Mesos's errors.
 
-The way for all that ``json_reader`` does not find plain: text for a number, one value for a list, null, unknown fields,
-maps, and whatever is wrong. Keys are taken in alphabetical order, so that the error reported, and the member of a oneof
-that wins, are Mesos's. Source: docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md.
+``json_reader`` passes on here what is not plain: text for a number, one value for a list, null, unknown fields, maps,
+and everything that is wrong. Keys are processed in alphabetical order, so that the reported error, and the member of a
+oneof that wins, are the same as in Mesos.
+
+Source: docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _INFINITY = {"Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 def convert(value: object, message_type: type[M]) -> M:
-    """The message that a JSON value stands for. Raises ConversionError, MissingFields."""
+    """Returns the message of a JSON value. Raises ``ConversionError`` or ``MissingFields``."""
     if not isinstance(value, dict):
         raise ConversionError("Expecting a JSON object")
     message = message_type()
@@ -47,7 +49,7 @@ def convert(value: object, message_type: type[M]) -> M:
 
 
 def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
-    """Paths of required fields that are not set: a message's own as they are declared, then those of its children."""
+    """Yields the paths of unset required fields: those of the message as declared, then those of its children."""
     for field in message.DESCRIPTOR.fields:
         if field.is_required and not message.HasField(field.name):
             yield prefix + field.name
@@ -57,7 +59,7 @@ def missing_fields(message: Message, prefix: str = "") -> Iterator[str]:
         if not field.is_repeated:
             yield from missing_fields(value, f"{prefix}{field.name}.")
         elif field.message_type.GetOptions().map_entry:
-            # Mesos counts entries in the order in which it met them: the keys of a JSON object, alphabetically.
+            # Mesos numbers the entries as it processes them: by the keys of the JSON object, alphabetically.
             if field.message_type.fields_by_name["value"].message_type is not None:
                 for i, key in enumerate(sorted(value)):
                     yield from missing_fields(value[key], f"{prefix}{field.name}[{i}].value.")
@@ -77,7 +79,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def _kind(value: object) -> str:
-    """What Mesos calls a JSON value's type."""
+    """Returns Mesos's name for the type of a JSON value."""
     return next((name for kind, name in _KINDS if isinstance(value, kind)), "object")
 
 
@@ -85,9 +87,9 @@ _BASE64 = {letter: i for i, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcd
 
 
 def decode_base64(text: str) -> bytes:
-    """Base64 as Mesos reads it: without white space, up to the first ``=``; left-over bits are dropped.
+    """Returns base64 decoded as Mesos does: white space is skipped, ``=`` ends the text, left-over bits are dropped.
 
-    Raises ValueError, naming the character, for all else.
+    Raises ``ValueError`` that names the first other character outside the alphabet.
     """
     bits = count = 0
     out = bytearray()
@@ -114,7 +116,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-# The runtime's own maps by name break on text that is not Unicode.
+# The runtime's own maps by name fail on text that is not Unicode.
 
 
 @cache
@@ -135,11 +137,11 @@ class _Converter:
         self._path: list[str] = []
 
     def is_in_empty_entry(self, path: str) -> bool:
-        """Whether a missing field is one that Mesos does not list: it is in a map entry that was given as null."""
+        """Returns whether Mesos does not list a missing field, because it is in a map entry that was given as null."""
         return any(path.startswith(entry) for entry in self.empty_entries)
 
     def fill(self, message: Message, document: dict[str, Any]) -> None:
-        """Sets the fields that the document names."""
+        """Sets the fields that the document names; unknown names are ignored."""
         fields = _fields_by_name(message.DESCRIPTOR)
         for key in sorted(document, key=lambda key: key.encode(errors="surrogateescape")):
             field = fields.get(key)
@@ -182,7 +184,7 @@ class _Converter:
             self.fill(inner, value)
 
     def entries(self, message: Message, field: FieldDescriptor, document: dict[str, Any]) -> None:
-        """Sets entries of a map, from the members of an object."""
+        """Sets the entries of a map from the members of an object."""
         assert field.message_type is not None
         of_key, of_value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
         target = getattr(message, field.name)
@@ -205,7 +207,7 @@ class _Converter:
             self._path.pop()
 
     def scalar(self, field: FieldDescriptor, value: Any) -> Any:
-        """The value of a field that is no message; None: as if it had not been given."""
+        """Returns the value of a field that is not a message; None means that it counts as not given."""
         kind = field.cpp_type
         if isinstance(value, bytes):  # the quick way has been here
             value = base64.b64encode(value).decode()
@@ -241,7 +243,7 @@ class _Converter:
         return self.from_number(field, self.parse(field, text, (int, float), "number"))
 
     def parse(self, field: FieldDescriptor, text: str, types: tuple[type, ...], name: str) -> Any:
-        """A number or a boolean that was given as text: the text is JSON in its turn."""
+        """Returns a number or a boolean that was given as text; the text is JSON, too."""
         try:
             value = json_text.parse(text.encode(errors="surrogateescape"))
         except JsonSyntaxError as error:
@@ -261,16 +263,16 @@ class _Converter:
 
 
 def _wrapped(whole: int, bits: int, signed: bool) -> int:
-    """The number that the lowest bits of an integer are."""
+    """Returns the number formed by the lowest bits of an integer."""
     wrapped = whole & (1 << bits) - 1
     return wrapped - (1 << bits) if signed and wrapped >> bits - 1 else wrapped
 
 
 def _truncated(value: float, bits: int, signed: bool) -> int:
-    """A double as an integer, towards zero; outside the integer's range what x86-64 makes of it, as a real master does.
+    """Returns a double truncated to an integer; outside the range of the type the result is that of x86-64.
 
-    The processor converts to signed integers of 32 and 64 bits only, and answers with the least one where the double is
-    not in range; the unsigned ones are made of these (docs/reference/json-and-resources.md, "Mesos JSON").
+    The processor converts only to signed integers of 32 and 64 bits, and returns the least one if the double is out of
+    range; unsigned integers are made from these (docs/reference/json-and-resources.md, "Mesos JSON").
     """
     if signed:
         return _in_register(value, bits)

@@ -1,9 +1,9 @@
-"""How Mesos writes doubles in JSON.
+"""Doubles in JSON, as Mesos writes them.
 
 Mesos prints with RapidJSON 1.1, whose algorithm is Grisu2 (Florian Loitsch, "Printing Floating-Point Numbers Quickly
-and Accurately with Integers", 2010): the digits always read back as the same double, but in some cases in a thousand
+and Accurately with Integers", 2010): the digits always read back as the same double, but in a few of a thousand cases
 they are not the shortest ones, and 17 digits are not rounded to the nearest. Python's ``repr`` is always shortest and
-nearest, so it cannot stand in: 0.1 + 0.2 is ``0.30000000000000007`` here. Source: docs/reference/json-and-resources.md
+nearest, so it cannot be used: 0.1 + 0.2 is ``0.30000000000000007`` here. Source: docs/reference/json-and-resources.md
 ("Output").
 """
 
@@ -28,9 +28,9 @@ _DOUBLE = struct.Struct("<d")
 
 
 def format_double(value: float) -> str:
-    """A double as Mesos writes it: always with ``.0`` or an exponent.
+    """Returns a double as Mesos writes it, always with a decimal point or an exponent.
 
-    Infinities (and NaN, which Mesos cannot write) are strings.
+    Infinities (and NaN, which Mesos cannot write) become strings.
     """
     if value == 0:  # 0.0 and -0.0 are the same key of a cache
         return "0.0" if math.copysign(1, value) > 0 else "-0.0"
@@ -51,7 +51,7 @@ def _format(value: float) -> str:
 
 
 def _place_point(digits: str, exponent: int) -> str:
-    """``digits`` times ten to the power of ``exponent``; plain from 0.000001 up to 21 digits, else with an exponent."""
+    """Returns ``digits * 10**exponent`` as text: plain from 0.000001 up to 21 digits, otherwise with an exponent."""
     point = len(digits) + exponent  # where the point stands among the digits
     if exponent >= 0 and point <= 21:
         return f"{digits}{'0' * exponent}.0"
@@ -65,7 +65,7 @@ def _place_point(digits: str, exponent: int) -> str:
 
 @cache  # there are 87 of them
 def _power_of_ten(exponent: int) -> tuple[int, int]:
-    """10**exponent as (significand of 64 bits, rounded; binary exponent)."""
+    """Returns 10**exponent as a rounded significand of 64 bits and a binary exponent."""
     if exponent >= 0:
         power = 10**exponent
         shift = power.bit_length() - 64
@@ -83,8 +83,8 @@ def _power_of_ten(exponent: int) -> tuple[int, int]:
 
 
 def _cached_power(binary_exponent: int) -> tuple[int, int, int]:
-    """(significand, binary exponent, decimal exponent) of the power of ten, of every eighth, that scales the number
-    conveniently.
+    """Returns the power of ten (one of every eighth) that scales a number for Grisu2: its significand, binary exponent
+    and decimal exponent.
     """
     estimate = (-61 - binary_exponent) * 0.30102999566398114 + 347
     index = (math.ceil(estimate) >> 3) + 1
@@ -93,12 +93,12 @@ def _cached_power(binary_exponent: int) -> tuple[int, int, int]:
 
 
 def _multiply(a: int, b: int) -> int:
-    """The upper half of the product of two significands, rounded."""
+    """Returns the upper half of the product of two significands, rounded."""
     return (a * b + (1 << 63)) >> 64
 
 
 def _grisu2(value: float) -> tuple[str, int]:
-    """Decimal digits and the exponent of the last of them, of a positive finite number."""
+    """Returns the decimal digits of a positive finite number, and the exponent of the last digit."""
     bits = _BITS.unpack(_DOUBLE.pack(value))[0]
     biased, fraction = bits >> 52, bits & (_HIDDEN_BIT - 1)
     significand, exponent = (fraction | _HIDDEN_BIT, biased - 1075) if biased else (fraction, -1074)
@@ -122,7 +122,7 @@ def _grisu2(value: float) -> tuple[str, int]:
 
 
 def _digits(scaled: int, high: int, delta: int, point: int, decimal: int) -> tuple[str, int]:
-    """The shortest run of leading digits of ``high`` that is still above ``high - delta``, moved towards ``scaled``.
+    """Returns the fewest leading digits of ``high`` that are above ``high - delta``, moved towards ``scaled``.
 
     All are fixed-point numbers with ``point`` binary places.
     """
@@ -156,7 +156,7 @@ def _digits(scaled: int, high: int, delta: int, point: int, decimal: int) -> tup
 
 
 def _round(digits: str, delta: int, rest: int, unit: int, gap: int) -> str:
-    """Counts the last digit down while that comes closer to the number."""
+    """Decrements the last digit while that brings the digits closer to the number."""
     last = int(digits[-1])
     while rest < gap and delta - rest >= unit and (rest + unit < gap or gap - rest > rest + unit - gap):
         last -= 1

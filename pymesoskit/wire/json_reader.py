@@ -1,8 +1,8 @@
 """Mesos JSON to messages (docs/reference/scheduler-api.md 1.4, docs/reference/json-and-resources.md).
 
-There are two ways, with one result. Here is the quick one: a parsed document is looked over by tables made once per
-message type, and if all in it is plain (known fields, values of the fields' own types), the protobuf runtime builds the
-message from it in one go. Whatever is not plain, and every error, goes the long way (``json_converter``).
+There are two ways with the same result. This module has the fast one: it checks a parsed document against tables that
+are made once per message type, and if everything in it is plain (known fields, values of the fields' own types), the
+protobuf runtime builds the message at once. Everything else, and every error, is left to ``json_converter``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 
-#: From so many bytes on the garbage collector rests while a text is read.
+#: Texts of at least so many bytes are read without garbage collection.
 _LARGE = 1 << 18
 
 
 def from_json(text: str | bytes, message_type: type[M]) -> M:
-    """The message that the JSON text stands for. Raises JsonSyntaxError, ConversionError, MissingFields."""
+    """Returns the message of a JSON text.
+
+    Raises ``JsonSyntaxError``, ``ConversionError`` or ``MissingFields``.
+    """
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else bytes(text)
     if len(data) < _LARGE:
         return _from_json(data, message_type)
@@ -52,9 +55,9 @@ def _from_json(data: bytes, message_type: type[M]) -> M:
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A large document is a million new objects and no garbage:
+    """Pauses the garbage collector while a large document is read.
 
-    looking for some again and again doubles the time, and more the larger it is.
+    Reading creates many objects and no garbage; collections in between would double the time or worse.
     """
     if not gc.isenabled():
         yield
@@ -67,28 +70,30 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def from_json_value(value: object, message_type: type[M]) -> M:
-    """The message that a parsed JSON document (dicts, lists, …) stands for. It may be changed on the way.
+    """Returns the message of a parsed JSON document (dicts, lists, …), which may be modified.
 
-    Raises ConversionError, MissingFields.
+    Raises ``ConversionError`` or ``MissingFields``.
     """
     message = _quickly(value, message_type)
     return convert(value, message_type) if message is None else message
 
 
 def parse_message(data: bytes, message_type: type[M]) -> M:
-    """The message in protobuf's own encoding. Raises ConversionError, MissingFields."""
+    """Returns the message of protobuf's own encoding. Raises ``ConversionError`` or ``MissingFields``."""
     message = message_type()
     try:
         message.ParseFromString(data)
     except (DecodeError, UnicodeDecodeError) as error:
-        raise ConversionError(f"The {len(data)} bytes are no {message_type.DESCRIPTOR.full_name}: {error}") from error
+        raise ConversionError(
+            f"the {len(data)} bytes are not a {message_type.DESCRIPTOR.full_name}: {error}"
+        ) from error
     if not message.IsInitialized():
         raise MissingFields(list(missing_fields(message)))
     return message
 
 
 def _quickly(value: object, message_type: type[M]) -> M | None:
-    """None: there is something in the value that is not plain, and the long way has to find out what."""
+    """Returns the message of a plain value; None if something in it is not plain."""
     if not isinstance(value, dict):
         return None
     try:
@@ -102,29 +107,29 @@ def _quickly(value: object, message_type: type[M]) -> M | None:
 
 
 class _LongWay:
-    """In shapes: a field that is never read quickly: maps, and messages within their own kind, which may be deep."""
+    """In a shape: a field that is never read the fast way, such as a map or a recursive message."""
 
 
 class _Integer:
-    """In shapes: an int of at most 63 bits and a sign; what is larger, Mesos reads as a double first."""
+    """In a shape: an integer of at most 63 bits and a sign; Mesos reads a larger one as a double first."""
 
 
 _LAST_64_BIT = 2**63 - 1
 
-#: So deep may a value be that stands in a message of whatever type, so that the whole is not too deep.
+#: The maximum depth of a value in a message, so that the depth of the whole document is within the limit.
 _DEEP = json_text.MAX_DEPTH // 2
 
 
 class _NotPlain(Exception):
-    """Not for the quick way."""
+    """The value is not plain."""
 
 
 class _Shape:
-    """What is plain in messages of one type.
+    """The plain values of the fields of one message type.
 
-    The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and what is out of range. It
-    would accept, and Mesos would not, or would understand otherwise: numbers for enums and bools, bools for numbers, a
-    text for a list of texts, several members of a oneof.
+    The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and numbers out of range. What
+    it would accept unlike Mesos is not plain: numbers for enums and bools, bools for numbers, a text for a list of texts,
+    several members of a oneof.
     """
 
     __slots__ = ("fields", "oneofs")
@@ -171,7 +176,7 @@ def _plain_value(field: FieldDescriptor) -> type | _Shape:
 def _check(shape: _Shape, document: dict[str, Any]) -> None:
     """Raises ``_NotPlain`` unless the runtime can build the message from the document.
 
-    On the way, the document is made fit for it: bytes are decoded, fields that the type does not have are taken out.
+    Prepares the document in place: decodes bytes, and removes fields that the type does not have.
     """
     fields = shape.fields
     unknown: list[str] = []

@@ -1,9 +1,9 @@
-"""JSON as text: which texts Mesos accepts, what it says of the others, and how it writes numbers and strings.
+"""JSON as text: which texts Mesos accepts, its errors for all others, and how it writes numbers and strings.
 
-Mesos reads with picojson, which is laxer than the standard here (``01`` and ``1.`` are numbers) and stricter there (no
-lone surrogates, at most 200 containers deep). ``parse`` is an exact reader, one character at a time, in the order in
-which picojson looks at them, because error texts show where it stopped. ``loads`` lets Python's own parser, written in
-C, do the work wherever both must agree. Source: docs/reference/json-and-resources.md.
+Mesos reads JSON with picojson. Compared with the standard it accepts more in some points (``01`` and ``1.`` are
+numbers) and less in others (no lone surrogates, a depth of at most 200). ``parse`` reads one character at a time in
+the same order as picojson, because error texts show where it stopped. ``loads`` uses Python's own parser, written in
+C, wherever both agree. Source: docs/reference/json-and-resources.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Value = Any  # None, bool, int, float, str, list, dict
 
 
 class _Unlike(Exception):
-    """Here Python's parser would accept what picojson does not."""
+    """Python's parser would accept something that picojson does not."""
 
 
 def _float(text: str) -> float:
@@ -46,10 +46,10 @@ _decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
 
 
 def loads(data: bytes) -> Value:
-    """The value of a JSON text. Raises JsonSyntaxError with Mesos's words.
+    """Returns the value of a JSON text. Raises ``JsonSyntaxError`` with Mesos's text.
 
-    Of keys that are given twice the last counts. Text that is no UTF-8 has surrogate escapes. In two points the value
-    may be other than that of ``parse``: see ``may_differ``.
+    If a key is given twice, the last one counts. Bytes that are not UTF-8 become surrogate escapes. In two points the
+    value may differ from that of ``parse``: see ``may_differ``.
     """
     if b"\\ud" in data or b"\\uD" in data:  # surrogates, perhaps lone ones
         return parse(data)
@@ -61,9 +61,9 @@ def loads(data: bytes) -> Value:
 
 
 def may_differ(value: Value, depth: int = MAX_DEPTH) -> bool:
-    """Whether ``parse`` might make another value than this one of ``loads``, or none.
+    """Returns whether ``parse`` might return another value than this one of ``loads``, or raise.
 
-    It does if more than ``depth`` containers are within each other, or if there are integers of more than 64 bits.
+    That is possible if containers are nested more than ``depth`` deep, or if an integer has more than 64 bits.
     """
     level = [value]
     for _ in range(depth):
@@ -86,10 +86,10 @@ def _is_large(value: Value) -> bool:
 
 
 def parse(data: bytes) -> Value:
-    """``loads`` without shortcuts."""
+    """Returns the value of a JSON text, read exactly as picojson reads it. Raises ``JsonSyntaxError``."""
     reader = _Reader(data)
     value = reader.value(0)
-    # After a number one more character has been read, and is not put back: "1x" is 1, and "1 " is not.
+    # After a number picojson has read one more character and does not put it back: "1x" is 1, and "1 " is not.
     end = len(data.rstrip(WHITESPACE))
     if reader.at != end:
         rest = data[reader.at : end] if reader.at < end else data[reader.at :]
@@ -110,17 +110,17 @@ _HEX = b"0123456789abcdefABCDEF"
 
 
 class _Reader:
-    """``at`` is behind the last character that was read, also when that was put back only in thought."""
+    """A reader; ``at`` is the place after the last character that was read, even if picojson has put it back."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
 
     def fail(self, at: int, *, consumed: bool = False) -> NoReturn:
-        """The reader got stuck: the rest of the line from ``at`` on is in the message.
+        """Raises the error of a reader that cannot go on; its text has the rest of the line from ``at`` on.
 
-        ``consumed`` says that it had not looked at that character yet. A line is counted when the character after it is
-        read.
+        ``consumed`` means that the character at ``at`` has not been read yet. A line counts when the character after it
+        is read.
         """
         rest = self.data[at:].split(b"\n", 1)[0]
         shown = bytes(byte for byte in rest if byte >= 0x20)
@@ -237,7 +237,7 @@ class _Reader:
                 self.fail(self.at, consumed=True)
 
     def codepoint(self) -> bytes:
-        r"""What follows ``\u``: four hexadecimal digits, or a surrogate pair."""
+        r"""Reads what follows ``\u``: four hexadecimal digits, or a surrogate pair."""
         point = self.quad()
         if 0xDC00 <= point <= 0xDFFF:  # the second of a pair, without the first
             self.fail(self.at)
@@ -264,7 +264,7 @@ class _Reader:
 
 
 def quote(text: str) -> str:
-    """A JSON string: control characters in upper-case escapes, all else as it is."""
+    """Returns a JSON string: control characters as upper-case escapes, everything else unchanged."""
     quoted = encode_basestring(text)
     return with_upper_case_escapes(quoted) if "\\u" in quoted else quoted
 
@@ -273,7 +273,7 @@ _ESCAPE = re.compile(r"\\(?:u00[01][0-9a-f]|.)")
 
 
 def with_upper_case_escapes(text: str) -> str:
-    """JSON text as Python writes it, with the escapes of control characters in upper case."""
+    """Returns JSON text of Python's encoder with the escapes of control characters in upper case."""
     return _ESCAPE.sub(lambda m: m[0] if m[0][1] != "u" else "\\u" + m[0][2:].upper(), text)
 
 
@@ -282,8 +282,11 @@ _EXPONENT = re.compile(r"(?:^|[:\[,])-?[0-9.]+e")
 
 
 def dumps(value: Value) -> str:
-    """A value of dicts, lists, texts, numbers, bools and None as Mesos writes it. Dicts keep their order."""
-    # Python's own encoder is many times faster, and writes only control characters and exponents in another way.
+    """Returns a value of dicts, lists, texts, numbers, bools and None as JSON text, as Mesos writes it.
+
+    Dicts keep their order.
+    """
+    # Python's own encoder is much faster, and differs only in control characters and exponents.
     try:
         text = _encode(value)
     except ValueError:  # an infinity, or NaN

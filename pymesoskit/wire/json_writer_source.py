@@ -1,8 +1,8 @@
-"""Writes the function that turns the protobuf encoding of messages of one type into Mesos JSON, as Python source.
+"""Generates the source of a function that converts the protobuf encoding of one message type to Mesos JSON.
 
-The runtime encodes fields in the order of their numbers, so the function is a run of ``if``s in that order, each of
-which takes its field if it is next, and puts its text into a variable; fields that are not set keep what is written for
-them, mostly nothing. The variables are joined in the order of declaration.
+The runtime encodes fields in the order of their numbers. The function therefore has an ``if`` for each field in that
+order, which reads the field if it comes next and puts its text into a variable. Variables of unset fields keep what
+Mesos writes for them, usually nothing. At the end the variables are joined in the order of declaration.
 
 For Value.Scalar, whose only field is ``value``::
 
@@ -21,8 +21,8 @@ For Value.Scalar, whose only field is ``value``::
             if at == begin: at = skip(data, at)
         return '{' + (t0)[1:] + '}'
 
-What the names in it stand for is ``json_writer``'s: there are ``write_N`` and ``known_N`` for the message type of field
-N (its function, and texts of small messages by their encoding), and ``texts_N`` for its enum.
+``json_writer`` supplies the names in it: ``write_N`` and ``known_N`` for the message type of field N (its function, and
+cached texts of small messages by their encoding), and ``texts_N`` for its enum.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pymesoskit.wire.json_text import quote
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-#: Encodings of up to so many bytes are remembered.
+#: The texts of encodings of at most so many bytes are cached.
 SMALL = 256
 
 _VARINTS = {
@@ -52,12 +52,12 @@ _NEXT = ["tag = data[at] if at < end else 0", "if tag > 127: tag += data[at + 1]
 
 
 def nested_types(descriptor: Descriptor) -> dict[int, Descriptor]:
-    """By number: the message types of its fields."""
+    """Returns the message types of the fields, by number."""
     return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}
 
 
 def enum_texts(descriptor: Descriptor) -> dict[str, dict[int, str]]:
-    """By name in the source: for each enum, the text of its values."""
+    """Returns the texts of the values of each enum, by the name in the source."""
     return {
         f"texts_{field.number}": {value.number & (1 << 64) - 1: f'"{value.name}"' for value in field.enum_type.values}
         for field in descriptor.fields
@@ -66,7 +66,7 @@ def enum_texts(descriptor: Descriptor) -> dict[str, dict[int, str]]:
 
 
 def source(descriptor: Descriptor) -> str:
-    """The source of ``write`` for messages of the type."""
+    """Returns the source of ``write`` for messages of the type."""
     is_map_entry = descriptor.GetOptions().map_entry
     variables = {field.number: f"t{place}" for place, field in enumerate(descriptor.fields)}
     lines = ["def write(data, at, end):"]
@@ -91,7 +91,7 @@ def _indented(lines: list[str], levels: int = 1) -> list[str]:
 
 
 def _take(field: FieldDescriptor, variable: str, front: str) -> list[str]:
-    """Takes the field, or all of a repeated one, if it is next."""
+    """Returns the lines that read the field, or all of a repeated one, if it comes next."""
     tag, width = _tag(field)
     known = "if text is not None: " if field.enum_type is not None else ""
     if not field.is_repeated:
@@ -110,7 +110,7 @@ def _take(field: FieldDescriptor, variable: str, front: str) -> list[str]:
 
 
 def _tag(field: FieldDescriptor) -> tuple[int, int]:
-    """The bytes in front of the field's value as ``write`` reads them, and how many there are."""
+    """Returns the tag in front of the field's value as ``write`` reads it, and its number of bytes."""
     wire_type = 0 if field.type in _VARINTS or field.enum_type is not None else 1 if _is_double(field) else 2
     key = field.number << 3 | wire_type
     return (key, 1) if key < 128 else (key & 127 | 128 | key >> 7 << 8, 2)
@@ -121,7 +121,7 @@ def _is_double(field: FieldDescriptor) -> bool:
 
 
 def _value(field: FieldDescriptor, width: int) -> list[str]:
-    """Makes ``text`` of one value, and moves ``at`` behind it; None of a value that the enum does not have."""
+    """Returns the lines that make ``text`` of one value (None for an unknown enum value) and move ``at`` behind it."""
     if _is_double(field):
         return [f"text = format_double(unpack_double(data, at + {width})[0])", f"at += {width + 8}"]
     number = [

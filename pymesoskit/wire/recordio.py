@@ -1,7 +1,7 @@
 """RecordIO: each record is its length in decimal digits, a newline, and its bytes (docs/reference/scheduler-api.md
 1.1).
 
-No I/O here: bytes in, records out. Reading is linear in the input however it is cut into chunks.
+There is no I/O here. Decoding takes time linear in the input, whatever the size of the chunks.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 from pymesoskit.wire.errors import MalformedLength, RecordTooLarge, TruncatedRecord
 
-#: A length of more digits than this is malformed, whatever they are: no such record could ever arrive.
+#: A length of more digits than this is malformed: no such record could ever arrive.
 MAX_DIGITS = 19
 
 
 def encode_record(record: bytes) -> bytes:
-    """The record with its length in front."""
+    """Returns the record with its length in front."""
     return b"%d\n%b" % (len(record), record)
 
 
 def encode_records(records: Iterable[bytes]) -> bytes:
-    """All of the records, one after the other."""
+    """Returns all records with their lengths, one after the other."""
     return b"".join(map(encode_record, records))
 
 
 class RecordDecoder:
-    """Takes a stream apart into records.
+    """Splits a stream into records.
 
-    ``max_record_size`` (bytes) bounds what one record may make it keep; by default nothing does: an OFFERS event of a
-    large cluster is as large as it is. After an error the decoder is of no further use: every later ``feed`` raises the
-    same error.
+    ``max_record_size`` is the largest size of a record in bytes; by default there is no limit, because an OFFERS event
+    of a large cluster has tens of megabytes. After an error the decoder cannot be used any more: every later ``feed``
+    raises the same error. Raises ``ValueError`` if ``max_record_size`` is negative.
     """
 
     def __init__(self, max_record_size: int | None = None) -> None:
@@ -45,9 +45,10 @@ class RecordDecoder:
         self._error: MalformedLength | RecordTooLarge | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """The records that are complete with this data. Raises MalformedLength, RecordTooLarge.
+        """Returns the records that are complete with this data.
 
-        Records in front of what is wrong are not lost: they are returned, and the next call raises.
+        Raises ``MalformedLength`` or ``RecordTooLarge``. Records before the error are not lost: they are returned, and
+        the next call raises.
         """
         if self._error is not None:
             raise self._error
@@ -74,9 +75,9 @@ class RecordDecoder:
         return records
 
     def eof(self) -> None:
-        """Says that the stream has ended.
+        """Tells the decoder that the stream has ended.
 
-        Raises TruncatedRecord unless that is between two records, or the error still to tell.
+        Raises ``TruncatedRecord`` unless that is between two records, or the error that ``feed`` has not raised yet.
         """
         if self._error is not None:
             raise self._error
