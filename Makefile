@@ -78,8 +78,8 @@ api: setup ## write docs/api.md, the list of all public names
 
 docs: setup ## build the documentation site in build/docs; warnings are errors
 	@$(BIN)/python -c 'import furo, mermaidx, myst_parser, sphinx_copybutton' 2> /dev/null || $(BIN)/python $(PIP) --editable '.[docs]'
-	rm -rf build/docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	rm -rf build/docs build/doctrees
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees -c docs . build/docs
 	@echo "built build/docs/index.html"
 
 dist: setup ## build sdist and wheel in dist, check them, and run a framework from the installed wheel

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
@@ -38,15 +38,6 @@ MEMORY_ISOLATORS = frozenset({"cgroups/mem", "cgroups/all"})
 DISK_ISOLATORS = frozenset({"disk/du", "posix/disk"})
 
 _MEGABYTE = 1 << 20
-
-
-class Meter(Protocol):
-    """Measures directories."""
-
-    def measure(self, directory: Path, done: Callable[[int | None], None]) -> None:
-        """``done(bytes)`` is called in a later turn with what the directory and all below it takes on the disk;
-        ``None`` if it cannot be measured.
-        """
 
 
 @frozen

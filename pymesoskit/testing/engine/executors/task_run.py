@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: How long a task has between SIGTERM and SIGKILL unless it says so itself, in seconds.
+#: Seconds between SIGTERM and SIGKILL for a task without a kill policy.
 DEFAULT_GRACE = 3.0
 
 _NANOSECONDS = 1_000_000_000
@@ -47,7 +47,7 @@ def grace_of(policy: mesos.KillPolicy) -> float | None:
 
 @frozen
 class Identity:
-    """What every status of the task carries."""
+    """What all statuses of the task contain."""
 
     executor_id: str
     container_id: mesos.ContainerID | None = None  # of the task's own container, if it has one

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,8 +170,3 @@ AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
 def task_state_after(current: mesos.TaskState, reported: mesos.TaskState) -> mesos.TaskState:
     """The state of a task in state ``current`` after a status that reports ``reported``: terminal states stay."""
     return current if current in TERMINAL_TASK_STATES else reported
-
-
-def operation_state_after(current: mesos.OperationState, reported: mesos.OperationState) -> mesos.OperationState:
-    """The state of an operation after a status that reports ``reported``: terminal states stay."""
-    return current if current in TERMINAL_OPERATION_STATES else reported
