@@ -1,0 +1,1 @@
+"""Internal: the cluster that tests hold (``pymesoskit.testing`` has its public names)."""
