@@ -14,9 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define
 
-from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
+from pymesoskit import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, mesos, state_name
 from pymesoskit.testing import Cluster
-from pymesoskit.wire.v1 import mesos
 
 TASKS = 30
 AGENTS = [f"cpus:2;mem:2048;disk:10000;ports:[31000-32000]@rack:r{n}" for n in (1, 2, 3)]

@@ -31,6 +31,13 @@ def wait_for(what: str, probe: Callable[[], T], timeout: float = 30.0) -> T:
         time.sleep(0.05)
 
 
+def http(method: str, url: str, **options: Any) -> requests.Response:
+    """One request with neither the proxies nor the netrc of the environment, as the driver makes its own."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, timeout=10, **options)
+
+
 class Program:
     """A program that prints `listening on http://…` and then serves until it is ended."""
 
@@ -83,7 +90,7 @@ class Program:
         return code
 
     def get(self, path: str) -> Any:
-        answer = requests.get(self.url + path, timeout=10)
+        answer = http("GET", self.url + path)
         answer.raise_for_status()
         return answer.json()
 

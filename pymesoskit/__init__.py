@@ -1,8 +1,9 @@
-"""pymesoskit: a Python SDK for Apache Mesos frameworks. See docs/ for the guide.
+"""A Python SDK for Apache Mesos frameworks.
 
-What a framework needs most is here by name, loaded when it is first used; the rest is in ``pymesoskit.scheduler``,
-``pymesoskit.executor``, ``pymesoskit.transport``, ``pymesoskit.errors`` and ``pymesoskit.resources``. The cluster for
-tests is ``pymesoskit.testing``. Importing any of them starts nothing.
+The names that most frameworks need are here; each is loaded when it is first used, and importing this package starts
+nothing. The other public modules are ``pymesoskit.scheduler``, ``pymesoskit.executor``, ``pymesoskit.operator``,
+``pymesoskit.resources``, ``pymesoskit.errors``, ``pymesoskit.wire``, ``pymesoskit.wire.v1`` (the messages),
+``pymesoskit.testing`` (the cluster for tests) and ``pymesoskit.testing.allocator``. All other modules are internal.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pymesoskit.errors import MesosError
+    from pymesoskit.errors import CallRefused, HandlerFailed, InvalidCall, MesosError, NotSubscribed, OutcomeUnknown
     from pymesoskit.executor import Executor, ExecutorClient, ExecutorDriver, ExecutorEnvironment, task_status
-    from pymesoskit.resources import Resources
+    from pymesoskit.resources import Resources, ResourcesError
     from pymesoskit.scheduler import (
         Acknowledgement,
         FileStore,
@@ -26,22 +27,61 @@ if TYPE_CHECKING:
         calls,
         command_task,
         custom_executor,
+        default_executor,
         executor_task,
         framework_info,
         is_terminal,
         operations,
         state_name,
     )
-    from pymesoskit.subscription import Backoff, Timeouts, Watchdog
-    from pymesoskit.transport import JSON, PROTOBUF, Basic, HttpTransport
+    from pymesoskit.subscription import (
+        Backoff,
+        CallFailed,
+        Connected,
+        Disconnected,
+        Ended,
+        Notice,
+        PendingCall,
+        Timeouts,
+        Watchdog,
+    )
+    from pymesoskit.transport import (
+        JSON,
+        PROTOBUF,
+        Address,
+        Anonymous,
+        Basic,
+        Bearer,
+        Credentials,
+        Detector,
+        FixedDetector,
+        HttpTransport,
+        Transport,
+    )
     from pymesoskit.wire.v1 import mesos
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
-    "pymesoskit.errors": ("MesosError",),
-    "pymesoskit.executor": ("Executor", "ExecutorClient", "ExecutorDriver", "ExecutorEnvironment", "task_status"),
-    "pymesoskit.resources": ("Resources",),
+    "pymesoskit.errors": (
+        "CallRefused",
+        "HandlerFailed",
+        "InvalidCall",
+        "MesosError",
+        "NotSubscribed",
+        "OutcomeUnknown",
+    ),
+    "pymesoskit.executor": (
+        "Executor",
+        "ExecutorClient",
+        "ExecutorDriver",
+        "ExecutorEnvironment",
+        "task_status",
+    ),
+    "pymesoskit.resources": (
+        "Resources",
+        "ResourcesError",
+    ),
     "pymesoskit.scheduler": (
         "Acknowledgement",
         "FileStore",
@@ -54,14 +94,37 @@ _HOMES = {
         "calls",
         "command_task",
         "custom_executor",
+        "default_executor",
         "executor_task",
         "framework_info",
         "is_terminal",
         "operations",
         "state_name",
     ),
-    "pymesoskit.subscription": ("Backoff", "Timeouts", "Watchdog"),
-    "pymesoskit.transport": ("JSON", "PROTOBUF", "Basic", "HttpTransport"),
+    "pymesoskit.subscription": (
+        "Backoff",
+        "CallFailed",
+        "Connected",
+        "Disconnected",
+        "Ended",
+        "Notice",
+        "PendingCall",
+        "Timeouts",
+        "Watchdog",
+    ),
+    "pymesoskit.transport": (
+        "JSON",
+        "PROTOBUF",
+        "Address",
+        "Anonymous",
+        "Basic",
+        "Bearer",
+        "Credentials",
+        "Detector",
+        "FixedDetector",
+        "HttpTransport",
+        "Transport",
+    ),
     "pymesoskit.wire.v1": ("mesos",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -70,28 +133,48 @@ __all__ = [
     "JSON",
     "PROTOBUF",
     "Acknowledgement",
+    "Address",
+    "Anonymous",
     "Backoff",
     "Basic",
+    "Bearer",
+    "CallFailed",
+    "CallRefused",
+    "Connected",
+    "Credentials",
+    "Detector",
+    "Disconnected",
+    "Ended",
     "Executor",
     "ExecutorClient",
     "ExecutorDriver",
     "ExecutorEnvironment",
     "FileStore",
+    "FixedDetector",
+    "HandlerFailed",
     "HttpTransport",
+    "InvalidCall",
     "MemoryStore",
     "MesosError",
+    "NotSubscribed",
+    "Notice",
     "OfferPool",
     "OnRemoved",
+    "OutcomeUnknown",
+    "PendingCall",
     "Resources",
+    "ResourcesError",
     "Scheduler",
     "SchedulerClient",
     "SchedulerDriver",
     "Timeouts",
+    "Transport",
     "Watchdog",
     "__version__",
     "calls",
     "command_task",
     "custom_executor",
+    "default_executor",
     "executor_task",
     "framework_info",
     "is_terminal",

@@ -27,6 +27,7 @@
     └── TransportError           the way between failed
         ├── ConnectFailed            no connection could be made
         ├── ConnectionLost           a connection ended or broke
+        │   ├── ConnectionClosed         closed in good order after an answer
         │   ├── HeartbeatsMissed         silence for too long
         │   └── ReplyTimeout             a call was not answered in time
         └── OutcomeUnknown           a call was sent and its connection broke before the answer
@@ -41,6 +42,7 @@ from pymesoskit.transport.errors import (
     BadCall,
     CallRefused,
     ConnectFailed,
+    ConnectionClosed,
     ConnectionLost,
     DriverStateError,
     ErrorEvent,
@@ -68,6 +70,7 @@ __all__ = [
     "BadCall",
     "CallRefused",
     "ConnectFailed",
+    "ConnectionClosed",
     "ConnectionLost",
     "DriverStateError",
     "EnvironmentProblems",

@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "fidelity.md"
 NOTES = ROOT / "docs" / "fidelity.toml"
 BEGIN, END = "<!-- coverage: written by tools/fidelity.py -->", "<!-- end of coverage -->"
 
-SCENARIOS = "tests/conformance/scenarios"
+SCENARIOS = "tests/conformance/vendored/scenarios"
 
 
 #: Tests that name many things without pinning the rule of any.

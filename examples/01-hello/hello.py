@@ -2,8 +2,7 @@
 
 import sys
 
-from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
-from pymesoskit.wire.v1 import mesos
+from pymesoskit import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, mesos, state_name
 
 
 class Hello(Scheduler):

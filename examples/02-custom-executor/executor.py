@@ -6,8 +6,7 @@ The agent starts it with MESOS_* in its environment; scheduler.py says how. What
 import json
 import threading
 
-from pymesoskit.executor import Executor, ExecutorDriver, task_status
-from pymesoskit.wire.v1 import mesos
+from pymesoskit import Executor, ExecutorDriver, mesos, task_status
 
 
 class PrimeCounter(Executor):

@@ -4,16 +4,16 @@ import json
 import sys
 from pathlib import Path
 
-from pymesoskit.scheduler import (
+from pymesoskit import (
     OfferPool,
     Scheduler,
     SchedulerDriver,
     custom_executor,
     executor_task,
     is_terminal,
+    mesos,
     state_name,
 )
-from pymesoskit.wire.v1 import mesos
 
 EXECUTOR = f"{sys.executable} {Path(__file__).with_name('executor.py').resolve()}"
 LIMITS = [1_000, 2_000, 5_000, 10_000]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from examples.support import Program, cluster, wait_for
+from examples.support import Program, cluster, http, wait_for
 
 HERE = Path(__file__).parent
 
@@ -55,7 +55,7 @@ def wait_for_running(program: Program, app: str, count: int) -> list[dict[str, A
 
 
 def post(program: Program, **app: Any) -> requests.Response:
-    return requests.post(f"{program.url}/v2/apps", json=app, timeout=10)
+    return http("POST", f"{program.url}/v2/apps", json=app)
 
 
 def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos_cluster: Program, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos_clu
         first = wait_for_running(program, "web", 4)
 
         # A task ends: another takes its place.
-        requests.delete(f"{program.url}/v2/apps/web/tasks/{first[0]['id']}", timeout=10).raise_for_status()
+        http("DELETE", f"{program.url}/v2/apps/web/tasks/{first[0]['id']}").raise_for_status()
         wait_for(
             "end of the task",
             lambda: all(t["id"] != first[0]["id"] for t in program.get("/v2/apps/web/tasks")["tasks"]),
@@ -87,9 +87,9 @@ def test_an_app_is_kept_alive_across_task_agent_and_scheduler_failures(mesos_clu
         assert len(alive) == 4
 
         # Scaled down, and removed.
-        requests.put(f"{program.url}/v2/apps/web", json={"instances": 1}, timeout=10).raise_for_status()
+        http("PUT", f"{program.url}/v2/apps/web", json={"instances": 1}).raise_for_status()
         wait_for_running(program, "web", 1)
-        requests.delete(f"{program.url}/v2/apps/web", timeout=10).raise_for_status()
+        http("DELETE", f"{program.url}/v2/apps/web").raise_for_status()
         assert program.get("/v2/apps")["apps"] == []
 
 
@@ -124,7 +124,7 @@ def test_instances_get_ports_of_their_own(mesos_cluster: Program, tmp_path: Path
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).ok
+        return http("GET", url).ok
     except requests.ConnectionError:
         return False
 

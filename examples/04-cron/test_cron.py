@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from examples.support import Program, cluster, wait_for
+from examples.support import Program, cluster, http, wait_for
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ def cron(mesos_cluster: Program, directory: Path) -> Iterator[Program]:
 
 
 def post(program: Program, kind: str, **job: Any) -> requests.Response:
-    return requests.post(f"{program.url}/v1/scheduler/{kind}", json=job, timeout=10)
+    return http("POST", f"{program.url}/v1/scheduler/{kind}", json=job)
 
 
 def soon(seconds: float) -> str:
@@ -68,10 +68,10 @@ def test_a_child_waits_for_all_of_its_parents(mesos_cluster: Program, tmp_path: 
         for name in ("left", "right"):
             assert post(program, "iso8601", name=name, command="true", schedule=f"R1/{later}/PT1H").status_code == 204
         assert post(program, "dependency", name="child", command="true", parents=["left", "right"]).status_code == 204
-        requests.put(f"{program.url}/v1/scheduler/job/left", timeout=10).raise_for_status()
+        http("PUT", f"{program.url}/v1/scheduler/job/left").raise_for_status()
         wait_for("the first parent", lambda: runs(program, "left"))
         assert program.get("/v1/scheduler/job/child/runs") == []
-        requests.put(f"{program.url}/v1/scheduler/job/right", timeout=10).raise_for_status()
+        http("PUT", f"{program.url}/v1/scheduler/job/right").raise_for_status()
         wait_for("the child", lambda: runs(program, "child"))
         assert len(program.get("/v1/scheduler/job/child/runs")) == 1
 

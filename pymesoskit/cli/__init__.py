@@ -2,6 +2,8 @@
 
 ``cluster_command.py`` has ``cluster``, ``run_command.py`` has ``run``. Wrong input is one line on stderr, exit code 2.
 Source: docs/command-line.md.
+
+Internal: the command ``pymesoskit`` is the public face of it.
 """
 
 from __future__ import annotations

@@ -44,6 +44,13 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--bind", default="127.0.0.1", metavar="IP", help="where to listen (default: 127.0.0.1)")
     parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin, such as http://localhost:3000, use the cluster; may be repeated",
+    )
+    parser.add_argument(
         "--agent",
         action="append",
         default=[],
@@ -92,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
                 agent_flags=AgentFlags.parse(options.agent_flag),
                 seed=options.seed,
                 bind=options.bind,
+                allow_origins=options.allow_origin,
                 port=options.port,
                 masters=options.masters,
                 work_dir=options.work_dir,

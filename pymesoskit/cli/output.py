@@ -35,6 +35,7 @@ class TaskOutput:
         self._agent_id = offer.agent_id.value
         self._framework_id = offer.framework_id.value
         self._session = requests.Session()
+        self._session.trust_env = False  # neither proxies nor netrc, as the driver
         self._directory: str | None = None
         self._offsets = {"stdout": 0, "stderr": 0}
         self._ended = threading.Event()

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
             from pymesoskit.testing.cluster.cluster import Cluster
 
             own = f"cpus:{max(options.cpus, 1):g};mem:{max(options.mem, 1024):g};disk:{max(options.disk, 1024):g}"
-            cluster = stack.enter_context(Cluster([f"{own};ports:[31000-32000]"]))
+            cluster = stack.enter_context(Cluster([f"{own};ports:auto"]))
             masters = [Address.parse(cluster.address)]
         try:
             return _Run(options, resources, environment, masters).result()
@@ -205,12 +205,14 @@ def _look_for(masters: list[Address]) -> None:
     """Raises ValueError if no master answers at any of these: better said at once than tried forever."""
     import requests
 
-    for address in masters:
-        try:
-            requests.get(address.url("/health"), timeout=10)
-        except requests.RequestException:
-            continue
-        return
+    with requests.Session() as session:
+        session.trust_env = False  # neither proxies nor netrc, as the driver
+        for address in masters:
+            try:
+                session.get(address.url("/health"), timeout=10)
+            except requests.RequestException:
+                continue
+            return
     raise ValueError(f"no master answers at {', '.join(map(str, masters))}")
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.executor import calls
 from pymesoskit.executor.environment import ExecutorEnvironment
-from pymesoskit.executor.session import HEARTBEAT_INTERVAL, ExecutorSession
-from pymesoskit.subscription.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
+from pymesoskit.executor.session import HEARTBEAT_INTERVAL, ExecutorSession, connection_options
+from pymesoskit.subscription.client import Notice, SubscriptionClient, log_notice
+from pymesoskit.subscription.options import QUEUE_LIMIT
 from pymesoskit.transport.errors import BadCall, InvalidCall, MesosError
-from pymesoskit.transport.http import HttpTransport
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor, mesos
 
@@ -50,17 +50,21 @@ class ExecutorClient(SubscriptionClient[Event]):
         on_notice: Callable[[Notice], None] = log_notice,
     ) -> None:
         self.environment = environment if environment is not None else ExecutorEnvironment.read()
-        self._session = ExecutorSession(self.environment, codec=content_type, rng=rng, watchdog=watchdog)
-        self._finishing = False
-        super().__init__(
-            self._session,
-            Event,
-            transport if transport is not None else HttpTransport(),
-            name=f"pymesoskit-{self.environment.executor_id}",
+        options = connection_options(
+            self.environment,
+            transport=transport,
+            codec=content_type,
+            watchdog=watchdog,
             timeouts=timeouts,
             queue_limit=queue_limit,
-            on_notice=on_notice,
         )
+        self._session = ExecutorSession(self.environment, options, rng)
+        self._finishing = False
+        name = f"pymesoskit-{self.environment.executor_id}"
+        super().__init__(self._session, Event, options, name=name, on_notice=on_notice)
+
+    def _told_name(self) -> str:
+        return f"{self.environment.executor_id!r}"
 
     # Calls.
 

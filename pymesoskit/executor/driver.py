@@ -14,8 +14,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from pymesoskit.executor.client import ExecutorClient
-from pymesoskit.subscription.client import QUEUE_LIMIT
 from pymesoskit.subscription.driver import HandlerDriver
+from pymesoskit.subscription.options import QUEUE_LIMIT
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import executor as v1
 from pymesoskit.wire.v1 import mesos

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.executor import calls
 from pymesoskit.subscription.backoff import Backoff
+from pymesoskit.subscription.options import ConnectionOptions
 from pymesoskit.subscription.session import GiveUp, Session, Watchdog
 from pymesoskit.transport.base import Head, Headers
-from pymesoskit.transport.content import encoder, parser, request_headers
+from pymesoskit.transport.content import encoder, parser, read, request_headers
 from pymesoskit.transport.credentials import Bearer
 from pymesoskit.transport.detector import FixedDetector
 from pymesoskit.transport.errors import (
@@ -26,6 +27,7 @@ from pymesoskit.transport.errors import (
     Forbidden,
     InvalidCall,
     MesosError,
+    ProtocolError,
     TransportError,
 )
 from pymesoskit.wire.v1 import executor, mesos
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.executor.environment import ExecutorEnvironment
+    from pymesoskit.subscription.subscriber import Timeouts
+    from pymesoskit.transport.base import Transport
     from pymesoskit.wire import Codec
 
 Call = executor.Call
@@ -49,30 +53,53 @@ REFUSED_PAUSE = 1.0
 SUBSCRIBE_TIMEOUT = 60.0
 
 
+def connection_options(
+    environment: ExecutorEnvironment,
+    *,
+    transport: Transport | None,
+    codec: Codec,
+    watchdog: Watchdog | None,
+    timeouts: Timeouts | None,
+    queue_limit: int,
+) -> ConnectionOptions:
+    """How an executor reaches its agent: with the token that it was given, and with the pauses that agents expect."""
+    token = environment.authentication_token
+    return ConnectionOptions.of(
+        transport=transport,
+        codec=codec,
+        credentials=Bearer(token) if token is not None else None,
+        backoff=Backoff.constant(REFUSED_PAUSE),
+        watchdog=watchdog
+        if watchdog is not None
+        else Watchdog(interval=HEARTBEAT_INTERVAL, subscribe=SUBSCRIBE_TIMEOUT),
+        timeouts=timeouts,
+        queue_limit=queue_limit,
+    )
+
+
 class ExecutorSession(Session[Event]):
     """The machine of an executor."""
 
     subscribe_name: ClassVar[str] = "SUBSCRIBE"
 
+    def read_call(self, body: bytes) -> Call | None:
+        try:
+            return read(self.codec, Call, body)
+        except ProtocolError:
+            return None
+
     def __init__(
         self,
         environment: ExecutorEnvironment,
-        *,
-        codec: Codec,
+        options: ConnectionOptions,
         rng: random.Random | None = None,
-        watchdog: Watchdog | None = None,
     ) -> None:
-        token = environment.authentication_token
+        codec = options.codec
         super().__init__(
             detector=FixedDetector(environment.agent),
-            codec=codec,
+            options=options,
             parse=parser(codec, Event),
             own_kinds=_OWN_KINDS,
-            credentials=Bearer(token) if token is not None else None,
-            backoff=Backoff.constant(REFUSED_PAUSE),
-            watchdog=watchdog
-            if watchdog is not None
-            else Watchdog(interval=HEARTBEAT_INTERVAL, subscribe=SUBSCRIBE_TIMEOUT),
         )
         self.environment = environment
         self._rng = rng if rng is not None else random.Random()  # noqa: S311  # pauses, not secrets

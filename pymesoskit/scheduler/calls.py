@@ -6,13 +6,13 @@ given as text. Durations are in seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pymesoskit.scheduler import ids
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Call = scheduler.Call
 
@@ -44,14 +44,16 @@ def filters(refuse_seconds: float | None) -> mesos.Filters | None:
 
 def subscribe(
     framework_info: mesos.FrameworkInfo,
-    suppressed_roles: Iterable[str] = (),
+    suppressed_roles: str | Iterable[str] = (),
     offer_constraints: scheduler.OfferConstraints | None = None,
 ) -> Call:
     """SUBSCRIBE. The only call that names the framework itself: if ``framework_info`` has an id, so has the call."""
     call = Call(
         type=Call.SUBSCRIBE,
         subscribe=Call.Subscribe(
-            framework_info=framework_info, suppressed_roles=suppressed_roles, offer_constraints=offer_constraints
+            framework_info=framework_info,
+            suppressed_roles=ids.roles(suppressed_roles),
+            offer_constraints=offer_constraints,
         ),
     )
     if framework_info.id.value:
@@ -65,14 +67,17 @@ def teardown() -> Call:
 
 
 def accept(
-    offers: ids.OffersLike, operations: Iterable[mesos.Offer.Operation] = (), refuse_seconds: float | None = None
+    offers: ids.OffersLike,
+    operations: mesos.Offer.Operation | Iterable[mesos.Offer.Operation] = (),
+    refuse_seconds: float | None = None,
 ) -> Call:
     """ACCEPT offers of one agent and one role, and do these operations with them, in order. What is left over is
     declined.
     """
+    given = [operations] if isinstance(operations, mesos.Offer.Operation) else operations
     return Call(
         type=Call.ACCEPT,
-        accept=Call.Accept(offer_ids=ids.offer_ids(offers), operations=operations, filters=filters(refuse_seconds)),
+        accept=Call.Accept(offer_ids=ids.offer_ids(offers), operations=given, filters=filters(refuse_seconds)),
     )
 
 
@@ -103,14 +108,14 @@ def decline_inverse_offers(inverse_offers: ids.OffersLike, refuse_seconds: float
     )
 
 
-def revive(roles: Iterable[str] = ()) -> Call:
+def revive(roles: str | Iterable[str] = ()) -> Call:
     """REVIVE: drops filters and suppression of these roles, of all if none is named."""
-    return Call(type=Call.REVIVE, revive=Call.Revive(roles=roles))
+    return Call(type=Call.REVIVE, revive=Call.Revive(roles=ids.roles(roles)))
 
 
-def suppress(roles: Iterable[str] = ()) -> Call:
+def suppress(roles: str | Iterable[str] = ()) -> Call:
     """SUPPRESS: no more offers for these roles, for all if none is named, until REVIVE."""
-    return Call(type=Call.SUPPRESS, suppress=Call.Suppress(roles=roles))
+    return Call(type=Call.SUPPRESS, suppress=Call.Suppress(roles=ids.roles(roles)))
 
 
 def kill(
@@ -156,32 +161,33 @@ def acknowledge_operation_status(status: mesos.OperationStatus) -> Call:
     )
 
 
-def reconcile(
-    tasks: Iterable[ids.TaskIDLike | tuple[ids.TaskIDLike, ids.AgentIDLike | None] | mesos.TaskStatus] = (),
-) -> Call:
+def reconcile(tasks: ids.ReconcileLike | Iterable[ids.ReconcileLike] = ()) -> Call:
     """RECONCILE these tasks; without any, all the master knows of. A task may come with its agent, which gives better
     answers (8).
     """
-    return Call(type=Call.RECONCILE, reconcile=Call.Reconcile(tasks=[_reconcile_task(task) for task in tasks]))
+    given: Iterable[ids.ReconcileLike]
+    given = [tasks] if isinstance(tasks, str | mesos.TaskID | mesos.TaskStatus) else cast("Iterable[Any]", tasks)
+    return Call(type=Call.RECONCILE, reconcile=Call.Reconcile(tasks=[_reconcile_task(task) for task in given]))
 
 
-def _reconcile_task(
-    task: ids.TaskIDLike | tuple[ids.TaskIDLike, ids.AgentIDLike | None] | mesos.TaskStatus,
-) -> Call.Reconcile.Task:
+def _reconcile_task(task: ids.ReconcileLike) -> Call.Reconcile.Task:
     if isinstance(task, mesos.TaskStatus):
         return Call.Reconcile.Task(task_id=task.task_id, agent_id=task.agent_id if task.HasField("agent_id") else None)
     identifier, agent = task if isinstance(task, tuple) else (task, None)
     return Call.Reconcile.Task(task_id=ids.task_id(identifier), agent_id=None if agent is None else ids.agent_id(agent))
 
 
-def reconcile_operations(operations: Iterable[Call.ReconcileOperations.Operation | ids.OperationIDLike] = ()) -> Call:
+def reconcile_operations(
+    operations: ids.ReconcileOperationLike | Iterable[ids.ReconcileOperationLike] = (),
+) -> Call:
     """RECONCILE_OPERATIONS these operations; without any, all the master knows of."""
     entry = Call.ReconcileOperations.Operation
+    given = [operations] if isinstance(operations, str | mesos.OperationID | entry) else operations
     return Call(
         type=Call.RECONCILE_OPERATIONS,
         reconcile_operations=Call.ReconcileOperations(
             operations=[
-                each if isinstance(each, entry) else entry(operation_id=ids.operation_id(each)) for each in operations
+                each if isinstance(each, entry) else entry(operation_id=ids.operation_id(each)) for each in given
             ]
         ),
     )
@@ -195,14 +201,17 @@ def message(executor_id: ids.ExecutorIDLike, agent_id: ids.AgentIDLike, data: by
     )
 
 
-def request(requests: Sequence[mesos.Request]) -> Call:
+def request(requests: mesos.Request | Iterable[mesos.Request]) -> Call:
     """REQUEST resources. The built-in allocator ignores it (9)."""
-    return Call(type=Call.REQUEST, request=Call.Request(requests=requests))
+    return Call(
+        type=Call.REQUEST,
+        request=Call.Request(requests=[requests] if isinstance(requests, mesos.Request) else requests),
+    )
 
 
 def update_framework(
     framework_info: mesos.FrameworkInfo,
-    suppressed_roles: Iterable[str] = (),
+    suppressed_roles: str | Iterable[str] = (),
     offer_constraints: scheduler.OfferConstraints | None = None,
 ) -> Call:
     """UPDATE_FRAMEWORK: replaces the FrameworkInfo (it must have its id), the suppressed roles and the offer
@@ -211,6 +220,8 @@ def update_framework(
     return Call(
         type=Call.UPDATE_FRAMEWORK,
         update_framework=Call.UpdateFramework(
-            framework_info=framework_info, suppressed_roles=suppressed_roles, offer_constraints=offer_constraints
+            framework_info=framework_info,
+            suppressed_roles=ids.roles(suppressed_roles),
+            offer_constraints=offer_constraints,
         ),
     )

@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkRemoved
 from pymesoskit.scheduler.methods import CallMethods
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.scheduler.session import OnRemoved, SchedulerSession
-from pymesoskit.scheduler.store import FrameworkIdStore, MemoryStore
-from pymesoskit.subscription.client import QUEUE_LIMIT, Notice, SubscriptionClient, log_notice
-from pymesoskit.subscription.session import Disconnected, Ended, Watchdog
-from pymesoskit.transport.detector import Detector, FixedDetector
-from pymesoskit.transport.http import HttpTransport
+from pymesoskit.subscription.client import Notice, SubscriptionClient, log_notice
+from pymesoskit.subscription.options import QUEUE_LIMIT, ConnectionOptions
+from pymesoskit.subscription.session import Disconnected, Ended
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pymesoskit.scheduler.store import FrameworkIdStore
     from pymesoskit.subscription.backoff import Backoff
     from pymesoskit.subscription.pending import PendingCall
+    from pymesoskit.subscription.session import Watchdog
     from pymesoskit.subscription.subscriber import Timeouts
     from pymesoskit.transport.address import Address
     from pymesoskit.transport.base import Transport
     from pymesoskit.transport.credentials import Credentials
+    from pymesoskit.transport.detector import Detector
 
 __all__ = ["SchedulerClient"]
 
@@ -55,7 +57,7 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         content_type: Codec = PROTOBUF,
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: scheduler.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
@@ -64,28 +66,44 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         queue_limit: int = QUEUE_LIMIT,
         on_notice: Callable[[Notice], None] = log_notice,
     ) -> None:
-        self._session = SchedulerSession(
-            framework,
-            detector=master if isinstance(master, Detector) else FixedDetector(master),
-            codec=content_type,
-            suppressed_roles=suppressed_roles,
-            offer_constraints=offer_constraints,
-            on_removed=on_removed,
-            credentials=credentials,
-            backoff=backoff,
-            watchdog=watchdog,
+        self._begin(
+            FrameworkOptions.of(
+                framework,
+                master,
+                store=store,
+                suppressed_roles=suppressed_roles,
+                offer_constraints=offer_constraints,
+                on_removed=on_removed,
+                connection=ConnectionOptions.of(
+                    transport=transport,
+                    codec=content_type,
+                    credentials=credentials,
+                    backoff=backoff,
+                    watchdog=watchdog,
+                    timeouts=timeouts,
+                    queue_limit=queue_limit,
+                ),
+            ),
+            on_notice,
         )
-        self._store: FrameworkIdStore = store if store is not None else MemoryStore()
+
+    @classmethod
+    def _of(cls, options: FrameworkOptions, on_notice: Callable[[Notice], None]) -> SchedulerClient:
+        """A client with these options: what a driver is made of."""
+        client = cls.__new__(cls)
+        client._begin(options, on_notice)
+        return client
+
+    def _begin(self, options: FrameworkOptions, on_notice: Callable[[Notice], None]) -> None:
+        self._session = SchedulerSession(options)
+        self._on_removed = options.on_removed
+        self._store = options.store
         self._saved: str | None = None
-        super().__init__(
-            self._session,
-            Event,
-            transport if transport is not None else HttpTransport(),
-            name=f"pymesoskit-{framework.name or 'scheduler'}",
-            timeouts=timeouts,
-            queue_limit=queue_limit,
-            on_notice=on_notice,
-        )
+        name = f"pymesoskit-{options.framework.name or 'scheduler'}"
+        super().__init__(self._session, Event, options.connection, name=name, on_notice=on_notice)
+
+    def _told_name(self) -> str:
+        return f"{self._session.framework.name!r} {self._saved or 'without an id'}"
 
     # The framework's id.
 
@@ -113,12 +131,12 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
             self._saved = framework_id
 
     def _happened(self, notice: Notice) -> None:
-        """Forgets an id that can never be used again: the master has said so and the session goes on with another, or
-        this client ends and the framework, which has no failover timeout, ends with it.
+        """Forgets an id that can never be used again: the master has said so (and the client is not told to keep it),
+        or this client ends and the framework, which has no failover timeout, ends with it.
         """
         match notice:
             case Disconnected(reason=FrameworkRemoved()):
-                useless = self._session.framework_id is None
+                useless = self._on_removed is not OnRemoved.EXIT
             case Ended(error=None):
                 useless = self._saved is not None and not self._session.framework.failover_timeout
             case _:
@@ -151,5 +169,6 @@ class SchedulerClient(SubscriptionClient[Event], CallMethods):
         If there is no subscription the framework cannot be told: this raises ``NotSubscribed`` (wait for one, or
         ``disconnect``: then it ends with its failover timeout).
         """
-        self.call(calls.teardown())
-        self._subscriber.end()
+        epoch = self._check_may_call("TEARDOWN")
+        body = self._session.encode(calls.teardown())
+        self._submit("TEARDOWN", body, epoch, resendable=True, on_success=self._forget, last=True)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pymesoskit.scheduler.client import SchedulerClient
+from pymesoskit.scheduler.handlers import check_scheduler
 from pymesoskit.scheduler.methods import CallMethods
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.scheduler.session import OnRemoved
-from pymesoskit.subscription.client import QUEUE_LIMIT
+from pymesoskit.subscription.client import log_notice
 from pymesoskit.subscription.driver import HandlerDriver
+from pymesoskit.subscription.options import QUEUE_LIMIT, ConnectionOptions
+from pymesoskit.transport.errors import InvalidCall
 from pymesoskit.wire import PROTOBUF, Codec
 from pymesoskit.wire.v1 import mesos
 from pymesoskit.wire.v1 import scheduler as v1
@@ -38,6 +42,8 @@ __all__ = ["Acknowledgement", "SchedulerDriver"]
 _log = logging.getLogger(__name__)
 
 Event = v1.Event
+
+S = TypeVar("S", mesos.TaskStatus, mesos.OperationStatus)
 
 
 class Acknowledgement(Enum):
@@ -65,7 +71,7 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         content_type: Codec = PROTOBUF,
         credentials: Credentials | None = None,
         store: FrameworkIdStore | None = None,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: v1.OfferConstraints | None = None,
         on_removed: OnRemoved = OnRemoved.EXIT,
         backoff: Backoff | None = None,
@@ -73,22 +79,26 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         timeouts: Timeouts | None = None,
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
+        check_scheduler(scheduler)
         self.scheduler = scheduler
-        self._client = SchedulerClient(
+        options = FrameworkOptions.of(
             framework,
             master,
-            transport=transport,
-            content_type=content_type,
-            credentials=credentials,
             store=store,
             suppressed_roles=suppressed_roles,
             offer_constraints=offer_constraints,
             on_removed=on_removed,
-            backoff=backoff,
-            watchdog=watchdog,
-            timeouts=timeouts,
-            queue_limit=queue_limit,
+            connection=ConnectionOptions.of(
+                transport=transport,
+                codec=content_type,
+                credentials=credentials,
+                backoff=backoff,
+                watchdog=watchdog,
+                timeouts=timeouts,
+                queue_limit=queue_limit,
+            ),
         )
+        self._client = SchedulerClient._of(options, log_notice)  # a friend
         self._automatic = acknowledgement is Acknowledgement.AUTOMATIC
         super().__init__(self._client, scheduler, Event, f"pymesoskit-{framework.name or 'scheduler'}")
 
@@ -163,13 +173,20 @@ class SchedulerDriver(HandlerDriver[Event], CallMethods):
         status = event.update.status
         self.scheduler.update(self, status)
         if self._automatic and status.uuid:
-            self.acknowledge(status)
+            self._acknowledge(self.acknowledge, status)
 
     def _on_update_operation_status(self, event: Event) -> None:
         status = event.update_operation_status.status
         self.scheduler.update_operation_status(self, status)
         if self._automatic and status.uuid.value:
-            self.acknowledge_operation_status(status)
+            self._acknowledge(self.acknowledge_operation_status, status)
+
+    def _acknowledge(self, acknowledge: Callable[[S], PendingCall], status: S) -> None:
+        """Acknowledges what has been handled. That this cannot be done is not the handler's fault: it is logged."""
+        try:
+            acknowledge(status)
+        except InvalidCall as error:
+            _log.error("the master has sent an update that cannot be acknowledged: %s", error)
 
     def _on_message(self, event: Event) -> None:
         self.scheduler.message(self, event.message)

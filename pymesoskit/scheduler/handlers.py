@@ -16,13 +16,52 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Scheduler:
-    """Override what you need: what is not overridden does nothing, but that ``offers`` declines and failures are
-    logged.
+#: What handlers are called in pymesos and in Mesos's own interface, and what they are called here.
+_OTHER_NAMES = {
+    "registered": "subscribed",
+    "reregistered": "subscribed",
+    "resourceOffers": "offers",
+    "inverseOffers": "inverse_offers",
+    "offerRescinded": "rescind",
+    "inverseOfferRescinded": "rescind_inverse_offer",
+    "statusUpdate": "update",
+    "operationStatusUpdate": "update_operation_status",
+    "frameworkMessage": "message",
+    "slaveLost": "failure",
+    "executorLost": "failure",
+    "processHeartBeat": "heartbeat",
+}
 
-    The driver calls these methods one after the other, in the order of the events, in a thread of its own that neither
-    holds a lock nor keeps the connection waiting. What one raises ends the driver (``HandlerFailed`` from ``join`` and
-    ``run``), save ``NotSubscribed``: it only ends that method, for the subscription that it worked for is over.
+
+def check_scheduler(scheduler: object) -> None:
+    """Raises ``TypeError``, which says what is wrong, unless this object handles a scheduler's events."""
+    if isinstance(scheduler, type):
+        raise TypeError(
+            f"scheduler must be an object with handlers, not the class {scheduler.__name__}: {scheduler.__name__}()?"
+        )
+    kind = type(scheduler).__name__
+    missing = [name for name in _HANDLERS if not hasattr(scheduler, name)]
+    if missing:
+        raise TypeError(f"scheduler must be a Scheduler; {kind!r} has no handler {', '.join(map(repr, missing))}")
+    for name in _HANDLERS:
+        if not callable(getattr(scheduler, name)):
+            raise TypeError(f"{kind}.{name} is the name of a handler, but not a method: {getattr(scheduler, name)!r}")
+    for name, ours in _OTHER_NAMES.items():
+        if callable(getattr(scheduler, name, None)):
+            raise TypeError(
+                f"{type(scheduler).__name__}.{name} would never be called: the handler is named {ours!r} here"
+            )
+
+
+class Scheduler:
+    """The handlers of a scheduler's events. Override those that you need.
+
+    By default handlers do nothing, except that ``offers`` declines every offer and ``call_failed`` logs the failure.
+
+    The driver calls the handlers one after the other, in the order of the events, in a thread of its own. It holds no
+    lock meanwhile, and the connection is read on. An exception that a handler raises ends the driver: ``join`` and
+    ``run`` raise ``HandlerFailed``. ``NotSubscribed`` is the exception: it only ends that handler, because the
+    subscription that the handler worked for is over.
     """
 
     def connected(self, driver: SchedulerDriver, address: Address) -> None:
@@ -72,10 +111,15 @@ class Scheduler:
         """HEARTBEAT."""
 
     def call_failed(self, driver: SchedulerDriver, call: str, error: MesosError) -> None:  # noqa: ARG002
-        """A call (its type, ``"ACCEPT"``) was refused, its outcome is unknown, or it was not sent. Unless overridden,
-        logged.
+        """The call of type ``call`` (``"ACCEPT"``) was refused, its outcome is unknown, or it was not sent.
+
+        ``error`` says which: ``CallRefused``, ``OutcomeUnknown`` or ``StaleSubscription``. ``error.request`` is the
+        call itself, with its offers, operations and tasks. By default the error is logged.
         """
         _log.warning("%s", error, extra={"call": call})
 
     def stopped(self, driver: SchedulerDriver, error: MesosError | None) -> None:
         """The last one: the driver has ended, by itself with an error or because it was told to."""
+
+
+_HANDLERS = [name for name, value in vars(Scheduler).items() if callable(value) and not name.startswith("_")]

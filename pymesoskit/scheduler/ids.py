@@ -9,12 +9,21 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pymesoskit.wire.v1 import scheduler
+
 TaskIDLike: TypeAlias = "str | mesos.TaskID"
 AgentIDLike: TypeAlias = "str | mesos.AgentID"
 ExecutorIDLike: TypeAlias = "str | mesos.ExecutorID"
 OperationIDLike: TypeAlias = "str | mesos.OperationID"
 OfferLike: TypeAlias = "str | mesos.OfferID | mesos.Offer | mesos.InverseOffer"
 OffersLike: TypeAlias = "OfferLike | Iterable[OfferLike]"
+ReconcileLike: TypeAlias = "TaskIDLike | tuple[TaskIDLike, AgentIDLike | None] | mesos.TaskStatus"
+ReconcileOperationLike: TypeAlias = "scheduler.Call.ReconcileOperations.Operation | OperationIDLike"
+
+
+def roles(value: str | Iterable[str]) -> Iterable[str]:
+    """One role or several, as several."""
+    return [value] if isinstance(value, str) else value
 
 
 def task_id(value: TaskIDLike) -> mesos.TaskID:

@@ -12,7 +12,7 @@ from pymesoskit.transport.errors import InvalidCall
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from pymesoskit.subscription.pending import PendingCall
 
@@ -33,7 +33,7 @@ class CallMethods(ABC):
     def accept(
         self,
         offers: ids.OffersLike,
-        operations: Iterable[mesos.Offer.Operation] = (),
+        operations: mesos.Offer.Operation | Iterable[mesos.Offer.Operation] = (),
         refuse_seconds: float | None = None,
     ) -> PendingCall:
         """Accepts offers of one agent and does these operations (``pymesoskit.scheduler.operations``) with them, in
@@ -65,11 +65,11 @@ class CallMethods(ABC):
         """Does not agree to give the resources back."""
         return self.call(calls.decline_inverse_offers(inverse_offers, refuse_seconds))
 
-    def revive(self, roles: Iterable[str] = ()) -> PendingCall:
+    def revive(self, roles: str | Iterable[str] = ()) -> PendingCall:
         """Wants offers again for these roles (none named: all), whatever was declined or suppressed before."""
         return self.call(calls.revive(roles))
 
-    def suppress(self, roles: Iterable[str] = ()) -> PendingCall:
+    def suppress(self, roles: str | Iterable[str] = ()) -> PendingCall:
         """Wants no more offers for these roles (none named: all) until ``revive``."""
         return self.call(calls.suppress(roles))
 
@@ -92,6 +92,8 @@ class CallMethods(ABC):
         """
         if not status.uuid:
             raise InvalidCall(f"the update of task {status.task_id.value!r} has no uuid: it is not to be acknowledged")
+        if not status.agent_id.value:
+            raise InvalidCall(f"the update of task {status.task_id.value!r} has no agent_id: ACKNOWLEDGE requires it")
         return self.call(calls.acknowledge(status))
 
     def acknowledge_operation_status(self, status: mesos.OperationStatus) -> PendingCall:
@@ -104,13 +106,13 @@ class CallMethods(ABC):
 
     def reconcile(
         self,
-        tasks: Iterable[ids.TaskIDLike | tuple[ids.TaskIDLike, ids.AgentIDLike | None] | mesos.TaskStatus] = (),
+        tasks: ids.ReconcileLike | Iterable[ids.ReconcileLike] = (),
     ) -> PendingCall:
         """Asks for the present state of these tasks (none named: of all that the master knows); it comes as updates."""
         return self.call(calls.reconcile(tasks))
 
     def reconcile_operations(
-        self, operations: Iterable[scheduler.Call.ReconcileOperations.Operation | ids.OperationIDLike] = ()
+        self, operations: ids.ReconcileOperationLike | Iterable[ids.ReconcileOperationLike] = ()
     ) -> PendingCall:
         """Asks for the present state of these operations (none named: of all); it comes as updates of operations."""
         return self.call(calls.reconcile_operations(operations))
@@ -119,14 +121,14 @@ class CallMethods(ABC):
         """Sends bytes to an executor; they may get lost."""
         return self.call(calls.message(executor_id, agent_id, data))
 
-    def request(self, requests: Sequence[mesos.Request]) -> PendingCall:
+    def request(self, requests: mesos.Request | Iterable[mesos.Request]) -> PendingCall:
         """Asks for resources; Mesos's own allocator does not listen."""
         return self.call(calls.request(requests))
 
     def update_framework(
         self,
         framework_info: mesos.FrameworkInfo,
-        suppressed_roles: Iterable[str] = (),
+        suppressed_roles: str | Iterable[str] = (),
         offer_constraints: scheduler.OfferConstraints | None = None,
     ) -> PendingCall:
         """Replaces the FrameworkInfo (which needs its id: change a copy of ``framework``), suppressed roles and

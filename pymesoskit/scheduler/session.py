@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pymesoskit.scheduler import calls
 from pymesoskit.scheduler.errors import FrameworkFailedOver, FrameworkRemoved, error_event
-from pymesoskit.subscription.session import Session, Watchdog
+from pymesoskit.subscription.session import Session
 from pymesoskit.transport.base import Head, Headers, header
-from pymesoskit.transport.content import encoder, parser, request_headers
+from pymesoskit.transport.content import encoder, parser, read, request_headers
 from pymesoskit.transport.errors import BadCall, CallRefused, Forbidden, InvalidCall, NotSubscribed, ProtocolError
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from pymesoskit.subscription.backoff import Backoff
-    from pymesoskit.transport.credentials import Credentials
-    from pymesoskit.transport.detector import Detector
-    from pymesoskit.wire import Codec
+    from pymesoskit.scheduler.options import FrameworkOptions
 
 Call = scheduler.Call
 Event = scheduler.Event
@@ -40,8 +37,9 @@ _OTHER_STREAM = "The stream ID "
 class OnRemoved(Enum):
     """What to do when the master says that the framework has been removed for good."""
 
-    EXIT = "exit"  # end with FrameworkRemoved
-    NEW_ID = "new id"  # subscribe as a new framework
+    EXIT = "exit"  # end with FrameworkRemoved; the store keeps the id
+    FORGET = "forget"  # clear the store and end with FrameworkRemoved: the next start is a new framework
+    NEW_ID = "new id"  # clear the store and subscribe as a new framework
 
 
 class SchedulerSession(Session[Event]):
@@ -51,36 +49,32 @@ class SchedulerSession(Session[Event]):
 
     def __init__(
         self,
-        framework: mesos.FrameworkInfo,
-        *,
-        detector: Detector,
-        codec: Codec,
-        suppressed_roles: Iterable[str] = (),
-        offer_constraints: scheduler.OfferConstraints | None = None,
-        on_removed: OnRemoved = OnRemoved.EXIT,
-        credentials: Credentials | None = None,
-        backoff: Backoff | None = None,
-        watchdog: Watchdog | None = None,
+        options: FrameworkOptions,
     ) -> None:
+        codec = options.connection.codec
         super().__init__(
-            detector=detector,
-            codec=codec,
+            detector=options.detector,
+            options=options.connection,
             parse=parser(codec, Event),
             own_kinds=frozenset({Event.SUBSCRIBED, Event.ERROR}),
-            credentials=credentials,
-            backoff=backoff,
-            watchdog=watchdog,
         )
+        framework = options.framework
         self._framework = mesos.FrameworkInfo()
         self._framework.CopyFrom(framework)
-        self._suppressed = set(suppressed_roles)
-        self._constraints = offer_constraints
-        self._on_removed = on_removed
+        self._suppressed = set(options.suppressed_roles)
+        self._constraints = options.offer_constraints
+        self._on_removed = options.on_removed
         self._call_head: Head | None = None
         self._headers = request_headers(codec)
         self._encode_call = encoder(codec, Call, Call(framework_id=framework.id) if framework.id.value else Call())
 
     # What the general machine asks.
+
+    def read_call(self, body: bytes) -> Call | None:
+        try:
+            return read(self.codec, Call, body)
+        except ProtocolError:
+            return None
 
     @property
     def call_head(self) -> Head:

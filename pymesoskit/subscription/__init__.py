@@ -1,4 +1,7 @@
-"""The machine of a subscription, and what runs it."""
+"""The machine of a subscription, and what runs it.
+
+Internal; the public names are in ``pymesoskit``.
+"""
 
 from pymesoskit.subscription.backoff import Backoff
 from pymesoskit.subscription.client import Notice

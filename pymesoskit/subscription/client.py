@@ -17,17 +17,17 @@ from pymesoskit.subscription.inbox import Inbox
 from pymesoskit.subscription.pending import PendingCall
 from pymesoskit.subscription.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage, Session
 from pymesoskit.subscription.session import Notice as SessionNotice
-from pymesoskit.subscription.subscriber import CallFailed, Subscriber, Timeouts
+from pymesoskit.subscription.subscriber import CallFailed, Subscriber
 from pymesoskit.transport.errors import DriverStateError, MesosError, NotSubscribed, StaleSubscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from pymesoskit.transport.base import Transport
+    from pymesoskit.subscription.options import ConnectionOptions
     from pymesoskit.transport.deaths import Death
 
-__all__ = ["QUEUE_LIMIT", "Notice", "SubscriptionClient", "log_notice"]
+__all__ = ["Notice", "SubscriptionClient", "log_notice"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,6 @@ E = TypeVar("E", bound=EventMessage)
 
 #: What happens beside the events: the connection came or went, a call failed, it is over.
 Notice: TypeAlias = SessionNotice | CallFailed
-
-#: So many events may wait to be handled before the stream is paused.
-QUEUE_LIMIT = 10_000
 
 
 def log_notice(notice: Notice) -> None:
@@ -64,20 +61,18 @@ class SubscriptionClient(ABC, Generic[E]):
         self,
         session: Session[E],
         event_type: type[E],
-        transport: Transport,
+        options: ConnectionOptions,
         *,
         name: str,
-        timeouts: Timeouts | None,
-        queue_limit: int,
         on_notice: Callable[[Notice], None],
     ) -> None:
         self._event_type = event_type
         self._on_notice = on_notice
         self._general_session = session
         self._subscriber: Subscriber[E] = Subscriber(
-            session, transport, name=name, deliver=self._deliver, timeouts=timeouts
+            session, options.transport, name=name, deliver=self._deliver, timeouts=options.timeouts
         )
-        self._inbox: Inbox[E | Notice] = Inbox(queue_limit, self._subscriber.drained)
+        self._inbox: Inbox[E | Notice] = Inbox(options.queue_limit, self._subscriber.drained)
         self._consume: Callable[[list[E | Notice]], None] | None = None
         self._started = False
         self._over = False
@@ -110,9 +105,9 @@ class SubscriptionClient(ABC, Generic[E]):
 
     def start(self) -> None:
         """Begins to subscribe; returns at once. Raises ``DriverStateError`` the second time."""
-        self.start_with(None)
+        self._start_with(None)
 
-    def start_with(self, consume: Callable[[list[E | Notice]], None] | None) -> None:
+    def _start_with(self, consume: Callable[[list[E | Notice]], None] | None) -> None:
         """``start``; what is read goes to ``consume``, in the reactor's turn, instead of the iterator."""
         if self._started:
             raise DriverStateError("already started; make a new one to start again")
@@ -154,6 +149,16 @@ class SubscriptionClient(ABC, Generic[E]):
         if not self.subscribed:
             raise self._failure if self._failure is not None else DriverStateError("it has ended")
 
+    def __repr__(self) -> str:
+        session = self._general_session
+        return (
+            f"<{type(self).__name__} {self._told_name()} {session.state.value} {session.address or ''}".rstrip() + ">"
+        )
+
+    @abstractmethod
+    def _told_name(self) -> str:
+        """Who this is, for people."""
+
     def disconnect(self) -> None:
         """Ends this client and leaves what it subscribed for as it is. Returns at once; calls made before are answered
         first, then ``events()`` ends.
@@ -168,7 +173,7 @@ class SubscriptionClient(ABC, Generic[E]):
         if self._started and not self._over:
             self._subscriber.end()
             if self._consumer in {None, threading.get_ident()}:
-                for _ in self.items():
+                for _ in self._items():
                     continue
             else:
                 with self._changed:
@@ -191,7 +196,7 @@ class SubscriptionClient(ABC, Generic[E]):
         """The events, in order, across all subscriptions; starts the client if nobody has. Ends when the client has;
         raises what ended it, if that was an error. Only one thread may iterate.
         """
-        for item in self.items():
+        for item in self._items():
             if isinstance(item, self._event_type):
                 yield item
             else:
@@ -199,7 +204,7 @@ class SubscriptionClient(ABC, Generic[E]):
         if self._failure is not None:
             raise self._failure
 
-    def items(self) -> Iterator[E | Notice]:
+    def _items(self) -> Iterator[E | Notice]:
         """Events and notices, in order; the last is ``Ended``."""
         if not self._started:
             self.start()
@@ -208,19 +213,19 @@ class SubscriptionClient(ABC, Generic[E]):
         batch = self._batch  # kept, should the caller leave its loop and come back
         while not self._over:
             if not batch:
-                batch.extend(self.take())
+                batch.extend(self._take())
             item = batch.popleft()
-            self.note(item)
+            self._note(item)
             yield item
 
-    def take(self) -> list[E | Notice]:
-        """All that waits to be handled, waiting until there is something. ``note`` is to be called with each, unless
+    def _take(self) -> list[E | Notice]:
+        """All that waits to be handled, waiting until there is something. ``_note`` is to be called with each, unless
         it is an event that is not SUBSCRIBED.
         """
         self._consumer = threading.get_ident()
         return self._inbox.take()
 
-    def note(self, item: E | Notice) -> None:
+    def _note(self, item: E | Notice) -> None:
         """Keeps up with which subscription the consumer is at; before it is handed this item."""
         if isinstance(item, self._event_type):
             if item.type == SUBSCRIBED:
@@ -236,7 +241,7 @@ class SubscriptionClient(ABC, Generic[E]):
                 self._over = True
                 self._changed.notify_all()
 
-    def consuming(self, thread: int | None) -> None:
+    def _consuming(self, thread: int | None) -> None:
         """Which thread handles events now, if it is not one that iterates."""
         self._consumer = thread
 
@@ -279,6 +284,7 @@ class SubscriptionClient(ABC, Generic[E]):
         kept: bool = False,
         on_failed: Callable[[PendingCall, MesosError, bool], None] | None = None,
         on_success: Callable[[], None] | None = None,
+        last: bool = False,
     ) -> PendingCall:
         pending = PendingCall(
             name,
@@ -288,6 +294,10 @@ class SubscriptionClient(ABC, Generic[E]):
             kept=kept,
             on_failed=self._subscriber.call_failed if on_failed is None else on_failed,
             on_success=on_success,
+            threaded=self.threaded,
         )
-        self._subscriber.submit(pending)
+        if last:
+            self._subscriber.end_with(pending)
+        else:
+            self._subscriber.submit(pending)
         return pending

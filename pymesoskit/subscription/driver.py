@@ -82,7 +82,7 @@ class HandlerDriver(ABC, Generic[E]):
             self._base.start()
             self._thread.start()
         else:
-            self._base.start_with(self._consume)
+            self._base._start_with(self._consume)
         return self
 
     def __enter__(self) -> Self:
@@ -156,6 +156,10 @@ class HandlerDriver(ABC, Generic[E]):
 
     # What is known.
 
+    def __repr__(self) -> str:
+        inside = repr(self._base).partition(" ")[2].removesuffix(">")
+        return f"<{type(self).__name__} {inside}{f', ended by {self._failure!r}' if self._failure is not None else ''}>"
+
     @property
     def subscribed(self) -> bool:
         """Whether calls may be made now."""
@@ -188,19 +192,19 @@ class HandlerDriver(ABC, Generic[E]):
         self._handling = threading.get_ident()
         try:
             while not self._ended:
-                self._handle(self._base.take())
+                self._handle(self._base._take())
         finally:
             self._base.close()
 
     def _consume(self, items: list[E | Notice]) -> None:
         """In virtual time: handles what has just been read, in the turn."""
         self._handling = threading.get_ident()
-        self._base.consuming(self._handling)
+        self._base._consuming(self._handling)
         try:
             self._handle(items)
         finally:
             self._handling = None
-            self._base.consuming(None)
+            self._base._consuming(None)
 
     def _handle(self, items: list[Any]) -> None:  # of events and notices
         """Calls the handler for each; what it raises ends the driver, what it asked for is done after it."""
@@ -215,7 +219,7 @@ class HandlerDriver(ABC, Generic[E]):
                 except KeyError:
                     handler = _ignore
             else:
-                self._base.note(item)
+                self._base._note(item)
                 handler = self._notice
                 if isinstance(item, Ended):
                     self._ended = True
@@ -249,14 +253,16 @@ class HandlerDriver(ABC, Generic[E]):
         """The handler of SUBSCRIBED, from which on calls belong to the new subscription."""
 
         def subscribed(event: E) -> None:
-            self._base.note(event)
+            self._base._note(event)
             handler(event)
 
         return subscribed
 
     def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
+        name = handler.__name__.removeprefix("_on_").removeprefix("_")
+        _log.error("the handler %r raised %s; the driver ends", name, type(error).__name__, exc_info=error)
         if self._failure is None:
-            self._failure = HandlerFailed(handler.__name__.removeprefix("_on_").removeprefix("_"), error)
+            self._failure = HandlerFailed(name, error)
         if not self._ended:
             self._ending = self._base.disconnect
 

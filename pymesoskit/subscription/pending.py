@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from pymesoskit.transport.errors import MesosError, TransportError, refusal
+from pymesoskit.transport.errors import DriverStateError, MesosError, TransportError, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ class PendingCall:
         "_error",
         "_on_failed",
         "_on_success",
+        "_threaded",
         "_waiter",
         "body",
         "epoch",
@@ -48,6 +49,7 @@ class PendingCall:
         kept: bool = False,
         on_failed: Callable[[PendingCall, MesosError, bool], None],
         on_success: Callable[[], None] | None = None,
+        threaded: bool = True,
     ) -> None:
         self.type = call_type
         self.body = body
@@ -56,6 +58,7 @@ class PendingCall:
         self.kept = kept  # its content is remembered elsewhere: that it goes with its subscription is not worth telling
         self.sent_at = 0.0
         self.when_done: Callable[[], None] | None = None  # called in the reactor's turn
+        self._threaded = threaded  # whether time passes by itself while somebody waits
         self._done = False
         self._error: MesosError | None = None
         self._waiter: threading.Event | None = None
@@ -73,10 +76,14 @@ class PendingCall:
         return self._error
 
     def result(self, timeout: float | None = None) -> None:
-        """Waits for the answer. Raises the call's error, or ``TimeoutError`` if there is no answer after ``timeout``
-        seconds.
+        """Waits for the answer. Raises the call's error, ``TimeoutError`` if there is no answer after ``timeout``
+        seconds, and ``DriverStateError`` in virtual time if the answer has not come yet.
         """
         if not self._done:
+            if not self._threaded:
+                raise DriverStateError(
+                    f"{self.type}: in virtual time nobody can wait for an answer: it comes when the cluster advances"
+                )
             waiter = self._waiter
             if waiter is None:
                 waiter = self._waiter = threading.Event()
@@ -88,15 +95,22 @@ class PendingCall:
     # As ``Reply``: in the reactor's turn.
 
     def on_reply(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002  # a Reply
+        if self._done:
+            return
         if 200 <= status < 300:
-            if self._on_success is not None:
-                self._on_success()
-            self._finish()
+            self.succeed()
             return
         self._on_failed(self, refusal(self.type, status, body), True)
 
     def on_failure(self, error: TransportError, sent: bool) -> None:
-        self._on_failed(self, error, sent)
+        if not self._done:
+            self._on_failed(self, error, sent)
+
+    def succeed(self) -> None:
+        """Ends it as accepted."""
+        if self._on_success is not None:
+            self._on_success()
+        self._finish()
 
     def fail(self, error: MesosError) -> None:
         """Ends it with this error."""

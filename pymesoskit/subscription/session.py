@@ -16,16 +16,17 @@ Rules: docs/reference scheduler-api.md 1.1, 1.2, 3, 12 and agent-executor.md 6.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
-from pymesoskit.subscription.backoff import Backoff
 from pymesoskit.transport.base import Head, Headers, header
 from pymesoskit.transport.content import UNREADABLE, unreadable
-from pymesoskit.transport.credentials import Anonymous, Credentials
+from pymesoskit.transport.credentials import Anonymous
+from pymesoskit.transport.detector import FixedDetector
 from pymesoskit.transport.errors import (
     CallRefused,
     ConnectFailed,
@@ -45,9 +46,11 @@ from pymesoskit.wire import RecordDecoder, RecordIOError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from google.protobuf.message import Message
+
+    from pymesoskit.subscription.options import ConnectionOptions
     from pymesoskit.transport.address import Address
     from pymesoskit.transport.detector import Detector
-    from pymesoskit.wire import Codec
 
 
 class EventMessage(Protocol):
@@ -124,6 +127,9 @@ _READING = frozenset({State.SUBSCRIBING, State.SUBSCRIBED})
 
 #: Answers to SUBSCRIBE that later attempts may not get: scheduler-api.md 12.
 _TRANSIENT = frozenset({404, 408, 429})
+
+#: Bytes that a record may have: a larger one breaks the stream. An event of 30,000 offers has some 15 MB.
+RECORD_LIMIT = 1 << 28
 
 #: So many redirects in a row are followed without waiting.
 MAX_REDIRECTS = 5
@@ -208,6 +214,7 @@ class Watchdog:
 
     missed: int = 5  # so many heartbeats in a row
     interval: float = 15.0  # seconds between them, until the SUBSCRIBED event says another
+    least: float = 1.0  # seconds of silence that are never too long, however short the master says its interval is
     subscribe: float | None = None  # seconds until SUBSCRIBED must have come; None: as between heartbeats
 
     def limit(self, interval: float | None = None) -> float:
@@ -229,24 +236,22 @@ class Session(ABC, Generic[E]):
         self,
         *,
         detector: Detector,
-        codec: Codec,
+        options: ConnectionOptions,
         parse: Callable[[bytes], E],
         own_kinds: frozenset[int],
-        credentials: Credentials | None = None,
-        backoff: Backoff | None = None,
-        watchdog: Watchdog | None = None,
     ) -> None:
         self.state = State.IDLE
         self.epoch = 0
         self.address: Address | None = None
-        self.codec = codec
+        self.codec = options.codec
         self._parse = parse  # raises one of UNREADABLE
         self._own_kinds = own_kinds  # the kinds of events that ``_observe`` must see
         self.detector = detector
-        self.credentials: Credentials = credentials if credentials is not None else Anonymous()
-        self.backoff = backoff if backoff is not None else Backoff()
-        self.watchdog = watchdog if watchdog is not None else Watchdog()
-        self._decoder = RecordDecoder()
+        self.credentials = options.credentials
+        self.backoff = options.backoff
+        self.watchdog = options.watchdog
+        self._decoder = RecordDecoder(RECORD_LIMIT)
+        self._named: set[str] = set()  # hosts that the detector has named
         self._failures = 0  # in a row
         self._redirects = 0  # in a row
         self._heard_at = 0.0
@@ -278,6 +283,10 @@ class Session(ABC, Generic[E]):
     @abstractmethod
     def call_head(self) -> Head:
         """The head of all calls but SUBSCRIBE, on the present subscription."""
+
+    @abstractmethod
+    def read_call(self, body: bytes) -> Message | None:
+        """The call of which these are the bytes, for whoever hears that it failed; None if it cannot be read."""
 
     def _lost_by(self, refused: CallRefused) -> bool:
         """Whether this refusal of a call says that the other side does not know the subscription."""
@@ -327,7 +336,7 @@ class Session(ABC, Generic[E]):
         assert self.address is not None
         self._move(Input.OPENED)
         self._heard_at = now
-        self._decoder = RecordDecoder()
+        self._decoder = RecordDecoder(RECORD_LIMIT)
         self._told.append(Connected(epoch, self.address))
         head, body = self._subscribe_request()
         self._actions.append(Subscribe(epoch, head, body))
@@ -338,7 +347,6 @@ class Session(ABC, Generic[E]):
         """
         if epoch != self.epoch or self.state is not State.SUBSCRIBING:
             return False
-        self._heard_at = now
         if status != 200:
             return False
         try:
@@ -364,11 +372,12 @@ class Session(ABC, Generic[E]):
         """A piece of the stream."""
         if epoch != self.epoch or self.state not in _READING:
             return
-        self._heard_at = now
         decoder = self._decoder
         try:
             records = decoder.feed(chunk)
             if records:
+                if self.subscribed:  # events count, not bytes; and before SUBSCRIBED nothing else does
+                    self._heard_at = now
                 self._read(records, now)
             if self.state in _READING:
                 decoder.feed(b"")  # tells what is wrong behind the last good record
@@ -472,16 +481,18 @@ class Session(ABC, Generic[E]):
         self._move(what)
         self.epoch += 1
         self.address = address
+        if what is not Input.REDIRECTED:
+            self._named.add(address.host)
         self._heard_at = now
         self._limit = self.watchdog.subscribe_limit
         self._actions.append(Connect(self.epoch, address))
 
     def _subscribed(self, now: float, heartbeat_interval: float | None) -> None:
         self._move(Input.SUBSCRIBED)
-        self._subscribed_at = now
+        self._heard_at = self._subscribed_at = now
         self._redirects = 0
-        given = heartbeat_interval is not None and heartbeat_interval > 0
-        self._limit = self.watchdog.limit(heartbeat_interval if given else None)
+        given = heartbeat_interval is not None and 0 < heartbeat_interval < math.inf
+        self._limit = max(self.watchdog.limit(heartbeat_interval if given else None), self.watchdog.least)
 
     def _redirect(self, error: NotLeader, headers: Headers, now: float) -> None:
         assert self.address is not None
@@ -493,12 +504,31 @@ class Session(ABC, Generic[E]):
             return
         try:
             leader = self.address.from_location(location)
+            self._check_redirect(leader)
         except ValueError as problem:
             self._fail(ProtocolError(str(problem)), now)
             return
         self.detector.redirected(leader)
         self._actions.append(Disconnect(error))
         self._attempt(Input.REDIRECTED, now)
+
+    def _check_redirect(self, leader: Address) -> None:
+        """Raises ``ValueError`` unless what is said to a master may be said to this one, too: never without TLS after
+        TLS, and credentials only to hosts that the detector has named.
+        """
+        assert self.address is not None
+        if self.address.scheme == "https" and leader.scheme != "https":
+            raise ValueError(f"{self.address} redirects to {leader}, which is not https: not followed")
+        if isinstance(self.credentials, Anonymous):
+            return
+        known = {self.address.host, *self._named}
+        if isinstance(self.detector, FixedDetector):
+            known |= {address.host for address in self.detector.addresses}
+        if leader.host not in known:
+            raise ValueError(
+                f"{self.address} redirects to {leader}: not followed, for credentials go only to the masters that are "
+                f"named ({', '.join(sorted(known))}); add it to them if it is one"
+            )
 
     def _fail(self, reason: MesosError, now: float) -> None:
         was_subscribed = self.subscribed

@@ -11,6 +11,7 @@ full, the stream is paused (the other side holds the events back; none is droppe
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -21,6 +22,7 @@ from pymesoskit.subscription.pending import PendingCall
 from pymesoskit.subscription.session import Connect, Disconnect, Ended, EventMessage, Notice, Retry, Session, Subscribe
 from pymesoskit.transport.errors import (
     CallRefused,
+    ConnectionClosed,
     ConnectionLost,
     MesosError,
     OutcomeUnknown,
@@ -63,12 +65,12 @@ class Subscriber(Generic[E]):
         *,
         name: str,
         deliver: Callable[[list[E | Notice | CallFailed]], bool],
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts,
     ) -> None:
         self.session = session
         self.reactor: Reactor = transport.reactor(name)
         self._deliver = deliver
-        self._timeouts = timeouts if timeouts is not None else Timeouts()
+        self._timeouts = timeouts
         self._outbox: deque[PendingCall] = deque()
         self._wake_posted = False
         self._again: list[PendingCall] = []  # to be sent again, before the outbox
@@ -80,6 +82,10 @@ class Subscriber(Generic[E]):
         self._watch: Timer | None = None
         self._watch_due = 0.0
         self._paused = False
+        self._order = threading.Lock()  # between calls and the request to end, from any threads
+        self._end_asked = False
+        self._last: PendingCall | None = None  # ends the other side, too
+        self._calls_open = False
         self._ending = False
         self._finished = False
 
@@ -92,9 +98,17 @@ class Subscriber(Generic[E]):
         self.reactor.post(self._start)
 
     def submit(self, call: PendingCall) -> None:
-        """Sends the call, after those submitted before."""
-        self._outbox.append(call)
-        if self._finished:  # perhaps since the caller looked: there is no turn any more that would send it or fail it
+        """Sends the call, after those submitted before. Raises ``StaleSubscription`` once the end was asked for."""
+        with self._order:
+            late = self._end_asked
+            if not late:
+                self._outbox.append(call)
+        if late:
+            error = StaleSubscription(f"{call.type}: not sent: this side is ending")
+            call.fail(error)
+            if not call.kept:
+                raise error
+        elif self._finished:  # perhaps since the caller looked: there is no turn any more that would send it or fail it
             self._drain()
         elif not self._wake_posted:
             self._wake_posted = True
@@ -106,7 +120,21 @@ class Subscriber(Generic[E]):
 
     def end(self) -> None:
         """Ends the session once all calls made before are answered, or when the time for that is over."""
+        with self._order:
+            self._end_asked = True
         self.reactor.post(self._begin_end)
+
+    def end_with(self, call: PendingCall) -> None:
+        """Sends this call as the last, and ends. A stream that ends in good order before the answer is an answer."""
+        with self._order:
+            if self._end_asked:
+                return
+            self._end_asked = True
+            self._last = call
+            self._outbox.append(call)
+        self.reactor.post(self._begin_end)
+        if self._finished:
+            self._drain()
 
     def abort(self) -> None:
         """Ends the session at once."""
@@ -172,7 +200,11 @@ class Subscriber(Generic[E]):
 
     def _ended(self, epoch: int, error: TransportError | None) -> None:
         if self._ending and epoch == self.session.epoch and self._outstanding():
-            return  # after TEARDOWN the stream may end before the answer comes
+            last = self._last
+            if error is None and last is not None and last is self._newest and self._calls_open and not last.done:
+                last.succeed()  # masters end the stream first, and answer TEARDOWN then, if at all
+                self._end_now()
+            return
         self.session.ended(epoch, error, self.reactor.monotonic())
         self._act()
 
@@ -180,6 +212,7 @@ class Subscriber(Generic[E]):
         why = reason if isinstance(reason, TransportError) else ConnectionLost(str(reason))
         stream, self._stream = self._stream, None
         calls, self._calls = self._calls, None
+        self._calls_open = False
         self._paused = False
         if self._calls_wait is not None:
             self._calls_wait.cancel()
@@ -275,18 +308,24 @@ class Subscriber(Generic[E]):
             self._act()
 
     def _lose(self, call: PendingCall, error: MesosError) -> None:
+        error.request = self.session.read_call(call.body)
         if not (self._finished or (call.kept and isinstance(error, StaleSubscription | OutcomeUnknown))):
             self._tell([CallFailed(call.type, error)])
         call.fail(error)
 
     def _calls_opened(self) -> None:
+        self._calls_open = True
         self._calls_failures = 0
 
-    def _calls_lost(self, epoch: int, _: TransportError) -> None:
+    def _calls_lost(self, epoch: int, reason: TransportError) -> None:
         """The calls' connection is gone; whoever waited on it was told and is in ``_again`` if it may be sent again."""
         if epoch != self.session.epoch or not self.session.subscribed:
             return
         self._calls = None
+        self._calls_open = False
+        if isinstance(reason, ConnectionClosed):  # in good order: whoever waits is sent on a new one, without delay
+            self.reactor.post(self._drain)
+            return
         self._calls_failures += 1
         if self._calls_wait is None:
             self._calls_wait = self.reactor.call_later(

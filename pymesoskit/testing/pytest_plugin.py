@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TRANSPORTS = ("http", "in-process", "virtual")
 
 #: What each agent has unless the marker says otherwise.
-RESOURCES = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"
+RESOURCES = "cpus:4;mem:4096;disk:10000;ports:auto"
 
 #: Flags that make tests fast where Mesos's own defaults make them wait for a second.
 MASTER_FLAGS = {"allocation_interval": "100ms", "zk_session_timeout": "1secs"}

@@ -3,6 +3,8 @@ subscription.
 
 ``base.py`` is the seam (``Transport``); ``session.py`` the machine without I/O; ``subscriber.py`` the shell that joins
 the two.
+
+Internal; the public names are in ``pymesoskit``.
 """
 
 from pymesoskit.transport.address import Address

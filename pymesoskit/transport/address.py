@@ -27,7 +27,11 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, default_port: int = MASTER_PORT) -> Address:
-        """Reads an address as people write it. Raises ``ValueError`` that names what is wrong with it."""
+        """Reads an address as people write it. Raises ``ValueError`` that names what is wrong with it,
+        and ``TypeError`` if it is not text.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"an address must be text such as 'host:5050', not {text!r}")
         stripped = text.strip()
         scheme, separator, rest = stripped.partition("://")
         if not separator:
@@ -39,7 +43,10 @@ class Address:
             if not rest.startswith("/"):
                 raise ValueError(f"bad address {text!r}: a unix socket's path must be absolute")
             return cls(rest, 0, "unix")
-        split = urlsplit(f"//{rest}")
+        try:
+            split = urlsplit(f"//{rest}")
+        except ValueError as error:
+            raise ValueError(f"bad address {text!r}: {error}") from None
         if split.path not in {"", "/"} or split.query or split.fragment or split.username is not None:
             raise ValueError(f"bad address {text!r}: only a host and a port are expected")
         try:
@@ -48,16 +55,24 @@ class Address:
             raise ValueError(f"bad address {text!r}: {error}") from None
         if not split.hostname or any(character.isspace() for character in rest):
             raise ValueError(f"bad address {text!r}: no host in it")
+        if port == 0:
+            raise ValueError(f"bad address {text!r}: nobody listens on port 0")
+        _check_host(split.hostname, text)
         return cls(split.hostname, default_port if port is None else port, scheme)
 
     def from_location(self, location: str) -> Address:
         """The address that a redirect from here names. Raises ``ValueError`` if it names none."""
-        split = urlsplit(location)
+        try:
+            split = urlsplit(location)
+            port = split.port
+        except ValueError as error:
+            raise ValueError(f"bad redirect from {self}: Location {location!r}: {error}") from None
         scheme = split.scheme or self.scheme
         if scheme not in {"http", "https"} or not split.hostname:
             raise ValueError(f"bad redirect from {self}: Location {location!r}")
+        _check_host(split.hostname, location)
         default = {"http": 80, "https": 443}[scheme]
-        return Address(split.hostname, split.port if split.port is not None else default, scheme)
+        return Address(split.hostname, port if port is not None else default, scheme)
 
     @property
     def netloc(self) -> str:
@@ -72,3 +87,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"unix://{self.host}" if self.scheme == "unix" else self.url()
+
+
+def _check_host(host: str, text: str) -> None:
+    """Raises ``ValueError`` for a host name that no name server can be asked for."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"bad address {text!r}: the host name is not valid: {error}") from None

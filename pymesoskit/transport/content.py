@@ -46,7 +46,7 @@ def encoder(codec: Codec, kind: type[M], prefix: M) -> Callable[[M], bytes]:
         whole.MergeFrom(message)
         try:
             return codec.encode(whole)
-        except MissingFields as error:
+        except (MissingFields, ValueError) as error:  # a value that this content type cannot express
             raise InvalidCall(str(error)) from None
 
     return encode

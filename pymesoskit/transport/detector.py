@@ -6,12 +6,13 @@ same protocol and calls its listener when the leader changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pymesoskit.transport.address import MASTER_PORT, Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 @runtime_checkable
@@ -41,13 +42,22 @@ class FixedDetector:
             given: Iterable[str | Address] = [part for part in addresses.split(",") if part.strip()]
         elif isinstance(addresses, Address):
             given = [addresses]
-        else:
+        elif isinstance(addresses, Iterable):
             given = addresses
+        else:
+            raise TypeError(
+                f"the master must be an address such as 'host:5050', several, or a Detector, not {addresses!r}"
+            )
         self._addresses = tuple(a if isinstance(a, Address) else Address.parse(a, default_port) for a in given)
         if not self._addresses:
             raise ValueError("no address of a master was given")
         self._next = 0
         self._leader: Address | None = None
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """The addresses that were given."""
+        return self._addresses
 
     def candidate(self) -> Address | None:
         return self._leader if self._leader is not None else self._addresses[self._next]

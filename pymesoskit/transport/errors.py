@@ -8,12 +8,13 @@ agent-executor.md 6.1.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "BadCall",
     "CallRefused",
     "ConnectFailed",
+    "ConnectionClosed",
     "ConnectionLost",
     "DriverStateError",
     "ErrorEvent",
@@ -40,7 +41,13 @@ __all__ = [
 
 
 class MesosError(Exception):
-    """The root of all errors of this package's clients."""
+    """The root of all errors of this package's clients.
+
+    ``request`` is the call that failed, with everything in it (offers, operations, tasks), where the error is given to
+    ``call_failed`` or raised by ``PendingCall.result``; otherwise None.
+    """
+
+    request: Any = None
 
 
 # Whose fault: this program's. Nothing was sent.
@@ -106,7 +113,8 @@ class CallRefused(RemoteError):
     meaning: ClassVar[str] = "unexpected answer"
 
     def __init__(self, call: str, status: int, body: str) -> None:
-        super().__init__(f"{call}: {self.meaning}: {status} {body}".rstrip())
+        text = body if body.startswith(f"{status} ") else f"{status} {body}"  # Mesos's own texts begin with the status
+        super().__init__(f"{call}: {self.meaning}: {text}".rstrip())
         self.call = call
         self.status = status
         self.body = body
@@ -186,6 +194,12 @@ class ConnectFailed(TransportError):
 
 class ConnectionLost(TransportError):
     """A connection ended or broke."""
+
+
+class ConnectionClosed(ConnectionLost):
+    """The other side closed a connection in good order, after an answer that said so; it has read nothing behind the
+    call that was answered.
+    """
 
 
 class HeartbeatsMissed(ConnectionLost):

@@ -21,7 +21,14 @@ import httptools
 from attrs import frozen
 
 from pymesoskit.transport.deaths import announce
-from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, DriverStateError, TransportError
+from pymesoskit.transport.errors import (
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionLost,
+    DriverStateError,
+    LocalError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["HttpTransport"]
 
 _log = logging.getLogger(__name__)
+
+#: Bytes that the head of an answer may have, and the body of an answer to a call; more of it breaks the connection.
+HEAD_LIMIT = 1 << 18
+BODY_LIMIT = 1 << 24
 
 
 @frozen
@@ -102,6 +113,8 @@ class ThreadReactor:
             connection.not_made(ConnectFailed(f"{address}: no connection within {self._transport.connect_timeout:g} s"))
         except OSError as error:
             connection.not_made(ConnectFailed(f"{address}: {error.strerror or error}"))
+        except UnicodeError as error:
+            connection.not_made(ConnectFailed(f"{address}: the host name is not valid: {error}"))
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         if self._thread.ident is not None:
@@ -150,6 +163,21 @@ class ThreadReactor:
         await asyncio.sleep(0)  # transports close in a callback of their own
 
 
+class _own_errors:  # noqa: N801  # used like a function; a class costs less per read than a generator
+    """Around what is called back: asyncio takes an ``OSError`` out of a protocol for a failure of the socket, closes it
+    and says nothing. Here it is somebody's else, a store on a full disk for example, and has to end the reactor's user.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise LocalError(f"{type(error).__name__}: {error}") from error
+
+
 class HttpConnection(asyncio.Protocol):
     """One ordered, pipelined keep-alive connection."""
 
@@ -180,7 +208,9 @@ class HttpConnection(asyncio.Protocol):
         self._known_headers: Headers = ()
         self._rest = b""  # the beginning of an answer that so far looks like the known one
         self._headers: list[tuple[str, str]] = []
+        self._head_size = 0
         self._body: list[bytes] = []
+        self._body_size = 0
         self._stream_body: list[bytes] = []
 
     # What is sent.
@@ -258,7 +288,7 @@ class HttpConnection(asyncio.Protocol):
         sent = self._transport is not None
         unsent = len(self._out) if not isinstance(error, ConnectFailed) else len(self._replies)
         replies, self._replies = self._replies, deque()
-        safe = len(replies) - unsent
+        safe = 0 if isinstance(error, ConnectionClosed) else len(replies) - unsent
         for number, reply in enumerate(replies):
             reply.on_failure(error, sent=sent and number < safe)
 
@@ -272,9 +302,14 @@ class HttpConnection(asyncio.Protocol):
         self._transport = transport
         self._registry.add(self)
         self._flush()
-        self._on_open()
+        with _own_errors():
+            self._on_open()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        with _own_errors():
+            self._connection_lost(exc)
+
+    def _connection_lost(self, exc: Exception | None) -> None:
         if exc is None and not self._replies and self._sink is not None and not self._between:
             # An answer without a length ends with the connection: behind some proxies streams do.
             sink, self._sink = self._sink, None
@@ -285,6 +320,10 @@ class HttpConnection(asyncio.Protocol):
         self._lost(ConnectionLost(reason))
 
     def data_received(self, data: bytes) -> None:
+        with _own_errors():
+            self._data_received(data)
+
+    def _data_received(self, data: bytes) -> None:
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -295,11 +334,20 @@ class HttpConnection(asyncio.Protocol):
                     if not data:
                         break
                 data = self._parse_some(data)
-        except httptools.HttpParserCallbackError:
-            raise  # not the other side's fault
+        except httptools.HttpParserCallbackError as error:
+            raise (error.__context__ or error) from None  # not the other side's fault
         except httptools.HttpParserError as error:
             if not self._closed:
                 self._break(f"the answer is not HTTP: {error!r}")
+
+    def _closed_by_answer(self) -> None:
+        """The other side reads nothing behind the call that it has just answered (RFC 9112, 9.6)."""
+        if self._closed:
+            return
+        if self._transport is not None:
+            self._transport.abort()
+        self._out.clear()
+        self._lost(ConnectionClosed(f"{self._address}: the other side has closed the connection after an answer"))
 
     def _break(self, problem: str) -> None:
         """The other side does not keep to HTTP."""
@@ -354,22 +402,35 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._between = False
+        self._head_size = 0
+        self._body_size = 0
         self._headers = []
         self._body = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._head_size += len(name) + len(value)
+        if self._head_size > HEAD_LIMIT:
+            self._break(f"the head of an answer is longer than {HEAD_LIMIT} bytes")
+        elif not self._closed:
+            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        if self._sink is not None:
+        if self._sink is not None and not self._closed:
             self._sink.on_head(self._parser.get_status_code(), tuple(self._headers))
 
     def on_body(self, body: bytes) -> None:
-        (self._stream_body if self._sink is not None else self._body).append(body)
+        if self._sink is not None:
+            self._stream_body.append(body)
+            return
+        self._body_size += len(body)
+        if self._body_size > BODY_LIMIT:
+            self._break(f"the answer to a call is longer than {BODY_LIMIT} bytes")
+        elif not self._closed:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
+        if 100 <= status < 200 or self._closed:
             return
         self._between = True
         if self._sink is not None:
@@ -382,4 +443,13 @@ class HttpConnection(asyncio.Protocol):
         if not self._replies:
             self._break("an answer to nothing came")
             return
-        self._replies.popleft().on_reply(status, tuple(self._headers), b"".join(self._body))
+        headers = tuple(self._headers)
+        self._replies.popleft().on_reply(status, headers, b"".join(self._body))
+        if _closes(headers, self._parser.get_http_version()):
+            self._closed_by_answer()
+
+
+def _closes(headers: Headers, version: str) -> bool:
+    """Whether an answer with these headers is the last on its connection (RFC 9112, 9.3)."""
+    options = {option.strip() for name, value in headers if name == "connection" for option in value.lower().split(",")}
+    return "close" in options or (version == "1.0" and "keep-alive" not in options)

@@ -28,7 +28,17 @@ from attrs import define, field
 
 #: Options of ``docker run`` that have a value of their own.
 WITH_VALUE = {
-    *("--cpu-shares", "--cpu-quota", "--memory-reservation", "--memory", "--oom-score-adj", "-e", "-v", "--net"),
+    *(
+        "--cpu-shares",
+        "--cpu-quota",
+        "--memory-reservation",
+        "--memory",
+        "--oom-score-adj",
+        "-e",
+        "--env-file",
+        "-v",
+        "--net",
+    ),
     *("--hostname", "-p", "--entrypoint", "--name"),
 }
 NEVER = "0001-01-01T00:00:00Z"
@@ -179,7 +189,8 @@ class FakeEngine:
             elif command in self.fails:
                 answer.exit(*self.fails[command])
             else:
-                getattr(self, f"_{command}")(rest, answer)
+                client = (environment,) if command == "run" else ()
+                getattr(self, f"_{command}")(rest, *client, answer)
 
     def _hang(self, connection: socket.socket) -> None:
         connection.settimeout(0.02)
@@ -222,8 +233,8 @@ class FakeEngine:
             "NetworkSettings": {"IPAddress": "", "Networks": {container.network: network}},
         }
 
-    def _run(self, arguments: list[str], answer: Answer) -> None:
-        container, image = self._parse(arguments)
+    def _run(self, arguments: list[str], client: dict[str, str], answer: Answer) -> None:
+        container, image = self._parse(arguments, client)
         if image not in self.images and f"{image}:latest" not in self.images:
             answer.exit(125, f"Unable to find image '{image}' locally")
         elif container.name in self.containers:
@@ -233,7 +244,7 @@ class FakeEngine:
             self._may_start.wait()
             self._start(container, answer)
 
-    def _parse(self, arguments: list[str]) -> tuple[FakeContainer, str]:
+    def _parse(self, arguments: list[str], client: dict[str, str]) -> tuple[FakeContainer, str]:
         options: list[tuple[str, str]] = []
         rest = list(arguments)
         while rest[0].startswith("-"):
@@ -243,7 +254,10 @@ class FakeEngine:
         values = dict(options)
         if "--entrypoint" in values:
             argv.insert(0, values["--entrypoint"])
-        environment = dict(value.split("=", 1) for option, value in options if option == "-e")
+        environment = {name: client[name] for option, name in options if option == "-e"}
+        for option, path in options:
+            if option == "--env-file":
+                environment |= dict(line.split("=", 1) for line in Path(path).read_text().splitlines())
         mapped = environment["MESOS_SANDBOX"]
         volumes = [value.split(":") for option, value in options if option == "-v"]
         directory = next(volume[0] for volume in volumes if volume[1] == mapped)

@@ -9,6 +9,7 @@ import pytest
 
 from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.testing.engine.executors.checks import Checker, Health, Timing, Unavailable, judge
+from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
 from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire.v1 import mesos
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNS = {"*": Outcome.runs()}
+
+
+@pytest.fixture(autouse=True)
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks look at simulated tasks by way of the world's prober, as they do at real ones."""
+    monkeypatch.setattr(SimulatedProcess, "healthy", None)
 
 
 def command_check(command: str, **fields: Any) -> mesos.CheckInfo:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -773,3 +775,42 @@ def test_simulated_agents_take_docker_tasks_as_any_other(containerizers: str) ->
     status = world.until_state("t1", "TASK_FAILED")
     assert world.master.states() == ["TASK_STARTING", "TASK_RUNNING", "TASK_FAILED"]
     assert status.message == "Command exited with status 7"
+
+
+# Variables
+
+
+def processes_with(text: str) -> list[str]:
+    """The command lines of the processes on this machine that show the text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in line:
+                found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("name", ["PASSWORD", "DOCKER_PASSWORD"])
+def test_the_value_of_a_variable_is_in_no_list_of_processes(world: RealWorld, engine: FakeEngine, name: str) -> None:
+    info = docker_task(command=f'test "${name}" = "hush $((40 + 2))" && touch seen; sleep 1000')
+    info.command.environment.variables.add(name=name, value="hush 42")
+    world.run(info)
+    world.until_state("t1", "TASK_RUNNING", 20)
+    world.actor.run_until((world.sandbox() / "seen").exists, 20)
+    assert processes_with("hush 42") == []
+    assert world.host.work_dir is not None
+    assert not [path for path in (world.host.work_dir / "docker").glob("*") if path.is_file()]
+
+
+def test_the_file_of_variables_is_only_for_the_cluster_and_goes_with_a_container_that_fails(
+    world: RealWorld, engine: FakeEngine
+) -> None:
+    engine.fails["run"] = (125, "no such thing")
+    info = docker_task(command="true")
+    info.command.environment.variables.add(name="DOCKER_PASSWORD", value="hush")
+    world.run(info)
+    world.until_state("t1", "TASK_FAILED", 30)
+    assert world.host.work_dir is not None
+    assert (world.host.work_dir / "docker").stat().st_mode & 0o777 == 0o700
+    assert not list((world.host.work_dir / "docker").glob("mesos-*"))

@@ -10,7 +10,7 @@ import pytest
 
 from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.executors.docker import options
-from pymesoskit.testing.engine.executors.docker.options import DockerOptionsError, Place, run_arguments
+from pymesoskit.testing.engine.executors.docker.options import DockerOptionsError, Place, RunOptions, run_arguments
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -27,13 +27,17 @@ def docker(**fields: Any) -> mesos.ContainerInfo:
     return container
 
 
-def arguments(
+def arguments(*args: Any, **fields: Any) -> tuple[str, ...]:
+    return options_of(*args, **fields).arguments()
+
+
+def options_of(
     container: mesos.ContainerInfo | None = None,
     command: mesos.CommandInfo | None = None,
     resources: str = "",
     place: Place = PLACE,
     **more: Any,
-) -> tuple[str, ...]:
+) -> RunOptions:
     held = Resources.parse(resources).allocated("web").to_messages() if resources else []
     return run_arguments(
         docker() if container is None else container,
@@ -64,9 +68,9 @@ def test_all_in_mesos_order() -> None:
         "--privileged",
         *("--cpu-shares", "512"),
         *("--memory", str(64 << 20)),
-        *("-e", "MESOS_ALLOCATION_ROLE=web"),
-        *("-e", "MESOS_CONTAINER_NAME=mesos-1"),
-        *("-e", "MESOS_SANDBOX=/mnt/mesos/sandbox"),
+        *("-e", "MESOS_ALLOCATION_ROLE"),
+        *("-e", "MESOS_CONTAINER_NAME"),
+        *("-e", "MESOS_SANDBOX"),
         *("-v", "/agent/run:/mnt/mesos/sandbox"),
         *("--net", "bridge"),
         *("--hostname", "h"),
@@ -105,14 +109,51 @@ def test_variables_are_sorted_and_mesos_own_win() -> None:
     command = mesos.CommandInfo(value="true")
     for name in ("Z", "A", "MESOS_SANDBOX", "GIVEN"):
         command.environment.variables.add(name=name, value="own")
-    found = values(arguments(command=command, environment={"GIVEN": "more"}), "-e")
-    assert found == [
-        "A=own",
-        "GIVEN=more",
-        "MESOS_CONTAINER_NAME=mesos-1",
-        "MESOS_SANDBOX=/mnt/mesos/sandbox",
-        "Z=own",
-    ]
+    found = options_of(command=command, environment={"GIVEN": "more"})
+    expected = {
+        "A": "own",
+        "GIVEN": "more",
+        "MESOS_CONTAINER_NAME": "mesos-1",
+        "MESOS_SANDBOX": "/mnt/mesos/sandbox",
+        "Z": "own",
+    }
+    assert list(found.variables.items()) == list(expected.items())
+    assert values(found.arguments(), "-e") == list(expected)
+
+
+def with_variable(name: str, value: str) -> mesos.CommandInfo:
+    command = mesos.CommandInfo(value="true")
+    command.environment.variables.add(name=name, value=value)
+    return command
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "https_proxy", "LD_PRELOAD"])
+def test_variables_that_mean_something_to_docker_itself_are_in_a_file(name: str) -> None:
+    found = options_of(command=with_variable(name, "of the task"))
+    assert name not in found.variables
+    assert found.file_text() == f"{name}=of the task\n"
+    assert values(found.arguments("/file"), "--env-file") == ["/file"]
+    assert "of the task" not in " ".join(found.arguments("/file"))
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "", "a=b", "grün"])
+def test_other_variables_may_have_any_value(value: str) -> None:
+    assert options_of(command=with_variable("OWN", value)).variables["OWN"] == value
+
+
+def test_what_cannot_be_passed_on_is_refused() -> None:
+    assert refusal(command=with_variable("PATH", "two\nlines")) == (
+        "The environment variable 'PATH' of a Docker task has several lines"
+    )
+    assert refusal(command=with_variable("A=B", "c")) == "Invalid environment variable 'A=B'"
+
+
+def test_variables_among_the_parameters_are_not_shown_either() -> None:
+    container = docker()
+    container.docker.parameters.add(key="env", value="SECRET=hush")
+    found = options_of(container)
+    assert found.variables["SECRET"] == "hush"
+    assert "hush" not in " ".join(found.arguments())
 
 
 # Resources

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pymesoskit.testing.engine.agent import Outcome, SimulatedLauncher
+from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
 from pymesoskit.testing.engine.network.messages import ExitedExecutor
 from pymesoskit.wire.v1 import mesos
 
@@ -15,10 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.engine.agent import Command, Outcomes
-    from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
     from pymesoskit.testing.runtime.actor import Actor
 
 RUNS = {"*": Outcome.runs()}
+
+
+@pytest.fixture(autouse=True)
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks look at simulated tasks by way of the world's prober, as they do at real ones."""
+    monkeypatch.setattr(SimulatedProcess, "healthy", None)
 
 
 def health_checked(**fields: float) -> mesos.TaskInfo:

@@ -120,13 +120,30 @@ def test_containers_without_statistics_are_not_in_the_statistics(world: World) -
     world.run(info)
     world.until_state("long", "TASK_RUNNING")
     (shown,) = get(world, "/monitor/statistics")
-    assert shown["statistics"]["cpus_soft_limit"] == shown["statistics"]["cpus_limit"] == 0.2
+    assert shown["statistics"]["cpus_soft_limit"] == 0.2
     assert shown["statistics"]["mem_soft_limit_bytes"] == shown["statistics"]["mem_limit_bytes"] == 64 << 20
     ((_, executor),) = world.agent.core.executors()
     assert executor.container is not None
     executor.container.builtin = None  # as of one that has just ended
     assert get(world, "/monitor/statistics") == []
     assert len(get(world, "/containers")) == 1
+
+
+def test_posix_isolators_show_neither_a_limit_of_cpu_nor_processes_and_threads(world: World) -> None:
+    world.run(task("long"))
+    world.until_state("long", "TASK_RUNNING")
+    for shown in (*get(world, "/monitor/statistics"), *get(world, "/containers")):
+        assert not {"cpus_limit", "processes", "threads"} & set(shown["statistics"])
+
+
+def test_control_groups_show_them_if_the_flags_ask_for_it() -> None:
+    flags = {"isolation": "cgroups/cpu", "cgroups_enable_cfs": "true", "cgroups_cpu_enable_pids_and_tids_count": "true"}
+    world = World(outcomes={"long": Outcome.runs()}, **flags).start()
+    world.run(task("long"))
+    world.until_state("long", "TASK_RUNNING")
+    (shown,) = get(world, "/monitor/statistics")
+    assert shown["statistics"]["cpus_limit"] == 0.2
+    assert {"processes", "threads"} <= set(shown["statistics"])
 
 
 def test_limits_are_shown_instead_of_what_is_held(world: World) -> None:
@@ -181,7 +198,7 @@ def test_containers_are_shown_with_what_they_use(world: World) -> None:
     (container,) = ask(world, "GET_CONTAINERS")["get_containers"]["containers"]
     assert container["executor_id"] == {"value": "long"}
     assert container["container_status"]["executor_pid"] > 0
-    assert container["resource_statistics"]["cpus_limit"] == 0.2
+    assert container["resource_statistics"]["cpus_soft_limit"] == 0.2
     (legacy,) = get(world, "/containers")
     assert legacy["container_id"] == container["container_id"]["value"]
     assert get(world, "/containers?container_id=other") == []
@@ -242,7 +259,7 @@ def test_answers_come_in_protobuf_too(world: World) -> None:
         ({"type": "GET_METRICS"}, 400, "Failed to validate agent::Call: Expecting 'get_metrics' to be present"),
         ({"type": "LIST_FILES", "list_files": {"path": "/nowhere"}}, 404, ""),
         ({"type": "GET_METRICS", "get_metrics": 1}, 400, "Not expecting a JSON number for field 'get_metrics'"),
-        ({"type": "UNKNOWN"}, 501, ""),
+        ({"type": "UNKNOWN"}, 501, "501 Not Implemented."),
         ({"type": "ADD_RESOURCE_PROVIDER_CONFIG",
           "add_resource_provider_config": {"info": {"type": "t", "name": "n"}}}, 400,
          ("Failed to validate resource provider config with type 't' and name 'n':"
@@ -253,7 +270,8 @@ def test_answers_come_in_protobuf_too(world: World) -> None:
         ({"type": "REMOVE_RESOURCE_PROVIDER_CONFIG", "remove_resource_provider_config": {"type": "t", "name": "n"}},
          500, "Missing required flag --resource_provider_config_dir"),
         ({"type": "MARK_RESOURCE_PROVIDER_GONE",
-          "mark_resource_provider_gone": {"resource_provider_id": {"value": "x"}}}, 501, ""),
+          "mark_resource_provider_gone": {"resource_provider_id": {"value": "x"}}},
+         501, "501 Not Implemented."),
     ],
 )  # fmt: skip
 def test_calls_that_are_refused(world: World, call: dict[str, Any], status: int, text: str) -> None:
@@ -264,7 +282,7 @@ def test_calls_that_are_refused(world: World, call: dict[str, Any], status: int,
 def test_an_agent_with_a_directory_for_resource_providers_has_none_all_the_same() -> None:
     world = World({}, resource_provider_config_dir="/nowhere").start()
     call = {"type": "REMOVE_RESOURCE_PROVIDER_CONFIG", "remove_resource_provider_config": {"type": "t", "name": "n"}}
-    assert status_of(world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)) == (501, "")
+    assert status_of(world.http("POST", "/api/v1", json.dumps(call).encode(), **JSON)) == (501, "501 Not Implemented.")
 
 
 def test_a_recovering_agent_is_healthy_but_says_nothing_else() -> None:

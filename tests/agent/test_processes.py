@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymesoskit.testing.engine.agent import Command, Exit, ProcessLauncher
+from pymesoskit.testing.engine.machine import supervisor
 from pymesoskit.testing.engine.machine.launcher import Remains
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Bench:
 def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         os.sched_yield()
 
 
@@ -336,3 +337,36 @@ def test_what_comes_about_only_after_its_removal_is_removed_again(tmp_path: Path
     bench.sh("until [ -e go ]; do sleep 0.01; done; touch left; while [ -e left ]; do sleep 0.01; done", remains=left)
     bench.launcher.close()
     assert not (tmp_path / "left").exists()
+
+
+# Systems that are not Linux
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor runs as if it were not on Linux, and without what only newer Pythons have there."""
+    program = tmp_path / "elsewhere.py"
+    program.write_text(
+        "import os, runpy, sys\n"
+        "del os.waitid\n"
+        "sys.platform = 'darwin'\n"
+        f"runpy.run_path({supervisor.__file__!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(supervisor, "__file__", str(program))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_without_waitid_and_subreapers_commands_run_end_and_are_killed(bench: Bench) -> None:
+    assert bench.run(("sh", "-c", "exit 3")).wait() == "exited with status 3"
+    run = bench.run(("sh", "-c", "sleep 1000 & echo $! > child; wait")).wait_started()
+    (child,) = bench.pids("child", 1)
+    run.process.kill(signal.SIGKILL)
+    assert run.wait() == "terminated with signal Killed"
+    wait_for(lambda: not alive(child))
+
+
+def test_a_limit_that_the_system_does_not_know_fails_the_command_and_nothing_else(bench: Bench) -> None:
+    run = bench.run(("true",), rlimits=(("RLIMIT_NO_SUCH", 1, 1),))
+    assert run.wait() == "exited with status 1"
+    assert "RLIMIT_NO_SUCH" in (bench.directory / "stderr").read_text()
+    assert bench.run(("true",)).wait() == "exited with status 0"

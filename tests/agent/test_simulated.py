@@ -9,6 +9,7 @@ import pytest
 from pymesoskit.testing.engine.agent import Command, Exit, Outcome, Outcomes, SimulatedLauncher, Usage
 from pymesoskit.testing.engine.network.messages import RunTask
 from pymesoskit.testing.runtime.actor import SimulatedActor
+from pymesoskit.wire.v1 import mesos
 
 from .world import World, executor, framework, task
 
@@ -112,3 +113,112 @@ def test_a_custom_executor_is_played_and_runs_its_tasks_as_they_should_end() -> 
     assert world.master.states("good") == ["TASK_RUNNING", "TASK_FINISHED"]
     world.kill("long")
     assert world.until_state("long", "TASK_KILLED")
+
+
+# Health
+
+
+def health_check(kind: str, **fields: float) -> mesos.HealthCheck:
+    check = mesos.HealthCheck(type=mesos.HealthCheck.Type.Value(kind), delay_seconds=0, interval_seconds=1)
+    check.consecutive_failures = 3
+    check.grace_period_seconds = 0
+    if kind == "COMMAND":
+        check.command.value = "false"  # is not run
+    else:
+        getattr(check, kind.lower()).port = 1  # nothing listens there
+    for name, value in fields.items():
+        setattr(check, name, value)
+    return check
+
+
+def healths(world: World, task_id: str = "t1") -> list[tuple[float, bool]]:
+    """When the task's health was told, in seconds after the beginning, and what it was."""
+    reason = mesos.TaskStatus.REASON_TASK_HEALTH_CHECK_STATUS_UPDATED
+    return [
+        (round(status.timestamp - world.agent.core.start_time), status.healthy)
+        for status in world.master.statuses(task_id)
+        if status.reason == reason
+    ]
+
+
+class NoProber:
+    """Fails the test if anybody looks at a port."""
+
+    def http(self, *_: object) -> None:
+        raise AssertionError("a check of a simulated task has looked at a port")
+
+    tcp = http
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("kind", ["COMMAND", "HTTP", "TCP"])
+def test_health_checks_follow_the_script_of_the_outcome(kind: str, grouped: bool) -> None:
+    class ScriptedWorld(World):
+        def make_prober(self) -> NoProber:
+            return NoProber()
+
+    world = ScriptedWorld({"*": Outcome.runs().healthy(after=3).unhealthy(after=60)}).start()
+    info = task("t1")
+    info.health_check.CopyFrom(health_check(kind, grace_period_seconds=10))
+    (world.run_group if grouped else world.run)(info)
+    world.until_state("t1", "TASK_KILLED")
+    assert healths(world) == [(3, True), (60, False), (61, False), (62, False)]
+    assert world.master.statuses("t1")[-1].healthy is False
+
+
+def test_without_a_script_a_task_is_healthy() -> None:
+    world = World({"*": Outcome.runs()}).start()
+    info = task("t1")
+    info.health_check.CopyFrom(health_check("HTTP"))
+    world.run(info)
+    world.advance(100)
+    assert healths(world) == [(0, True)]
+
+
+@pytest.mark.parametrize(("kind", "results"), [("COMMAND", [0, 1]), ("HTTP", [200, 500]), ("TCP", [True, False])])
+def test_checks_follow_the_script_too(kind: str, results: list[object]) -> None:
+    world = World({"*": Outcome.runs().unhealthy(after=5)}).start()
+    info = task("t1")
+    info.check.type = mesos.CheckInfo.Type.Value(kind)
+    info.check.delay_seconds, info.check.interval_seconds = 0, 1
+    if kind == "COMMAND":
+        info.check.command.command.value = "false"
+    else:
+        getattr(info.check, kind.lower()).port = 1
+    world.run(info)
+    world.advance(10)
+    found = [
+        (s.check_status.command.exit_code, s.check_status.http.status_code, s.check_status.tcp.succeeded)
+        for s in world.master.statuses("t1")
+        if s.reason == mesos.TaskStatus.REASON_TASK_CHECK_STATUS_UPDATED
+    ]
+    assert [each[["COMMAND", "HTTP", "TCP"].index(kind)] for each in found] == results
+
+
+def test_an_interval_of_nothing_lets_time_pass() -> None:
+    world = World({"*": Outcome.finishes(1)}).start()
+    info = task("t1")
+    info.health_check.CopyFrom(health_check("TCP", interval_seconds=0))
+    world.run(info)
+    world.until_state("t1", "TASK_FINISHED")
+    assert healths(world) == [(0, True)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ages"),
+    [
+        (Outcome.runs().healthy(), [True, True, True]),
+        (Outcome.runs().unhealthy(), [False, False, False]),
+        (Outcome.runs().healthy(5), [False, True, True]),
+        (Outcome.runs().unhealthy(5), [True, False, False]),
+        (Outcome.runs().unhealthy(5).healthy(10), [True, False, True]),
+    ],
+)
+def test_before_the_first_step_health_is_the_opposite(outcome: Outcome, ages: list[bool]) -> None:
+    assert [outcome.is_healthy_at(age) for age in (4.9, 5, 10)] == ages
+
+
+@pytest.mark.parametrize("after", [-1.0, 5.0, 4.0, float("nan")])
+def test_the_steps_of_health_come_in_order(after: float) -> None:
+    with pytest.raises(ValueError, match=r"bad time .* of a change of health: expected seconds from the start, later"):
+        Outcome.runs().healthy(5).unhealthy(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -126,3 +127,14 @@ def test_invalid_constraints(message: scheduler.OfferConstraints, text: str) -> 
 def test_a_pattern_needs_little_memory_or_is_refused() -> None:
     with pytest.raises(ConstraintsError, match="Failed to construct regex"):
         compile_constraints(message(constraint({"text_matches": {"regex": r"\pL{50}"}})))
+
+
+def test_without_google_re2_a_regular_expression_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)
+    with pytest.raises(
+        ConstraintsError, match=r"google-re2 is not installed .* pip install 'pymesoskit\[constraints\]'"
+    ):
+        compile_constraints(message(constraint({"text_matches": {"regex": "r[0-9]"}})))
+    compile_constraints(message(constraint({"text_equals": {"value": "r1"}})))

@@ -366,10 +366,10 @@ class TestFaults:
         with Cluster(0) as cluster, socket.create_connection(("127.0.0.1", cluster.master.port)) as client:
             client.settimeout(10)
             client.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            assert client.recv(100).startswith(b"HTTP/1.1 200")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
             cluster.faults.reset_connections(cluster.master)
             with pytest.raises(ConnectionResetError):
-                client.recv(100)
+                client.recv(4096)
             assert urllib.request.urlopen(cluster.master_url + "/health", timeout=10).status == 200
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pymesoskit.testing import Cluster
 from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
 from pymesoskit.testing.runtime.units import Rate, parse_duration, parse_size, print_duration, print_size
 
@@ -147,8 +150,26 @@ def test_older_names_are_known() -> None:
         ("min_allocatable_resources=cpus", "expected sets of quantities such as"),
         ("domain={", "expected a DomainInfo in JSON"),
         ("domain=/nowhere", r"cannot read /nowhere: No such file or directory"),
+        ("agent_removal_rate_limit=x/1secs", r"bad value 'x/1secs', expected a rate COUNT/DURATION such as 1/10mins$"),
+        ("agent_removal_rate_limit=1_0/1secs", r"bad value '1_0/1secs', expected a rate"),
+        ("max_completed_frameworks=٣", r"bad value '٣', expected a whole number$"),
+        ("max_completed_frameworks=" + "9" * 5000, r"bad value '9{100}…', expected a whole number$"),
+        ("allocation_interval=" + "9" * 400 + "secs", r"bad value '9{100}…', expected a duration"),
+        ("offer_constraints_re2_max_mem=99999999TB", r"bad value '99999999TB', expected a size"),
+        ("allocator_agent_recovery_factor=0_1", r"bad value '0_1', expected a number from 0 to 1$"),
+        ("allocator_agent_recovery_factor=nan", r"bad value 'nan', expected a number from 0 to 1$"),
+        ("weights=a=x", r"bad value 'a=x', expected role=weight"),
+        ("acls={", r"bad value '{' \(it is not JSON: .*\), expected ACLs in JSON"),
+        ("acls=/a\0b", r"cannot read '/a\\x00b': the path or the file's content is not valid text"),
+        ("nonsense?", "flag 'nonsense\\?' of mesos-master: expected NAME=VALUE"),
+        ("nonsense=1", r"unknown flag 'nonsense' of mesos-master; its flags are: acls, advertise_ip,"),
+        ("isolation=posix/cpu", r"^'isolation' is a flag of mesos-agent, not of mesos-master$"),
+        ("slave_subsystems=x", r"^'slave_subsystems' is a flag of mesos-agent, not of mesos-master$"),
         ("nonsense", "flag 'nonsense' of mesos-master: expected NAME=VALUE"),
-        ("allocation_intervall=1secs", r"did you mean 'allocation_interval'\? Known are: acls, advertise_ip,"),
+        (
+            "allocation_intervall=1secs",
+            r"unknown flag 'allocation_intervall' of mesos-master, did you mean 'allocation_interval'\?$",
+        ),
     ],
 )
 def test_errors_name_the_flag_the_value_and_what_is_expected(setting: str, said: str) -> None:
@@ -165,3 +186,111 @@ def test_values_given_by_type_are_checked_too() -> None:
 def test_a_flag_is_given_once() -> None:
     with pytest.raises(FlagError, match="flag 'roles' of mesos-master is given twice"):
         MasterFlags.parse(["roles=a", "roles=b"])
+
+
+def test_a_flag_of_the_master_is_named_when_an_agent_gets_it() -> None:
+    with pytest.raises(FlagError, match=r"^'allocation_interval' is a flag of mesos-master, not of mesos-agent$"):
+        AgentFlags.from_texts({"allocation_interval": "1secs"})
+
+
+#: What Python says of values that it cannot convert; people are told what is expected instead.
+PYTHON = re.compile(
+    "invalid literal|could not convert|object at|object has|Traceback|base 10|null byte|codec|Exceeds the limit|Invalid control|<class"
+)
+
+
+@pytest.mark.parametrize("kind", [MasterFlags, AgentFlags])
+def test_no_text_of_any_flag_ends_in_a_message_of_python(kind: type[MasterFlags | AgentFlags]) -> None:
+    odd = [
+        "",
+        " ",
+        "x",
+        "-1",
+        "1e999",
+        "nan",
+        "∞",
+        "٣",
+        "\0",
+        "/\0",
+        "/nowhere",
+        "/",
+        "/dev/null",
+        "[",
+        "{",
+        '{"a": 1}',
+        "{}",
+        "null",
+    ]
+    odd += [
+        "1/",
+        "/1secs",
+        "1secs",
+        "-1secs",
+        "1.secs",
+        "x=1",
+        "=",
+        ",",
+        "a=1,b",
+        "cpus:",
+        "cpus:x",
+        "1:2:3",
+        "9" * 30,
+        "100%",
+        "x%",
+    ]
+    for name in kind.names():
+        for text in [*odd, "[" * 100_000, "\ud800"]:
+            try:
+                flags = kind.from_texts({name: text})
+            except FlagError as error:
+                assert f"flag {name} of {kind.PROGRAM}: bad value" in str(error)  # noqa: PT017
+                assert not PYTHON.search(str(error)), str(error)  # noqa: PT017
+                assert len(str(error)) < 1000  # noqa: PT017
+            else:
+                assert isinstance(flags.as_text(), dict)
+
+
+@given(st.sampled_from(MasterFlags.names()), st.text(max_size=20))
+def test_any_text_of_any_flag_is_read_or_refused(name: str, text: str) -> None:
+    try:
+        shown = MasterFlags.from_texts({name: text}).as_text().get(name)
+    except FlagError as error:
+        assert not PYTHON.search(str(error).replace(text, "").replace("JSON object", ""))  # noqa: PT017
+    else:
+        assert shown is not None
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"quorum": 1}, r"flag quorum of mesos-master: the value must be text as on the command line \(a whole number of at least 1\), not 1 \(int\)"),
+        ({"roles": ["a"]}, r"the value must be text as on the command line \(a comma-separated list\), not \['a'\] \(list\)"),
+        ({"cluster": None}, r"not None \(NoneType\)"),
+        ({"x": 1}, "unknown flag 'x' of mesos-master"),
+        ({1: "x"}, "unknown flag '1' of mesos-master"),
+        (["quorum=1"], r"flags of mesos-master must be MasterFlags or a mapping of names to texts such as .*, not \['quorum=1'\] \(list\)"),
+        ("quorum=1", r"not 'quorum=1' \(str\)"),
+        (AgentFlags(), r"flags of mesos-master must be MasterFlags or .* \(AgentFlags\)"),
+        (7, r"not 7 \(int\)"),
+    ],
+)  # fmt: skip
+def test_flags_that_are_no_texts_are_errors_when_the_cluster_is_made(flags: Any, said: str) -> None:
+    with pytest.raises(FlagError, match=said):
+        Cluster(0, master_flags=flags)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"quorum": "1"}, r"flag quorum of mesos-master: the argument must be of type int, not '1' \(str\); MasterFlags.from_texts reads text"),
+        ({"roles": "web"}, r"must be of type tuple, not 'web' \(str\)"),
+        ({"allocation_interval": "1secs"}, r"must be of type int or float, not '1secs' \(str\)"),
+        ({"quorum": True}, r"must be of type int, not True \(bool\)"),
+        ({"root_submissions": "false"}, r"must be of type bool, not 'false' \(str\)"),
+        ({"allocation_interval": None}, r"must be of type int or float, not None"),
+        ({"quorum": 0}, "bad value '0', expected a whole number of at least 1"),
+    ],
+)  # fmt: skip
+def test_arguments_of_flags_have_their_types(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(FlagError, match=said):
+        MasterFlags(**arguments)

@@ -1,4 +1,4 @@
-"""Plays scenarios ahead of the tests that ask for their results."""
+"""Plays scenarios ahead of the tests that need their results."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ KEY = pytest.StashKey["Player"]()
 
 
 class Player:
-    """Plays scenarios, two at a time."""
+    """Plays two scenarios at a time."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2)
         self._results: dict[str, Future[tuple[bool, str]]] = {}
 
     def begin(self, scenario: str) -> None:
-        """Begins to play it, if that has not been done."""
+        """Starts the scenario unless it has been started already."""
         if scenario not in self._results:
             self._results[scenario] = self._pool.submit(play, scenario)
 
     def result(self, scenario: str) -> tuple[bool, str]:
-        """Whether it passed, and what the kit said."""
+        """Returns whether the scenario passed, and the output of the kit."""
         self.begin(scenario)
         return self._results.pop(scenario).result()
 
@@ -39,7 +39,16 @@ class Player:
 
 
 def play(scenario: str) -> tuple[bool, str]:
-    command = [sys.executable, str(HERE / "run.py"), "--fake", "--python", sys.executable, "--timeout", "60", scenario]
+    command = [
+        sys.executable,
+        str(HERE / "vendored" / "run.py"),
+        "--fake",
+        "--python",
+        sys.executable,
+        "--timeout",
+        "60",
+        scenario,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     return done.returncode == 0, done.stdout + done.stderr
 

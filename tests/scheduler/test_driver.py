@@ -517,7 +517,7 @@ def test_in_virtual_time_nobody_waits():
 
 def test_an_event_of_an_unknown_kind_is_ignored_with_a_warning(caplog):
     stub, teller, driver = begin()
-    stub.streams[-1].write(b"2\n\x08\x63")  # type: 99
+    stub.streams[-1].write(b"2\n\x08\x63")  # an event of type 99
     stub.send(update("a"))
     stub.actor.settle()
     assert "update" in teller.names()

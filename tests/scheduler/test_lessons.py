@@ -377,7 +377,7 @@ def test_10_credentials_go_with_every_request_and_a_401_is_a_typed_end():
 
     stub = StubEndpoint(instead=[refuse(401, "401 Unauthorized.", ("WWW-Authenticate", 'Basic realm="x"'))])
     _, _, driver = begin(stub=stub)
-    with pytest.raises(Unauthorized, match="SUBSCRIBE: credentials are missing or wrong: 401 401 Unauthorized"):
+    with pytest.raises(Unauthorized, match="SUBSCRIBE: credentials are missing or wrong: 401 Unauthorized"):
         driver.join()
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pymesoskit.testing.engine.http.handler import Response
 from pymesoskit.testing.engine.http.server import Limits
 from pymesoskit.testing.engine.http.server.connection import ServerConnection, Site
+from pymesoskit.testing.engine.http.web_pages import WebPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -140,12 +141,103 @@ def test_compressed_bodies_arrive_as_what_they_were(served: Served) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"m", mtime=0)[:-1]])
-def test_what_is_no_gzip_is_400_and_the_end(served: Served, body: bytes) -> None:
+def test_a_body_that_is_not_gzip_is_500_and_the_connection_goes_on(served: Served, body: bytes) -> None:
+    """As in Mesos: the request ends where its length says, so the next one can be read."""
     head = b"POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
-    client = served.connect().send(head + body)
+    client = served.connect().send(head + body + GET)
+    answer = client.answer()
+    assert (answer.status, answer.body) == (500, b"failed to decode body")
+    assert client.answer().status == 202
+    assert [request.method for request in served.requests] == ["GET"]
+
+
+def test_a_bad_request_behind_more_than_may_be_under_way_is_refused_in_its_turn(
+    make_served: Callable[..., Served],
+) -> None:
+    served = make_served(Limits(pipelined=2))
+    held = []
+    served.respond = lambda _, responder: held.append(responder)
+    client = served.connect().send(GET * 4 + b"nonsense\r\n\r\n")
+    for index in range(4):
+        served.wait_for(lambda index=index: len(held) > index)
+        served.actor.call(held[index].respond, Response(202))
+        assert client.answer().status == 202
     assert client.answer().status == 400
     assert client.rest() == b""
-    assert served.requests == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, upgrade\r\nUpgrade: h2c\r\n\r\n",
+        post(b"ab", "Connection: close"),
+    ],
+)
+@pytest.mark.parametrize("more", [GET, b"nonsense", b"\r\n\r\n", post(b"x" * 1000)])
+def test_bytes_behind_the_last_request_are_not_read(served: Served, last: bytes, more: bytes) -> None:
+    client = served.connect().send(last + more)
+    assert client.answer().headers["connection"] == "close"
+    assert client.rest() == b""
+    assert len(served.requests) == 1
+    assert served.history.failures == 0
+
+
+def test_bytes_behind_a_last_request_that_is_answered_late_are_not_read(served: Served) -> None:
+    served.respond = lambda *_: None
+    client = served.connect().send(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n" + GET)
+    served.wait_for(lambda: served.responders)
+    client.send(b"nonsense" * 1000)
+    served.actor.call(served.responders[0].respond, Response(202))
+    assert client.answer().status == 202
+    assert client.rest() == b""
+    assert len(served.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "expected", "host"),
+    [
+        ("http://127.0.0.1:5050/health", "/health", "127.0.0.1:5050"),
+        ("HTTP://name/state?jsonp=x", "/state?jsonp=x", "name"),
+        ("https://name:1", "/", "name:1"),
+        ("http://name?x=1", "/?x=1", "name"),
+    ],
+)
+def test_a_target_in_absolute_form_is_a_path_at_that_host(
+    served: Served, target: str, expected: str, host: str
+) -> None:
+    served.connect().send(f"GET {target} HTTP/1.1\r\nHost: other\r\n\r\n".encode()).answer()
+    request = served.requests[0]
+    assert request.target == expected
+    assert [value for name, value in request.headers if name == "host"] == [host]
+
+
+def test_blanks_behind_a_header_belong_to_its_value(served: Served) -> None:
+    """As in Mesos, where ``application/json `` is a Content-Type of its own (415)."""
+    served.connect().send(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Type: \t application/json \r\n\r\n").answer()
+    assert served.requests[0].header("content-type") == "application/json "
+
+
+def test_a_body_that_is_not_protobuf_has_a_limit_of_its_own(make_served: Callable[..., Served]) -> None:
+    """Reading JSON takes time, in which nobody else is served."""
+    served = make_served(Limits(body=100_000, text=1000))
+    for kind in ("application/json", "application/x-www-form-urlencoded", "application/json "):
+        answer = served.connect().send(post(b"x" * 1001, f"Content-Type: {kind}")).answer()
+        assert answer.status == 413
+        assert answer.body == (
+            b"The request's body is larger than 1000 bytes. In protobuf, up to 100000 bytes are taken."
+        )
+        assert served.connect().send(post(b"x" * 1000, f"Content-Type: {kind}")).answer().status == 202
+    assert served.connect().send(post(b"x" * 1001)).answer().status == 413
+    assert served.connect().send(post(b"x" * 1001, "Content-Type: application/x-protobuf")).answer().status == 202
+    packed = gzip.compress(b"x" * 1001)
+    head = (
+        f"POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+        f"Content-Length: {len(packed)}\r\n\r\n"
+    )
+    assert served.connect().send(head.encode() + packed).answer().status == 413
 
 
 def test_a_small_body_does_not_become_a_huge_one(make_served: Callable[..., Served]) -> None:
@@ -419,6 +511,7 @@ def test_a_client_that_is_gone_before_its_last_answer_has_left_is_no_error_of_ou
     failures: list[BaseException] = []
     site = Site(
         lambda _, responder: responder.respond(Response.text(200, "x")),
+        pages=WebPages(),
         limits=Limits(),
         date=lambda: "now",
         note=lambda _: None,

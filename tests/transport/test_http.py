@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import pytest
 
-from pymesoskit.errors import ConnectFailed, ConnectionLost, TransportError
+from pymesoskit.errors import ConnectFailed, ConnectionClosed, ConnectionLost, LocalError, TransportError
 from pymesoskit.transport import Address, Head, HttpTransport
+from pymesoskit.transport.http import BODY_LIMIT, HEAD_LIMIT
 from tests.transport.stub import ACCEPTED, ByteServer, Peer, answer
 
 HEAD = Head("/api/v1/scheduler", (("Content-Type", "text/x"),))
@@ -358,3 +359,50 @@ def test_what_a_callback_raises_is_told():
 
 def test_a_reactor_that_was_never_started_leaves_nothing():
     HttpTransport().reactor("test-reactor").stop()
+
+
+def test_calls_behind_an_answer_that_closes_the_connection_were_not_processed():
+    def serve(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.wait_for_end()
+
+    with ByteServer(serve) as server, Client(server.address) as client:
+        story: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        first, second = Waiting(story, "first"), Waiting(story, "second")
+        client.call(lambda: [client.connection.post(HEAD, b"x", each) for each in (first, second)])
+        assert story.get(timeout=20)[:3] == ("reply", "first", 202)
+        kind, name, error, sent = story.get(timeout=20)
+        assert (kind, name, type(error), sent) == ("failure", "second", ConnectionClosed, False)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [(b"X: " + b"y" * HEAD_LIMIT, b""), (b"Content-Length: %d" % (BODY_LIMIT + 1), b"z" * (BODY_LIMIT + 1))],
+    ids=["head", "body"],
+)
+def test_an_answer_beyond_the_limits_breaks_the_connection(head, body):
+    def serve(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)
+        peer.wait_for_end()
+
+    with ByteServer(serve) as server, Client(server.address) as client:
+        reply = Waiting()
+        client.post(b"x", reply)
+        kind, _, error, _ = reply.next()
+        assert kind == "failure"
+        assert "is longer than" in str(error)
+
+
+def test_an_os_error_of_a_callback_is_not_taken_for_the_sockets():
+    with ByteServer(replying(ACCEPTED)) as server:
+        client = Client(server.address)
+        reply = Waiting()
+        reply.on_reply = lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+        client.post(b"x", reply)
+        while not client.crashes:
+            client.call(lambda: None)
+        client.reactor.stop()
+    assert isinstance(client.crashes[0], LocalError)
+    assert isinstance(client.crashes[0].__cause__, OSError)

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pymesoskit.errors import ConnectionLost, DriverStateError, NotLeader
-from pymesoskit.scheduler import SchedulerSession
+from pymesoskit.scheduler import OnRemoved, SchedulerSession
+from pymesoskit.scheduler.options import FrameworkOptions
 from pymesoskit.subscription import Backoff, State
+from pymesoskit.subscription.options import ConnectionOptions
 from pymesoskit.subscription.session import (
     MAX_REDIRECTS,
+    RECORD_LIMIT,
     TRANSITIONS,
     Connect,
     Connected,
@@ -24,8 +27,9 @@ from pymesoskit.subscription.session import (
     Input,
     Retry,
     Subscribe,
+    Watchdog,
 )
-from pymesoskit.transport import PROTOBUF, FixedDetector
+from pymesoskit.transport import FixedDetector
 from pymesoskit.transport.errors import refusal
 from pymesoskit.wire import encode_record
 from pymesoskit.wire.v1 import mesos, scheduler
@@ -35,9 +39,17 @@ HEADERS = (("content-type", "application/x-protobuf"), ("mesos-stream-id", "s"))
 
 
 def session(**given) -> SchedulerSession:
-    given.setdefault("detector", FixedDetector("master"))
     given.setdefault("backoff", Backoff(rng=random.Random(1)))
-    return SchedulerSession(mesos.FrameworkInfo(user="u", name="n"), codec=PROTOBUF, **given)
+    options = FrameworkOptions.of(
+        mesos.FrameworkInfo(user="u", name="n"),
+        given.pop("detector", "master"),
+        store=None,
+        suppressed_roles=(),
+        offer_constraints=None,
+        on_removed=OnRemoved.EXIT,
+        connection=ConnectionOptions(**given),
+    )
+    return SchedulerSession(options)
 
 
 def record(event: scheduler.Event) -> bytes:
@@ -381,3 +393,43 @@ def test_the_table_in_the_documentation_is_the_table():
     page = (Path(__file__).resolve().parents[2] / "docs" / "scheduler-client.md").read_text()
     for row in rows:
         assert row in page
+
+
+# What counts as a sign of life.
+
+
+def test_bytes_before_subscribed_do_not_put_its_limit_off():
+    machine = session(watchdog=Watchdog(subscribe=10))
+    epoch = to_subscribing(machine)
+    assert machine.head(epoch, 200, HEADERS, 5.0)
+    machine.data(epoch, record(scheduler.Event(type=scheduler.Event.HEARTBEAT)), 9.0)
+    machine.data(epoch, b"1000000\nx", 9.5)
+    machine.tick(10.0)
+    assert machine.state is State.DISCONNECTED
+
+
+def test_only_whole_events_count_as_heartbeats():
+    machine = session()
+    epoch = to_subscribed(machine)
+    machine.data(epoch, b"1000000\n", 70.0)
+    machine.data(epoch, b"x" * 100, 74.0)
+    machine.tick(75.0)
+    assert machine.state is State.DISCONNECTED
+
+
+@pytest.mark.parametrize(
+    ("interval", "limit"), [(1e-9, 1.0), (0.5, 2.5), (30.0, 150.0), (0.0, 75.0), (float("inf"), 75.0)]
+)
+def test_the_masters_heartbeat_interval_is_believed_within_bounds(interval, limit):
+    machine = session()
+    epoch = to_subscribing(machine)
+    machine.head(epoch, 200, HEADERS, 0.0)
+    machine.data(epoch, record(subscribed(interval=interval)), 0.0)
+    assert machine.deadline == pytest.approx(limit)
+
+
+def test_a_record_larger_than_the_limit_breaks_the_stream():
+    machine = session()
+    epoch = to_subscribed(machine)
+    machine.data(epoch, b"%d\n" % (RECORD_LIMIT + 1), 1.0)
+    assert machine.state is State.DISCONNECTED

@@ -11,9 +11,7 @@ from types import FrameType
 
 from werkzeug.serving import make_server
 
-from pymesoskit.errors import MesosError
-from pymesoskit.scheduler import SchedulerDriver, framework_info
-from pymesoskit.wire.v1 import mesos
+from pymesoskit import MesosError, SchedulerDriver, framework_info, mesos
 
 from .api import application
 from .keeper import Keeper

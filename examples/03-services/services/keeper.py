@@ -16,10 +16,19 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
-from pymesoskit.resources import Resources
-from pymesoskit.scheduler import OfferPool, Scheduler, SchedulerDriver, command_task, is_terminal, state_name
-from pymesoskit.transport.errors import MesosError, NotSubscribed
-from pymesoskit.wire.v1 import mesos, scheduler
+from pymesoskit import (
+    MesosError,
+    NotSubscribed,
+    OfferPool,
+    Resources,
+    Scheduler,
+    SchedulerDriver,
+    command_task,
+    is_terminal,
+    mesos,
+    state_name,
+)
+from pymesoskit.wire.v1 import scheduler
 
 from .backoff import Backoff
 from .model import App, Instance, InstanceState

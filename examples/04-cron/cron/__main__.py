@@ -11,8 +11,7 @@ from types import FrameType
 
 from werkzeug.serving import make_server
 
-from pymesoskit.errors import MesosError
-from pymesoskit.scheduler import SchedulerDriver, framework_info
+from pymesoskit import MesosError, SchedulerDriver, framework_info
 
 from .api import application
 from .book import Book

@@ -11,17 +11,19 @@ import threading
 import time
 from collections.abc import Sequence
 
-from pymesoskit.scheduler import (
-    NEVER_RAN_STATES,
+from pymesoskit import (
+    MesosError,
+    NotSubscribed,
     OfferPool,
     Scheduler,
     SchedulerDriver,
     command_task,
     is_terminal,
+    mesos,
     state_name,
 )
-from pymesoskit.transport.errors import MesosError, NotSubscribed
-from pymesoskit.wire.v1 import mesos, scheduler
+from pymesoskit.scheduler import NEVER_RAN_STATES
+from pymesoskit.wire.v1 import scheduler
 
 from .book import Book
 from .model import Job, Run, RunState

@@ -26,12 +26,16 @@ from pymesoskit.testing.allocator.api import (
     Unavailability,
 )
 from pymesoskit.testing.allocator.constraints import CompiledConstraints, ConstraintsError, compile_constraints
+from pymesoskit.testing.allocator.contract import AllocatorContract
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
+from pymesoskit.testing.allocator.playground import Held, Playground
+from pymesoskit.testing.runtime.actor import SimulatedActor
 
 __all__ = [
     "AGENT_CAPABILITIES",
     "AgentOptions",
     "Allocator",
+    "AllocatorContract",
     "AllocatorFactory",
     "AllocatorOptions",
     "Amounts",
@@ -40,12 +44,15 @@ __all__ = [
     "FaultDomain",
     "Filters",
     "FrameworkOptions",
+    "Held",
     "HierarchicalAllocator",
     "Holdings",
     "InverseOfferResponse",
     "Listener",
     "OfferConstraints",
+    "Playground",
     "Quota",
+    "SimulatedActor",
     "Unavailability",
     "compile_constraints",
 ]

@@ -45,7 +45,9 @@ class Bundle:
     __slots__ = (
         "_admitted",
         "_by_role",
+        "_is_ordered",
         "_non_shared",
+        "_ordered",
         "_parts",
         "_stripped",
         "is_empty",
@@ -81,6 +83,7 @@ class Bundle:
         self._admitted: dict[Minimum, bool] = {}
         self._parts: tuple[Resources, Resources, bool, bool] | None = None
         self._non_shared: Bundle | None = None
+        self._ordered: Bundle | None = None
         self._count()
 
     def _count(self) -> None:
@@ -89,8 +92,13 @@ class Bundle:
         revocable: Units = {}
         kinds = 0
         shared: list[Resource] = []
+        is_ordered, counts_for_quota = True, False
         for resource in self.resources:
             kind = resource.kind
+            if kind.type is ValueType.SCALAR and not kind.reservations and not kind.is_revocable:
+                counts_for_quota = True
+            elif counts_for_quota:
+                is_ordered = False
             if kind.is_shared:
                 kinds |= SHARED
                 shared.append(resource)
@@ -110,6 +118,7 @@ class Bundle:
         self.revocable = revocable
         self.shared = tuple(shared)
         self.kinds = kinds
+        self._is_ordered = is_ordered
         if reserved or revocable:
             rest = {n: u - reserved.get(n, 0) - revocable.get(n, 0) for n, u in units.items()}
             self.plain = {name: amount for name, amount in rest.items() if amount}
@@ -195,6 +204,19 @@ class Bundle:
     def is_uniform(self) -> bool:
         """Whether no two resources of the quota part share a name, so that a cut leaves no choice."""
         return self._split()[3]
+
+    @property
+    def ordered(self) -> Bundle:
+        """The same in the order of an offer: first what does not count for quota, then what does.
+
+        Mesos puts an offer together from these two parts (HierarchicalAllocatorProcess::__generateOffers).
+        """
+        if self._is_ordered:
+            return self
+        ordered = self._ordered
+        if ordered is None:
+            ordered = self._ordered = Bundle(self.other_part + self.quota_part)
+        return ordered
 
     def _split(self) -> tuple[Resources, Resources, bool, bool]:
         parts = self._parts

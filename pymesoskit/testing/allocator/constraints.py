@@ -1,6 +1,7 @@
 """Offer constraints: which agents a framework wants to see at all, compiled from the message.
 
-The errors have Mesos's texts; regular expressions are RE2's, with Mesos's bounds.
+The errors have Mesos's texts. Regular expressions are RE2's, with Mesos's bounds. They need the package ``google-re2``
+(the extra ``constraints``), which has no wheels for musl; all other constraints work without it.
 Source: docs/reference/scheduler-api.md, section 10.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import re2
 from attrs import frozen
 
 from pymesoskit.resources import Attribute, ValueType
@@ -31,7 +31,7 @@ _Holds: TypeAlias = Callable[[_Selected], bool]
 
 
 class ConstraintsError(ValueError):
-    """Offer constraints that a master refuses; the text is Mesos's."""
+    """Offer constraints that a master refuses. The text is Mesos's, unless ``google-re2`` is missing."""
 
 
 @frozen
@@ -152,7 +152,14 @@ def _not(test: Callable[[str], bool]) -> Callable[[str], bool]:
 
 
 def _matches(pattern: str, max_memory: int, max_program_size: int) -> Callable[[str], bool]:
-    """A test for a match of the whole text."""
+    """Returns a test for a match of the whole text. Raises ``ConstraintsError`` for patterns that Mesos refuses."""
+    try:
+        import re2
+    except ImportError as error:
+        raise ConstraintsError(
+            f"Cannot compile regex '{pattern}': the package google-re2 is not installed in the cluster's environment;"
+            " install it with: pip install 'pymesoskit[constraints]'"
+        ) from error
     options = re2.Options()
     options.max_mem = max_memory
     options.log_errors = False

@@ -188,7 +188,7 @@ class Run:
         return guaranteed, extra
 
     def _compose(self, role: Role, view: Bundle, guaranteed: Bundle, extra: Bundle) -> Bundle:
-        """The offer: guarantees, the rest, and what does not count for quota, without reservations of roles above."""
+        """The offer: what does not count for quota (without reservations of roles above), guarantees, the rest."""
         beside = view.other_part.filter(
             lambda resource: (
                 resource.reservation_role in {None, role.path}
@@ -198,7 +198,7 @@ class Run:
         )
         if beside is view.other_part and plus(guaranteed.units, extra.units) == view.plain:
             return view
-        return Bundle(guaranteed.resources + extra.resources + beside)
+        return Bundle(beside + guaranteed.resources + extra.resources)
 
     # --- the second stage ---
 
@@ -313,6 +313,7 @@ class Run:
         return filters is None or not any(refusal.covers(offer.resources) for refusal in filters)
 
     def _offer(self, client: Client, agent: Agent, offer: Bundle) -> None:
+        offer = offer.ordered
         agent.take(offer)
         self._ledger.charge(client, agent, offer)
         by_agent = self._offers.setdefault(client.framework.id, {}).setdefault(client.role.path, {})

@@ -77,8 +77,8 @@ class Agent:
     """What was available when `refusals` were last compared with it."""
     _spent: Bundle | None = None
     """What became an offer as a whole and left nothing: if it comes back as it was, it is used again."""
-    _is_exact: bool = True
-    """Whether all that is held is part of the total, so that differences can be carried forward."""
+    _taken: Resources = Resources()  # noqa: RUF009  # immutable
+    """What is held and not shared, in the order in which it was taken: it decides the order of what is left."""
 
     def __attrs_post_init__(self) -> None:
         self.recount()
@@ -97,39 +97,40 @@ class Agent:
 
     def recount(self) -> None:
         """Computes what is available from nothing: needed when options, total, or anything but offers changed."""
-        held = self.held().non_shared()
-        total = self.total.resources
-        self._is_exact = total.contains(held)
+        self._taken = self.held().non_shared()
         self._spent = None
         self.is_special = (
             self.has_gpus or self.options.domain is not None or not self.options.capabilities >= _ROLE_CAPABILITIES
         )
-        if not held:
-            self.available = self.total
-        else:
-            self.available = Bundle((total.non_shared() - held) + total.shared())
+        self._subtract()
 
     def take(self, bundle: Bundle) -> None:
-        """Somebody holds more."""
+        """Takes what somebody holds from now on out of what is available."""
+        self._taken += bundle.non_shared().resources
         available = self.available
-        if bundle is available and not bundle.shared:
-            self._spent = bundle
+        if (bundle is available or bundle is available.ordered) and not bundle.shared:
+            self._spent = available
             self.available = EMPTY
             return
         self._spent = None
-        self.available = Bundle(available.resources - bundle.non_shared().resources)
+        self._subtract()
 
     def give(self, bundle: Bundle) -> None:
-        """Somebody holds less (it must have been taken out of ``clients`` already)."""
-        if not self._is_exact:
-            self.recount()
-            return
-        spent = self._spent
-        if spent is not None and (bundle is spent or bundle.resources == spent.resources):
+        """Makes available what somebody no longer holds (it must have been taken out of ``clients`` already)."""
+        self._taken -= bundle.non_shared().resources
+        spent, self._spent = self._spent, None
+        if spent is not None and (bundle is spent or bundle is spent.ordered or bundle.resources == spent.resources):
             self.available = spent
         else:
-            self.available = Bundle(self.available.resources + bundle.non_shared().resources)
-        self._spent = None
+            self._subtract()
+
+    def _subtract(self) -> None:
+        # As Mesos does it each time anew, from the total: the order of the resources depends on it.
+        total, taken = self.total, self._taken
+        if total.shared:
+            self.available = Bundle((total.resources.non_shared() - taken) + total.resources.shared())
+        else:
+            self.available = Bundle(total.resources - taken) if taken else total
 
     def open_to(self, clients: int) -> int:
         """Those of the clients (as bits) that might be offered something that is available."""

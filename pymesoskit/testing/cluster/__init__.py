@@ -1,1 +1,4 @@
-"""Internal: the cluster that tests hold (``pymesoskit.testing`` has its public names)."""
+"""What a test holds in its hand: the cluster, its members, faults, views.
+
+Internal; the public names are in ``pymesoskit.testing``.
+"""

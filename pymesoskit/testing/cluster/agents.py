@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from pymesoskit.testing.cluster.errors import ClusterError
-from pymesoskit.testing.cluster.members import Member, close_log, nobody, open_log
+from pymesoskit.testing.cluster.members import Member, close_log, open_log
+from pymesoskit.testing.cluster.ports import own_ports
 from pymesoskit.testing.engine.agent.agent import Agent
 from pymesoskit.testing.engine.agent.host import Host
 from pymesoskit.testing.engine.http.server import HttpServer
@@ -45,7 +46,8 @@ class AgentMember(Member):
         self.spec = spec
         self.flags = flags
         self.process: Agent | None = None  # of this life
-        self._resources = spec.total(flags, stage.work_dir)
+        self._ports = own_ports(index) if spec.finds_ports else None
+        self._resources = spec.total(flags, stage.work_dir, self._ports)
         self._attributes = spec.labels()
         self._leadership = leadership
         self._log: LogFile | None = None  # of this life
@@ -72,7 +74,7 @@ class AgentMember(Member):
         """Listens, if it does not yet. Raises ``ListenError``."""
         if self.server is not None or self.stage.loop is None:
             return
-        server = HttpServer(self.stage.loop, nobody, self.stage.history, self.name)
+        server = self.new_server(self.stage.loop)
         server.reserve(self.ip, self.port)
         self.server = server
         if self.handler is not None:
@@ -201,7 +203,9 @@ class AgentMember(Member):
             raise
 
     def _be(self, spec: AgentSpec, flags: AgentFlags) -> None:
-        self._resources, self._attributes = spec.total(flags), spec.labels()
+        if spec.finds_ports and self._ports is None:
+            self._ports = own_ports(self.index)
+        self._resources, self._attributes = spec.total(flags, ports=self._ports), spec.labels()
         self.spec, self.flags = spec, flags
 
     def shut_down(self) -> None:

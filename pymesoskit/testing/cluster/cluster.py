@@ -26,6 +26,7 @@ from pymesoskit.testing.cluster.members import Member, Stage
 from pymesoskit.testing.cluster.scratch import Scratch
 from pymesoskit.testing.cluster.specs import Agents, AgentSpec, Options, check_port
 from pymesoskit.testing.cluster.views import FrameworkView, TaskView, frameworks_of, tasks_of
+from pymesoskit.testing.engine.http.web_pages import OriginError, WebPages
 from pymesoskit.testing.engine.machine.pace import INSTANT, Pace
 from pymesoskit.testing.engine.master.registry import Registry
 from pymesoskit.testing.runtime.actor import Actor, Deadlock, Livelock, SimulatedActor, ThreadActor
@@ -34,7 +35,7 @@ from pymesoskit.testing.runtime.history import History, HistoryEvent
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from pymesoskit.testing.allocator import AllocatorFactory
@@ -380,6 +381,8 @@ class Cluster(BaseCluster):
       agents may name (docs/authorization.md).
     - ``clock``: a ``VirtualClock`` makes time stand still until ``advance``.
     - ``pace``: how long executors and commands take to start (``MESOS``: about as long as in a real Mesos).
+    - ``allow_origins``: web pages of these origins (``http://localhost:3000``), beside the cluster's own, may use it
+      (docs/security.md).
 
     Raises ``FlagError`` or ``ClusterError`` for a wrong value; ``start`` raises ``ListenError`` for a taken port.
     """
@@ -401,6 +404,7 @@ class Cluster(BaseCluster):
         authorizers: Mapping[str, Authorizer] | None = None,
         clock: VirtualClock | None = None,
         pace: Pace = INSTANT,
+        allow_origins: Iterable[str] = (),
     ) -> None:
         options = Options.checked(
             agents,
@@ -435,6 +439,7 @@ class Cluster(BaseCluster):
             raise
         self._thread.report = self.history.report
         self._stage.pace = _of_type("pace", pace, Pace)
+        self._stage.pages = _pages(allow_origins)
 
     def start(self, timeout: float = 60.0) -> None:
         if self._started:
@@ -592,3 +597,10 @@ def _one_port(port: int, flags: MasterFlags) -> int:
     if flags.port and port and flags.port != port:
         raise ClusterError(f"port={port} and the flag 'port' of mesos-master, {flags.port}, differ")
     return port or flags.port or 0
+
+
+def _pages(allow_origins: Iterable[str]) -> WebPages:
+    try:
+        return WebPages((allow_origins,) if isinstance(allow_origins, str) else allow_origins)
+    except OriginError as error:
+        raise ClusterError(f"allow_origins: {error}") from None

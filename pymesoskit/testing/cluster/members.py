@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pymesoskit.testing.cluster.addresses import advertised, check_ip, netloc
 from pymesoskit.testing.cluster.errors import ClusterError
 from pymesoskit.testing.engine.http.server import HttpServer
+from pymesoskit.testing.engine.http.web_pages import WebPages
 from pymesoskit.testing.engine.machine.fetcher import ThreadFetcher
 from pymesoskit.testing.engine.machine.pace import INSTANT
 from pymesoskit.testing.engine.machine.prober import NetworkProber
@@ -58,6 +59,7 @@ class Stage:
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
+        self.pages = WebPages()
         self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
         self.network = Network(actor)
         self.processes = ProcessLauncher(actor)
@@ -121,8 +123,13 @@ class Member:
     def reserve(self, port: int) -> None:
         """Takes the port of its flags, or else ``port`` (0: any free one). Raises ``ListenError``."""
         if self.stage.loop is not None:
-            self.server = HttpServer(self.stage.loop, nobody, self.stage.history, self.name)
+            self.server = self.new_server(self.stage.loop)
             self.port = self.server.reserve(self.ip, port)
+
+    def new_server(self, loop: ThreadActor) -> HttpServer:
+        """Returns a server for its address, which knows the web pages that the cluster lets in."""
+        stage = self.stage
+        return HttpServer(loop, nobody, stage.history, self.name, pages=stage.pages, names=(self.hostname,))
 
     def answer(self, handler: Handler) -> None:
         """Answers requests with ``handler`` from now on."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Union
 
 from attrs import evolve, frozen
 
 from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
 from pymesoskit.testing.cluster.errors import ClusterError
+from pymesoskit.testing.cluster.ports import AUTO_PORTS, usual_ports
 from pymesoskit.testing.engine.authorization import AuthorizerError, choose_authorizer
-from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, Flags, MasterFlags
+from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
 from pymesoskit.testing.engine.machine.simulated import Outcome, Outcomes
 from pymesoskit.testing.runtime.system import detected
 
@@ -39,10 +40,12 @@ class AgentSpec:
     """What an agent has.
 
     Without ``auto`` among its resources it has exactly these, on every machine. With it (``auto;cpus:2``) the agent
-    detects the others of cpus, mem, disk and ports, as a real one does.
+    detects the others of cpus, mem, disk and ports, as a real one does. ``ports:auto`` is a range of free ports that no
+    other agent of the cluster has, for the first agent within ``[31000-32000]``; agents whose tasks are simulated all
+    have exactly that range.
     """
 
-    resources: str = "cpus:4;mem:4096;disk:10000;ports:[31000-32000]"  # in Mesos's text syntax
+    resources: str = "cpus:4;mem:4096;disk:10000;ports:auto"  # in Mesos's text syntax
     attributes: str = ""  # in Mesos's text syntax
     flags: AgentFlags | None = None  # None: the cluster's ``agent_flags``
     simulated: Outcomes | None = None  # not None: its tasks only pretend to run
@@ -58,14 +61,23 @@ class AgentSpec:
         spec.labels()
         return spec
 
-    def total(self, flags: AgentFlags, work_dir: Path | None = None) -> Resources:
-        """Returns the resources. Raises ``ClusterError`` if their text is wrong."""
-        tokens = [token.strip() for token in self.resources.split(";")]
-        text = self.resources
+    @property
+    def finds_ports(self) -> bool:
+        """Whether it has ports of its own: its tasks are real, and its resources do not say which ports it has."""
+        tokens = {token.strip() for token in self.resources.split(";")}
+        given = any(token.startswith("ports") and token != AUTO_PORTS for token in tokens)
+        return self.simulated is None and (AUTO_PORTS in tokens or (AUTO in tokens and not given))
+
+    def total(self, flags: AgentFlags, work_dir: Path | None = None, ports: str | None = None) -> Resources:
+        """Returns the resources, with the detected ``ports``. Raises ``ClusterError`` if their text is wrong."""
+        ports = f"ports:{usual_ports() if ports is None else ports}"
+        tokens = [ports if token.strip() == AUTO_PORTS else token.strip() for token in self.resources.split(";")]
+        text = ";".join(tokens)
         if AUTO in tokens:
             given = [token for token in tokens if token not in {AUTO, ""}]
             names = {token.partition(":")[0].partition("(")[0].strip() for token in given}
-            text = ";".join([*given, detected(names, work_dir)])
+            found = detected({*names, "ports"}, work_dir)
+            text = ";".join([*given, *([found] if found else []), *([] if "ports" in names else [ports])])
         try:
             return Resources.parse(text, flags.default_role)
         except ResourcesError as error:
@@ -131,8 +143,8 @@ class Options:
             )
         options = cls(
             specs=_specs(agents, simulated),
-            master_flags=_flags(MasterFlags, "master_flags", master_flags),
-            agent_flags=_flags(AgentFlags, "agent_flags", agent_flags),
+            master_flags=MasterFlags.of(master_flags),
+            agent_flags=AgentFlags.of(agent_flags),
             seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
             masters=masters,
             allocator=allocator,
@@ -204,25 +216,6 @@ def _specs(agents: object, simulated: Outcomes | None) -> list[AgentSpec]:
         spec.check()
         specs.append(evolve(spec, simulated=simulated) if spec.simulated is None and simulated is not None else spec)
     return specs
-
-
-F = TypeVar("F", bound=Flags)
-
-
-def _flags(kind: type[F], name: str, given: Any) -> F:
-    if given is None:
-        return kind()
-    if isinstance(given, kind):
-        return given
-    if not isinstance(given, Mapping):
-        raise ClusterError(f"{name} must be {kind.__name__} or a dictionary of texts, not {given!r}")
-    for flag, value in given.items():
-        if not isinstance(flag, str) or not isinstance(value, str):
-            raise FlagError(
-                f"flag {flag!r} of {kind.PROGRAM}: expected the text that it has on the command line, such as "
-                f"'{str(value).lower() if isinstance(value, bool) else value}', not {value!r}"
-            )
-    return kind.from_texts(given)
 
 
 def _check_not_set_by_cluster(flags: AgentFlags) -> None:

@@ -26,7 +26,12 @@ DURATION_UNITS: Mapping[str, int] = {
 #: Bytes of each unit of sizes, the smallest first.
 SIZE_UNITS: Mapping[str, int] = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
-_AMOUNT = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))([A-Za-z]+)")
+_AMOUNT = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))([A-Za-z]+)", re.ASCII)
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+
+#: Mesos counts nanoseconds in 64 bits with a sign, and bytes in 64 bits without.
+_LONGEST = 2**63 - 1
+_LARGEST = 2**64 - 1
 
 
 def parse_duration(text: str) -> float:
@@ -34,7 +39,10 @@ def parse_duration(text: str) -> float:
     match = _AMOUNT.fullmatch(text)
     if match is None or match[2] not in DURATION_UNITS:
         raise ValueError(text)
-    return float(Decimal(match[1]) * DURATION_UNITS[match[2]] / 1_000_000_000)
+    nanoseconds = Decimal(match[1]) * DURATION_UNITS[match[2]]
+    if abs(nanoseconds) > _LONGEST:
+        raise ValueError(text)
+    return float(nanoseconds / 1_000_000_000)
 
 
 def print_duration(seconds: float) -> str:
@@ -53,7 +61,10 @@ def parse_size(text: str) -> int:
     match = _AMOUNT.fullmatch(text)
     if match is None or match[2] not in SIZE_UNITS or not match[1].isdigit():
         raise ValueError(text)
-    return int(match[1]) * SIZE_UNITS[match[2]]
+    size = int(Decimal(match[1])) * SIZE_UNITS[match[2]]
+    if size > _LARGEST:
+        raise ValueError(text)
+    return size
 
 
 def print_size(size: int) -> str:
@@ -74,7 +85,7 @@ class Rate:
         """Reads ``COUNT/DURATION``. Raises ValueError."""
         count, slash, duration = text.partition("/")
         seconds = parse_duration(duration) if slash else 0.0
-        if int(count) <= 0 or seconds <= 0:
+        if not _COUNT.fullmatch(count) or int(count) <= 0 or seconds <= 0:
             raise ValueError(text)
         return cls(int(count), seconds)
 

@@ -28,6 +28,10 @@ class TestResources:
         shown = model.resources(resources)
         assert (shown["cpus"], shown["ports"], shown["x"], shown["weird"]) == (3.0, "[1-4, 8-9]", "{a, b, c}", 1.5)
 
+    def test_what_was_put_in_last_stands_first_scalars_before_ranges_before_sets(self):
+        shown = model.resources(Resources.parse("cpus:1;y:{a};ports:[1-2];bananas:3;x:{b};mem:4"))
+        assert list(shown) == ["bananas", "disk", "mem", "gpus", "cpus", "ports", "x", "y"]
+
     def test_revocable_ones_stand_apart(self):
         revocable = Resource("cpus", ValueType.SCALAR, 2.0, revocable=True)
         shown = model.resources(Resources.parse("cpus:1") + revocable)

@@ -23,6 +23,8 @@ Who makes what (all in the actor's turn):
 ``slave(1)@ip:port``. Launchers: ``ProcessLauncher(actor)`` (real processes, one per cluster, started when first
 needed), ``SimulatedLauncher(actor.clock, outcomes)``. ``leadership`` knows who leads:
 ``FixedLeader(master_info)``.
+
+Internal; the public names are in ``pymesoskit.testing``.
 """
 
 from pymesoskit.testing.engine.agent.agent import Agent

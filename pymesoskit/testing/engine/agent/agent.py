@@ -283,6 +283,7 @@ class Agent:
         if self.core.phase is not Phase.RECOVERING:
             return  # it was told to shut down meanwhile
         self.core.phase = Phase.DISCONNECTED
+        self.core.host.agent_recovered(self)
         self._draining.go_on()
         self._registration.start()
         self._oversubscription.start()
@@ -425,11 +426,11 @@ class Agent:
         if new:
             self._recovery.checkpoint_agent()
         self._oversubscription.connected()
-        self._reports.streams.resume()
+        self._reports.connected()
         self._operations.streams.resume()
 
     def _disconnected(self) -> None:
-        self._reports.streams.pause()
+        self._reports.disconnected()
         self._operations.streams.pause()
 
     def _reregistered(self, sender: Address, message: AgentReregistered) -> None:
@@ -478,7 +479,7 @@ class Agent:
             return
         framework.update(message.framework)
         self._executors.checkpoint_framework(framework)
-        self._reports.streams.resume()
+        self._reports.framework_updated(after_reregistration=message.after_reregistration)
 
 
 def is_partition_aware(info: mesos.FrameworkInfo) -> bool:

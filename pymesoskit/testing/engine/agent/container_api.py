@@ -19,7 +19,6 @@ from pymesoskit.testing.engine.containers.commands import (
     check_nested,
     command_of,
     make_sandbox,
-    remove_tree,
 )
 from pymesoskit.testing.engine.containers.containers import NestedContainer, Path, message_of, path_of
 from pymesoskit.testing.engine.containers.switchboard import Switchboard
@@ -311,8 +310,8 @@ class ContainerApi:
             if top is None and self._tree.running(path[:1]) is None:
                 raise refuse(500, "Unknown root container")
             sandbox = self._sandbox(path)
-            if sandbox is not None and not self._core.host.simulates:
-                remove_tree(sandbox)
+            if sandbox is not None and self._core.host.remover is not None and not self._core.host.simulates:
+                self._core.host.remover.remove(sandbox)
         self._tree.remove(path)
         responder.respond(Response(200))
 

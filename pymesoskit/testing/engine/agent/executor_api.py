@@ -107,7 +107,7 @@ class ExecutorApi:
         if call.type == executor_v1.Call.SUBSCRIBE:
             self._subscribe(responder, content_type, framework, executor, call.subscribe)
         elif call.type == executor_v1.Call.UNKNOWN:
-            responder.respond(Response(501))
+            responder.respond(Response.text(501, "501 Not Implemented."))
         else:
             responder.respond(Response(202))
             self.carry_out(framework, executor, call)

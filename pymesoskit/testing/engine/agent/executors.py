@@ -357,27 +357,48 @@ class Executors:
             self.remove_framework(framework)
 
     def remove(self, framework: Framework, executor: Executor) -> None:
-        """Moves the executor to the completed ones."""
-        if framework.executors.pop(executor.id, None) is None:
+        """Moves the executor to the completed ones, and leaves its directories to garbage collection."""
+        if executor.id not in framework.executors:
             return
+        if executor.checkpoint:
+            self._core.host.store.write(executor.run.sentinel, b"")
+        self.archive(framework, executor)
+        if self._sandboxes is not None:
+            self._sandboxes.executor_removed(executor.run)
+
+    def archive(self, framework: Framework, executor: Executor) -> None:
+        """Moves the executor's record to the completed ones, with its tasks."""
+        del framework.executors[executor.id]
         for task in [*executor.queued.values(), *executor.launched.values(), *executor.terminated.values()]:
             framework.by_task.pop(task.id, None)
             executor.complete(task)
         executor.queued.clear()
         executor.launched.clear()
         executor.terminated.clear()
-        if executor.checkpoint:
-            self._core.host.store.write(executor.run.sentinel, b"")
-        framework.completed.append(
-            CompletedExecutor(
-                encoded_info=executor.info.SerializeToString(),
-                container_id=executor.container_id,
-                directory=executor.directory,
-                tasks=tuple(executor.completed or ()),
-            )
+        done = CompletedExecutor(
+            encoded_info=executor.info.SerializeToString(),
+            container_id=executor.container_id,
+            directory=executor.directory,
+            tasks=tuple(executor.completed or ()),
         )
-        if self._sandboxes is not None:
-            self._sandboxes.executor_removed(executor.run)
+        if len(framework.completed) == framework.completed.maxlen:
+            self._forget_checkpoints(framework, framework.completed[0] if framework.completed else done)
+        framework.completed.append(done)
+
+    def _forget_checkpoints(self, framework: Framework, done: CompletedExecutor) -> None:
+        """Removes the checkpoints of a completed executor; where there are sandboxes, garbage collection does that."""
+        if not framework.info.checkpoint or self._collects_garbage:
+            return
+        core = self._core
+        run = layout.RunLayout(core.agent_id, framework.id, done.info.executor_id.value, done.container_id)
+        if core.host.store.read(run.latest) == done.container_id.encode():
+            core.host.store.remove(layout.executor_meta(core.agent_id, framework.id, run.executor_id))
+        else:
+            core.host.store.remove(run.meta)
+
+    @property
+    def _collects_garbage(self) -> bool:
+        return self._sandboxes is not None and not self._core.host.simulates
 
     def framework_of(self, info: mesos.FrameworkInfo) -> Framework:
         """The framework's record, made if there is none."""
@@ -400,18 +421,19 @@ class Executors:
             store.write(f"{path}/framework.pid", b"")
 
     def remove_framework(self, framework: Framework) -> None:
-        """Nothing of the framework is left here."""
+        """Moves the framework, of which nothing runs any more, to the completed ones."""
         core = self._core
         if core.frameworks.pop(framework.id, None) is None:
             return
         self.reports.drop_framework(framework.id)
-        core.completed_frameworks.append(framework)
+        completed = core.completed_frameworks
+        if len(completed) == completed.maxlen and completed[0].info.checkpoint and not self._collects_garbage:
+            core.host.store.remove(layout.framework_path(core.agent_id, completed[0].id))
+        completed.append(framework)
         if self._sandboxes is not None:
             self._sandboxes.framework_removed(framework.id)
         if not core.frameworks:
             core.host.machine.actor.post(core.lifeline.deliver, self._idle)
-        if framework.info.checkpoint:
-            core.host.store.remove(layout.framework_path(core.agent_id, framework.id))
 
     def shutdown_framework(self, framework: Framework) -> None:
         """The framework is gone: so are its executors, without a word to it."""

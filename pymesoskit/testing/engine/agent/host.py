@@ -7,8 +7,6 @@ starts finds them here again.
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 from enum import Enum
 from pathlib import Path
@@ -201,6 +199,13 @@ class Host:
                 if container.builtin is not None:
                     self.machine.actor.post(container.builtin.agent_lost)
 
+    def agent_recovered(self, agent: AgentPort) -> None:
+        """The agent answers all calls from now on."""
+        if self._agent is agent:
+            for container in self._containers.values():
+                if container.builtin is not None:
+                    self.machine.actor.post(container.builtin.agent_recovered)
+
     def find(self, container_id: str) -> Container | None:
         """The executor's container of that id, if it has not ended."""
         return self._containers.get(container_id)
@@ -336,13 +341,13 @@ class Host:
     ) -> None:
         info = container.spec.info
         try:
-            arguments = run_arguments(
+            options = run_arguments(
                 info.container, info.command, settings.place, info.resources, environment=container.spec.environment
             )
         except DockerOptionsError as error:
             self.machine.actor.post(failed, str(error))
             return
-        process = DockerProcess(settings, self.machine, arguments, started, exited, failed)
+        process = DockerProcess(settings, self.machine, options, started, exited, failed)
         container.process = process
         process.start()
 
@@ -401,12 +406,8 @@ class Host:
     def wipe(self) -> None:
         """Ends all containers and empties the work directory: the next agent is a new one."""
         self._end_all()
-        if self.work_dir is not None:
-            for entry in os.scandir(self.work_dir) if self.work_dir.exists() else ():
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink(missing_ok=True)
+        if self.remover is not None:
+            self.remover.empty()
         self.store = self._new_store()
         self._boot_id = None
 
@@ -429,6 +430,7 @@ class Host:
         for container in self.containers():
             container.on_end = _ignore
             self.destroy(container.id)
+        self._containers.clear()  # an agent that starts now finds none of them, even if some are still ending
         for nested in self.nested.all():
             nested.kill(signal.SIGKILL)
             self.nested.remove(nested.path)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+#: The isolators that count processes and threads.
+CPU_ISOLATORS = frozenset({"cgroups/cpu", "cgroups/all"})
+
 
 def amounts(messages: Iterable[mesos.Resource]) -> Resources:
     return Resources.from_messages(messages)
@@ -199,19 +202,28 @@ class Legacy:
 
 
 def usage_statistics(core: Core, usage: Usage) -> mesos.ResourceStatistics:
-    """What a container uses now, as operators see it."""
-    return mesos.ResourceStatistics(
+    """Returns what a container uses now, as operators see it.
+
+    Processes and threads are counted by the isolator cgroups/cpu only, if the agent's flags ask for it.
+    """
+    statistics = mesos.ResourceStatistics(
         timestamp=core.lifeline.time(),
         cpus_user_time_secs=usage.cpus_user_time_secs,
         cpus_system_time_secs=usage.cpus_system_time_secs,
         mem_rss_bytes=usage.mem_rss_bytes,
-        processes=usage.processes,
-        threads=usage.threads,
     )
+    flags = core.flags
+    if flags.cgroups_cpu_enable_pids_and_tids_count and flags.isolators & CPU_ISOLATORS:
+        statistics.processes = usage.processes
+        statistics.threads = usage.threads
+    return statistics
 
 
 def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatistics | None:
-    """What an executor's container uses now, None if that is not known."""
+    """Returns what an executor's container uses now; None if that is not known.
+
+    There is a limit of CPU only where it is enforced: with ``--cgroups_enable_cfs``, or if a task has its own limit.
+    """
     usage = None if executor.container is None else core.host.usage(executor.container)
     if usage is None:
         return None
@@ -222,7 +234,8 @@ def resource_statistics(core: Core, executor: Executor) -> mesos.ResourceStatist
     statistics.mem_soft_limit_bytes = int(mem * 2**20)
     cpu_limit, mem_limit = limit_of(executor, "cpus"), memory_limit(executor)
     machine = read_system()  # no limit at all is as much as there is
-    statistics.cpus_limit = machine["system/cpus_total"] if cpu_limit == math.inf else cpu_limit
+    if core.flags.cgroups_enable_cfs or any("cpus" in task.info.limits for task in executor.live()):
+        statistics.cpus_limit = machine["system/cpus_total"] if cpu_limit == math.inf else cpu_limit
     statistics.mem_limit_bytes = int(machine["system/mem_total_bytes"] if mem_limit == math.inf else mem_limit)
     if executor.disk_used is not None:
         statistics.disk_limit_bytes = int(sum(item.scalar.value for item in held if item.name == "disk") * 2**20)

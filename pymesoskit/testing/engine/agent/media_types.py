@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 from google.protobuf.message import DecodeError
 
-from pymesoskit.testing.engine.http.v1 import JSON, PROTOBUF, RECORDIO, accepts, refuse
+from pymesoskit.testing.engine.http.v1 import JSON, PROTOBUF, RECORDIO, accepts, check_strings, refuse
 from pymesoskit.wire import ConversionError, JsonSyntaxError, from_json
 from pymesoskit.wire.v1 import agent
 
@@ -85,6 +85,7 @@ def parse(body: bytes, content_type: str) -> agent.Call:
         raise refuse(400, "Failed to parse body into a protobuf object") from None
     if not call.IsInitialized():
         raise refuse(400, "Failed to parse body into a protobuf object")
+    check_strings(body, call, "Failed to parse body into a protobuf object")
     return call
 
 

@@ -88,12 +88,12 @@ class Operations:
     def _remove_volumes(self, before: Resources) -> None:
         """Removes the directories of volumes that are gone."""
         host = self._core.host
-        if host.work_dir is None or host.simulates:
+        if host.work_dir is None or host.remover is None or host.simulates:
             return
         kept = persistent_volumes(self._core.total)
         for key, volume in persistent_volumes(before).items():
             if key not in kept:
-                volumes.destroy(host.work_dir, volume)
+                volumes.destroy(host.work_dir, volume, host.remover.remove)
 
     def _path(self, operation_uuid: bytes) -> str:
         return layout.operation_updates(self._core.agent_id, str(uuid.UUID(bytes=operation_uuid)))

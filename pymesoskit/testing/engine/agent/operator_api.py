@@ -284,7 +284,7 @@ def provider_refusal(call: agent.Call, flags: AgentFlags) -> Refused:
             )
         if info is not None or call.type == kind.REMOVE_RESOURCE_PROVIDER_CONFIG:
             return refuse(500, "Missing required flag --resource_provider_config_dir")
-    return Refused(Response(501))
+    return refuse(501, "501 Not Implemented.")
 
 
 def with_empty_lists(value: Any, name: str = "") -> Any:

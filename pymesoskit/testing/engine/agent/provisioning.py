@@ -107,7 +107,8 @@ class Provisioning:
             cfs=flags.cgroups_enable_cfs,
         )
         engine = Engine(flags.docker, flags.docker_socket, core.host.environment)
-        return DockerSettings(engine, place, flags.docker_stop_timeout, flags.docker_remove_delay)
+        private = self._work_dir / "docker"
+        return DockerSettings(engine, place, private, flags.docker_stop_timeout, flags.docker_remove_delay)
 
     def _mountable(self, executor: Executor) -> str:
         """The sandbox by a path without colons, which mean something to ``docker run -v``."""

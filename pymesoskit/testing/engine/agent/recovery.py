@@ -79,7 +79,10 @@ class Recovery:
         drain = core.host.store.read(layout.drain_config(core.agent_id))
         if drain is not None:
             core.drain = mesos.DrainConfig.FromString(drain)
-        executors = list(self._executors_found())
+        executors = self._executors_found()
+        for framework in [framework for framework in core.frameworks.values() if framework.idle]:
+            del core.frameworks[framework.id]
+            core.completed_frameworks.append(framework)
         alive = [(f, e) for f, e in executors if core.host.find(e.container_id) is not None]
         ended = [(f, e) for f, e in executors if core.host.find(e.container_id) is None]
         self._end_orphans({executor.container_id for _, executor in alive})
@@ -128,24 +131,34 @@ class Recovery:
             return []
         info = mesos.ExecutorInfo.FromString(data)
         container = core.host.find(container_id)
-        ended = core.host.store.read(run.sentinel) is not None
-        if ended:
-            return []
         framework = self._executors.framework_of(framework_info)
         kind = container.kind if container is not None else self._kind(info, run)
         executor = self._executors.create(framework, info, kind, container_id=container_id)
+        if core.host.store.read(run.sentinel) is not None:
+            self._archive(framework, executor)
+            return []
         executor.container = container
         if container is not None:
             container.on_end = lambda how: core.lifeline.deliver(self._executors.ended, framework, executor, how)
         else:
             pid = core.host.store.read(run.pid("forked.pid"))
             executor.pid = int(pid) if pid else 0
-        for task_id in core.host.store.names(f"{run.meta}/tasks"):
-            self._task(framework, executor, task_id)
+        self._tasks(framework, executor)
         return [(framework, executor)]
+
+    def _archive(self, framework: Framework, executor: Executor) -> None:
+        """The executor had ended, and all was said of its tasks: it is remembered as a completed one."""
+        self._tasks(framework, executor)
+        for task_id in [task_id for task_id, owner in framework.by_task.items() if owner is executor]:
+            self._executors.reports.streams.drop((framework.id, task_id))
+        self._executors.archive(framework, executor)
 
     def _kind(self, info: mesos.ExecutorInfo, run: layout.RunLayout) -> Kind:
         return Kind.COMMAND if self._core.host.store.read(run.generated) == b"1" else kind_of(info)
+
+    def _tasks(self, framework: Framework, executor: Executor) -> None:
+        for task_id in self._core.host.store.names(f"{executor.run.meta}/tasks"):
+            self._task(framework, executor, task_id)
 
     def _task(self, framework: Framework, executor: Executor, task_id: str) -> None:
         store = self._core.host.store

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.engine.agent.launch import needs_checkpoint
-from pymesoskit.testing.engine.agent.state import Phase
+from pymesoskit.testing.engine.agent.state import ExecutorState, Phase
 from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -102,7 +102,9 @@ class Registration:
                     executors=tuple(
                         (framework.id, executor.info)
                         for framework, executor in core.executors()
-                        if not executor.is_command and not framework.terminating
+                        if executor.state is not ExecutorState.TERMINATED  # it holds nothing any more
+                        and not executor.is_command
+                        and not framework.terminating
                     ),
                     frameworks=tuple(framework.info for framework in core.frameworks.values()),
                     operations=tuple(core.operations.values()),

@@ -47,6 +47,30 @@ class Reports:
         self._ended = ended
         self._completed = completed
         self.streams: UpdateStreams[StreamKey, mesos.TaskStatus] = UpdateStreams(core.lifeline, self._forward)
+        self._recovering = True  # until the agent's first registration
+        self._made_in_recovery: set[bytes] = set()  # uuids
+
+    # The master
+
+    def connected(self) -> None:
+        """The agent has registered: all that is unacknowledged is sent."""
+        if self._recovering:
+            self._recovering = False
+        else:
+            self._made_in_recovery.clear()
+        self.streams.resume()
+
+    def disconnected(self) -> None:
+        """The agent has no master: nothing is sent until it has registered again."""
+        self.streams.pause()
+
+    def framework_updated(self, *, after_reregistration: bool) -> None:
+        """The master has sent a framework's info: all that is unacknowledged is sent again.
+
+        Except, after the agent has come back, what the agent itself reported while it recovered: a real agent is
+        registered before the containers of such executors have ended, and therefore sends those updates only once.
+        """
+        self.streams.resume(self._made_in_recovery if after_reregistration else ())
 
     # Updates
 
@@ -85,6 +109,8 @@ class Reports:
             status.limitation.resources.extend(limited)
         if executor_id:
             status.executor_id.value = executor_id
+        if self._recovering:
+            self._made_in_recovery.add(status.uuid)
         self._take(self._core.frameworks.get(framework_id), status)
 
     def unknown_task(self, framework_id: str, task_id: str, state: mesos.TaskState) -> None:

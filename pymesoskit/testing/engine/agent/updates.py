@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import define, field
@@ -106,12 +106,13 @@ class UpdateStreams(Generic[K, U]):
             self._timer.cancel()
             self._timer = None
 
-    def resume(self) -> None:
-        """Sends the head of each stream (again), and goes on from there."""
+    def resume(self, but: Collection[bytes] = ()) -> None:
+        """Sends the head of each stream (again) and continues from there; ``but``: uuids of updates to leave out."""
         self._paused = False
         for key, stream in list(self._streams.items()):
-            stream.interval = RETRY_MIN
-            self._send_head(key, stream)
+            if stream.pending and stream.pending[0][0] not in but:
+                stream.interval = RETRY_MIN
+                self._send_head(key, stream)
 
     def drop(self, key: K) -> None:
         """Forgets a stream; harmless if there is none."""

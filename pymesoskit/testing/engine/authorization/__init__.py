@@ -2,6 +2,8 @@
 
 ``api.py`` is what an authorizer is asked, ``local.py`` the one with ACLs (``acls.py``), ``choice.py`` which one the
 flags mean, ``permissions.py`` how master and agents ask, ``gate.py`` who comes in at which endpoint.
+
+Internal; the public names are in ``pymesoskit.testing``.
 """
 
 from pymesoskit.testing.engine.authorization.acls import AclError, Acls, parse_acls

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,8 +170,3 @@ def note(sandbox: Path, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     with contextlib.suppress(OSError), os.fdopen(os.open(sandbox / "stderr", flags, 0o644), "w") as file:
         file.write(text + "\n")
-
-
-def remove_tree(directory: Path) -> None:
-    """Removes a directory; harmless if it is not there."""
-    shutil.rmtree(directory, ignore_errors=True)

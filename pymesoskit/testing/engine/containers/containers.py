@@ -69,6 +69,10 @@ class NestedContainer:
     def io(self) -> ProcessIo | None:
         return None if self.process is None else self.process.io
 
+    @property
+    def healthy(self) -> bool | None:
+        return None if self.process is None else self.process.healthy
+
     def usage(self) -> Usage | None:
         return None if self.process is None or self.ended is not None else self.process.usage()
 

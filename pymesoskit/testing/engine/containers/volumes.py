@@ -17,7 +17,7 @@ from pymesoskit.testing.engine.containers.commands import SandboxError
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 #: The isolators that show volumes of a ``ContainerInfo``.
 SANDBOX_PATH_ISOLATOR = "volume/sandbox_path"
@@ -51,19 +51,24 @@ def create(work_dir: Path, volume: mesos.Resource) -> None:
     directory_of(work_dir, volume).mkdir(parents=True, exist_ok=True)
 
 
-def destroy(work_dir: Path, volume: mesos.Resource) -> None:
-    """Removes a persistent volume with all its files; the root of a MOUNT disk itself stays."""
+def destroy(work_dir: Path, volume: mesos.Resource, remove: Callable[[Path], bool]) -> None:
+    """Removes a persistent volume with all its files; the root of a MOUNT disk itself stays.
+
+    ``remove`` moves a directory out of the way and returns whether it could, which takes the file system of the work
+    directory. Files on other disks are removed at once.
+    """
     directory = directory_of(work_dir, volume)
     if volume.disk.source.type != mesos.Resource.DiskInfo.Source.MOUNT:
-        shutil.rmtree(directory, ignore_errors=True)
+        if not remove(directory):
+            shutil.rmtree(directory, ignore_errors=True)
         return
     with contextlib.suppress(OSError):
-        for entry in list(os.scandir(directory)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
+        for path in list(directory.iterdir()):
+            if not path.is_dir() or path.is_symlink():
                 with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+                    path.unlink()
+            elif not remove(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def link_persistent(sandbox: Path, work_dir: Path, volume: mesos.Resource, *, give_away: bool) -> Path | None:

@@ -107,6 +107,9 @@ class BuiltinExecutor(ABC):
         if not self.dead:
             self._subscribe()
 
+    def agent_recovered(self) -> None:  # noqa: B027 (most do not care)
+        """The agent has finished its recovery."""
+
     def receive(self, event: executor.Event) -> None:
         """Acts on an event."""
         name = self.HANDLERS.get(event.type)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_V6 = "::1"
+#: Seconds between two looks at least, so that time passes even if a check asks for an interval of 0.
+LEAST_INTERVAL = 0.001
 
 
 class Unavailable(Enum):
@@ -48,6 +50,7 @@ class Look:
     command: Callable[[mesos.CommandInfo], Command]  # how a command of the task's container is run
     address: str = LOOPBACK  # where ports of the task's container are reached over IPv4
     nested: bool = False  # in a container of its own, which ends with the task's
+    scripted: Callable[[], bool | None] = lambda: None  # what a look finds if the task is simulated
 
 
 @frozen
@@ -117,8 +120,24 @@ def run_prober(
     probe(timeout, looked)
 
 
+#: What looks at simulated tasks find, by the name of the check's type: if they succeed, and if they fail.
+SCRIPTED: dict[str, tuple[Result, Result]] = {"COMMAND": (0, 1), "HTTP": (200, 500), "TCP": (True, False)}
+
+
 def probe_of(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | None:
-    """How to look at what the check is about; None for a type that says nothing."""
+    """Returns how to look at what the check is about, None for a type that says nothing.
+
+    A look at a simulated task opens no socket and starts no command: its outcome says what is found.
+    """
+    if look.scripted() is None:
+        return _real_probe(look, check)
+    results = SCRIPTED.get(type(check).Type.Name(check.type))
+    if results is None:
+        return None
+    return lambda _timeout, done: done(results[0] if look.scripted() else results[1])
+
+
+def _real_probe(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | None:
     if isinstance(check, mesos.CheckInfo):
         if check.type == mesos.CheckInfo.COMMAND:
             return lambda timeout, done: run_command(look, check.command.command, timeout, done)
@@ -227,7 +246,7 @@ class Checker:
             return
         if not isinstance(result, Unavailable):
             self._on_result(result)
-        self._later(self._timing.interval)
+        self._later(max(self._timing.interval, LEAST_INTERVAL))
 
 
 @frozen

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import FetchFailure, Machine
 
 
+#: How long the executor waits before it asks an agent again that has not finished its recovery, in seconds.
+WAIT_RETRY = 1.0
+
+
 @define(eq=False)
 class Group:
     """Tasks that were launched together and, unless they finish, end together."""
@@ -58,6 +62,8 @@ class DefaultExecutor(BuiltinExecutor):
         self._launched = False
         self._shutting_down = False
         self._unhealthy = False  # some task was killed by its health check
+        self._sees_ends = True  # the agent tells it, by WAIT_NESTED_CONTAINER, which containers have ended
+        self._unseen: list[tuple[TaskRun, Group, Exit]] = []  # ends that it has not been told
 
     @property
     def pid(self) -> int:
@@ -66,8 +72,21 @@ class DefaultExecutor(BuiltinExecutor):
 
     def agent_lost(self) -> None:
         super().agent_lost()
+        self._sees_ends = False
         for run in self._runs.values():
             run.pause_checks()
+
+    def agent_recovered(self) -> None:
+        self.machine.clock.call_later(WAIT_RETRY, self._see_ends)
+
+    def _see_ends(self) -> None:
+        """The agent answers WAIT_NESTED_CONTAINER again, and so tells what has ended since it was lost."""
+        if self.dead or self._recovery is not None:
+            return  # or the agent is lost again
+        self._sees_ends = True
+        unseen, self._unseen = self._unseen, []
+        for run, group, how in unseen:
+            self._exited(run, group, how)
 
     def _subscribed(self, event: executor.Event) -> None:
         super()._subscribed(event)
@@ -211,6 +230,8 @@ class DefaultExecutor(BuiltinExecutor):
         if how.breaks_executor:
             self.destroy()
             self.line.exit(how)
+        elif not self._sees_ends:
+            self._unseen.append((run, group, how))
         elif group.unanswered:
             group.exits.append((run, how))
         else:

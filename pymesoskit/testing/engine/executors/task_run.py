@@ -259,7 +259,14 @@ class TaskRun:
 
     def _start_checks(self) -> None:
         launcher = self.check_launcher or self.machine.launcher
-        look = Look(self.machine.clock, launcher, self.machine.prober, self.check_command, nested=self.nested)
+        look = Look(
+            self.machine.clock,
+            launcher,
+            self.machine.prober,
+            self.check_command,
+            nested=self.nested,
+            scripted=lambda: None if self._process is None else self._process.healthy,
+        )
         for check, on_result in ((self.task.check, self._checked), (self.task.health_check, self._health_checked)):
             field_name = "check" if on_result == self._checked else "health_check"
             probe = probe_of(look, check) if self.task.HasField(field_name) else None

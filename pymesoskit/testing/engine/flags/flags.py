@@ -1,13 +1,14 @@
 """The flags of mesos-master and mesos-agent 1.11: names, values, defaults.
 
 All flags that real ones take are accepted and shown in ``/flags``; docs/fidelity.md tells what each does here.
-Values are typed: durations in seconds, sizes in bytes. Their text syntax lives in ``flag_syntax.py``.
+Values are typed: durations in seconds, sizes in bytes. Their text syntax lives in ``kinds.py``.
 Source: docs/reference/agent-executor.md 1 and 14, allocator.md 10, and what real ones answer to GET_FLAGS.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import attrs
@@ -16,7 +17,7 @@ from attrs import frozen
 from pymesoskit.testing.engine.flags import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pymesoskit.resources import Quantities
     from pymesoskit.testing.engine.authorization.acls import Acls
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+#: How much of a value an error text shows, in characters.
+_SHOWN = 100
+
+
 class FlagError(ValueError):
-    """A flag that there is not, or a value that it cannot have. The text names both and what is expected."""
+    """A flag does not exist, or cannot have its value. The text names both and says what is expected."""
 
 
 def _given(kind: Kind[T], default: str, *aliases: str) -> T:
@@ -45,11 +50,14 @@ def _field(kind: AnyKind, default: Any, aliases: tuple[str, ...]) -> Any:
     allowed = kind.check
 
     def check(flags: Flags, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and allowed is not None and not allowed(value):
+        if value is None and default is None:
+            return
+        if not kind.is_value(value):
+            raise flags.wrong_type(attribute.name, value, kind)
+        if allowed is not None and not allowed(value):
             raise flags.bad_value(attribute.name, kind.print(value), kind)
 
-    validator = check if allowed is not None else None
-    return attrs.field(default=default, validator=validator, metadata={"kind": kind, "aliases": aliases})
+    return attrs.field(default=default, validator=check, metadata={"kind": kind, "aliases": aliases})
 
 
 @frozen(kw_only=True)
@@ -89,6 +97,20 @@ class Flags:
     zk_session_timeout: float = _given(kinds.DURATION, "10secs")
 
     @classmethod
+    def of(cls, given: Flags | Mapping[str, str] | None) -> Self:
+        """Returns the flags that somebody gave as such, as texts by name, or not at all. Raises ``FlagError``."""
+        if given is None:
+            return cls()
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, Mapping):
+            return cls.from_texts(given)
+        raise FlagError(
+            f"flags of {cls.PROGRAM} must be {cls.__name__} or a mapping of names to texts such as "
+            f'{{"hostname": "localhost"}}, not {_shown(given)}'
+        )
+
+    @classmethod
     def parse(cls, settings: Iterable[str]) -> Self:
         """Reads ``NAME=VALUE`` texts. Raises ``FlagError`` for the first that is wrong."""
         values: dict[str, str] = {}
@@ -110,14 +132,17 @@ class Flags:
             field = fields.get(name)
             if field is None:
                 raise cls._unknown(name, fields)
+            if not isinstance(text, str):
+                raise cls.not_text(name, text, field.metadata["kind"])
             if field.name in parsed:
                 raise FlagError(f"flag '{name}' of {cls.PROGRAM} is given twice, as '{field.name}' too")
             kind = field.metadata["kind"]
             try:
                 value = kind.parse(text)
-            except (ValueError, ArithmeticError) as error:
-                reason = str(error) if " " in str(error) and "could not convert" not in str(error) else None
-                raise cls.bad_value(name, text, kind, reason) from None
+            except kinds.BadValue as error:
+                raise cls.bad_value(name, text, kind, str(error)) from None
+            except (ValueError, ArithmeticError):
+                raise cls.bad_value(name, text, kind) from None
             if kind.check is not None and not kind.check(value):
                 raise cls.bad_value(name, text, kind)
             parsed[field.name] = value
@@ -136,15 +161,46 @@ class Flags:
 
     @classmethod
     def bad_value(cls, name: str, text: str, kind: AnyKind, reason: str | None = None) -> FlagError:
-        """The error for a value that the flag cannot have."""
-        detail = f" ({reason})" if reason and reason != text else ""
-        return FlagError(f"flag {name} of {cls.PROGRAM}: bad value '{text}'{detail}, expected {kind.expects}")
+        """Returns the error for a value that the flag cannot have; ``reason`` says what is wrong with it."""
+        detail = f" ({_cut(reason, 5 * _SHOWN)})" if reason else ""
+        return FlagError(f"flag {name} of {cls.PROGRAM}: bad value '{_cut(text)}'{detail}, expected {kind.expects}")
 
     @classmethod
-    def _unknown(cls, name: str, fields: Mapping[str, attrs.Attribute[Any]]) -> FlagError:
-        close = difflib.get_close_matches(name, fields, n=1)
-        hint = f", did you mean '{close[0]}'?" if close else "."
-        return FlagError(f"unknown flag '{name}' of {cls.PROGRAM}{hint} Known are: {', '.join(cls.names())}")
+    def not_text(cls, name: str, value: object, kind: AnyKind) -> FlagError:
+        """Returns the error for a value that should have been text in Mesos's syntax."""
+        return FlagError(
+            f"flag {name} of {cls.PROGRAM}: the value must be text as on the command line ({kind.expects}), "
+            f"not {_shown(value)}"
+        )
+
+    @classmethod
+    def wrong_type(cls, name: str, value: object, kind: AnyKind) -> FlagError:
+        """Returns the error for an argument of a type that the flag does not have."""
+        types = kind.holds if isinstance(kind.holds, tuple) else (kind.holds,)
+        return FlagError(
+            f"flag {name} of {cls.PROGRAM}: the argument must be of type {' or '.join(one.__name__ for one in types)}, "
+            f"not {_shown(value)}; {cls.__name__}.from_texts reads text as on the command line"
+        )
+
+    @classmethod
+    def _unknown(cls, name: object, fields: Mapping[str, attrs.Attribute[Any]]) -> FlagError:
+        for other in Flags.__subclasses__():
+            if other is not cls and name in _fields(other):
+                return FlagError(f"'{name}' is a flag of {other.PROGRAM}, not of {cls.PROGRAM}")
+        text = _cut(str(name))
+        close = difflib.get_close_matches(text, fields, n=1)
+        if close:
+            return FlagError(f"unknown flag '{text}' of {cls.PROGRAM}, did you mean '{close[0]}'?")
+        return FlagError(f"unknown flag '{text}' of {cls.PROGRAM}; its flags are: {', '.join(cls.names())}")
+
+
+def _cut(text: str, limit: int = _SHOWN) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _shown(value: object) -> str:
+    """How an error calls a value of a wrong type."""
+    return f"{_cut(repr(value))} ({type(value).__name__})"
 
 
 def _fields(cls: type[Flags]) -> dict[str, attrs.Attribute[Any]]:

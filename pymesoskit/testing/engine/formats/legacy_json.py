@@ -29,7 +29,7 @@ def resources(amounts: Iterable[Resource]) -> Json:
 
     The four usual scalars are always there; revocable amounts have names of their own (``cpus_revocable``).
     """
-    scalars = {"disk": 0.0, "mem": 0.0, "gpus": 0.0, "cpus": 0.0}
+    scalars = {"cpus": 0.0, "gpus": 0.0, "mem": 0.0, "disk": 0.0}
     ranges: dict[str, Ranges] = {}
     sets: dict[str, tuple[str, ...]] = {}
     for resource in amounts:
@@ -41,9 +41,10 @@ def resources(amounts: Iterable[Resource]) -> Json:
             ranges[name] = coalesce(ranges.get(name, ()) + cast("Ranges", resource.measure))
         else:
             sets[name] = add_items(sets.get(name, ()), cast("tuple[str, ...]", resource.value))
-    model: Json = {**scalars}
-    model.update((name, print_ranges(value)) for name, value in ranges.items())
-    model.update((name, print_items(value)) for name, value in sets.items())
+    # Mesos keeps each kind in a hash map, which lists what was put in last first.
+    model: Json = dict(reversed(scalars.items()))
+    model.update((name, print_ranges(value)) for name, value in reversed(ranges.items()))
+    model.update((name, print_items(value)) for name, value in reversed(sets.items()))
     return model
 
 

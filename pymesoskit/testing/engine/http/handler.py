@@ -95,7 +95,7 @@ class Response:
         if function is None:
             return cls.json(text)
         body = text.encode() if isinstance(text, str) else text
-        wrapped = b"%b(%b);" % (function.encode("utf-8", "surrogateescape"), body)
+        wrapped = b"%b(%b)" % (function.encode("utf-8", "surrogateescape"), body)
         return cls(200, wrapped, (("Content-Type", "text/javascript"),))
 
 

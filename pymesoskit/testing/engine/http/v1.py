@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from google.protobuf.message import DecodeError, Message
 
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream, admits
+from pymesoskit.testing.engine.http.strings import bad_string
 from pymesoskit.testing.runtime.units import parse_duration
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
@@ -82,15 +83,29 @@ def parse_call(request: Request, call_type: type[M], name: str = "Call") -> M:
 
 
 def parse_protobuf(body: bytes, call_type: type[M], name: str = "Call") -> M:
-    """The protobuf message in the body. Raises ``Refused`` (400) if it is none, or lacks required fields."""
+    """Returns the protobuf message in the body.
+
+    Raises ``Refused`` (400) if it is not one, lacks required fields, or has a string that is not UTF-8.
+    """
     call = call_type()
     try:
         call.ParseFromString(body)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         raise refuse(400, f"Failed to parse body into {name} protobuf") from None
     if not call.IsInitialized():
         raise refuse(400, f"Failed to parse body into {name} protobuf")
+    check_strings(body, call, f"Failed to parse body into {name} protobuf")
     return call
+
+
+def check_strings(data: bytes, message: Message, failure: str) -> None:
+    """Raises ``Refused`` (400) if a string of the message, which was parsed from the data, is not UTF-8.
+
+    The text is ``failure`` and the name of the field.
+    """
+    path = bad_string(data, message)
+    if path is not None:
+        raise refuse(400, f"{failure}: the string '{path}' is not valid UTF-8")
 
 
 def parse_json(body: bytes, call_type: type[M], name: str = "Call") -> M:
@@ -196,8 +211,9 @@ class Router:
 
     ``/<process>/state`` and ``/state`` are the same (but for ``/metrics/snapshot`` and the like, which belong to other
     processes), a trailing slash does not count, and a path without a handler of
-    its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). An unknown path is 404
-    ``404 Not Found.``, and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
+    its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). Percent escapes are decoded
+    in the name of the process (``/slave%281%29/state``), and nowhere else. An unknown path is 404 ``404 Not Found.``,
+    and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
     """
 
     def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
@@ -208,8 +224,8 @@ class Router:
         """The handler for a request's path, or None."""
         if "/.." in path:
             return None
-        parts = tuple(unquote(part) for part in path.split("/") if part)
-        if parts and parts[0] == self._process:
+        parts = tuple(part for part in path.split("/") if part)
+        if parts and unquote(parts[0]) == self._process:
             parts = parts[1:]
             if parts and parts[0] in _OTHER_PROCESSES:
                 return None

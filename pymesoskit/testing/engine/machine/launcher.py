@@ -132,6 +132,12 @@ class Process(Protocol):
     def io(self) -> ProcessIo | None:
         """Its other end, if the command was launched with an ``Interaction``."""
 
+    @property
+    def healthy(self) -> bool | None:
+        """What checks of the process find at the moment, if it is simulated; None for a real process, at which they
+        have to look.
+        """
+
     def kill(self, number: int) -> None:
         """Sends the signal to the process and all its descendants; harmless when it has ended."""
 

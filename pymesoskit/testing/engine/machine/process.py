@@ -51,6 +51,7 @@ class RealProcess:
     removes: str | None = None  # the name of remains
     pid: int = 0
     io: Pipes | None = None
+    healthy: bool | None = None  # checks look for themselves
 
     def kill(self, number: int) -> None:
         self.launcher.kill(self, number)

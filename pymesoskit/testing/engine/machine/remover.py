@@ -13,6 +13,10 @@ import queue
 import shutil
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Where directories wait for their removal, below the work directory.
 WAITING = "removing"
@@ -22,6 +26,7 @@ class Remover:
     """Removes directories below one work directory. The thread is started by the first removal."""
 
     def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
         self._aside = work_dir / WAITING
         self._numbers = itertools.count(1)
         self._queue: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
@@ -39,6 +44,16 @@ class Remover:
         self._start()
         self._queue.put(target)
         return True
+
+    def empty(self) -> None:
+        """Removes all that is in the work directory."""
+        with contextlib.suppress(FileNotFoundError):
+            for path in list(self._work_dir.iterdir()):
+                if path.is_dir() and not path.is_symlink():
+                    if path != self._aside:
+                        self.remove(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def resume(self) -> None:
         """Removes what an earlier cluster has moved aside but not removed."""
@@ -62,17 +77,21 @@ class Remover:
 
     def _run(self) -> None:
         while (directory := self._queue.get()) is not None and not self._closed.is_set():
-            self._remove(directory)
+            remove(directory, lambda: not self._closed.is_set())
 
-    def _remove(self, directory: Path) -> None:
-        """Removes the tree from its leaves upwards, as long as the cluster runs."""
-        for parent, directories, files in os.walk(directory, topdown=False):
-            if self._closed.is_set():
-                return
-            for path in (Path(parent, name) for name in (*files, *directories)):
-                with contextlib.suppress(OSError):
-                    if path.is_dir() and not path.is_symlink():
-                        path.rmdir()
-                    else:
-                        path.unlink()
-        shutil.rmtree(directory, ignore_errors=True)  # itself, and what was unreadable or has appeared meanwhile
+
+def remove(directory: Path, goes_on: Callable[[], bool]) -> bool:
+    """Removes a directory from its leaves upwards, and returns whether that is done. It stops as soon as ``goes_on()``
+    is false, which is asked for each directory in it. What cannot be removed is left.
+    """
+    for parent, directories, files in os.walk(directory, topdown=False):
+        if not goes_on():
+            return False
+        for path in (Path(parent, name) for name in (*files, *directories)):
+            with contextlib.suppress(OSError):
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
+    shutil.rmtree(directory, ignore_errors=True)  # itself, and what was unreadable or has appeared meanwhile
+    return True

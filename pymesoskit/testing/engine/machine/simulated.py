@@ -37,6 +37,7 @@ class Outcome:
     term_delay: float = 0.0  # seconds from SIGTERM to its end; math.inf: it ignores SIGTERM
     start_error: str | None = None  # why it does not start at all
     usage: Usage = field(default=Usage(processes=1, threads=1))
+    health: tuple[tuple[float, bool], ...] = ()  # (seconds from its start, whether checks succeed from then on)
 
     @classmethod
     def finishes(cls, after: float = 0.0) -> Outcome:
@@ -72,6 +73,36 @@ class Outcome:
         """The same, but only SIGKILL ends it."""
         return evolve(self, term_delay=math.inf)
 
+    def healthy(self, after: float = 0.0) -> Outcome:
+        """Returns the same, but checks and health checks of any type succeed from ``after`` seconds on.
+
+        If nothing is said of the time before, they fail until then. Raises ValueError if ``after`` is not later than
+        the step before. ``Outcome.runs().healthy(after=3).unhealthy(after=60)`` is healthy between 3 s and 60 s.
+        """
+        return self._with_health(after, True)
+
+    def unhealthy(self, after: float = 0.0) -> Outcome:
+        """Returns the same, but checks and health checks of any type fail from ``after`` seconds on.
+
+        If nothing is said of the time before, they succeed until then. Raises ValueError if ``after`` is not later than
+        the step before.
+        """
+        return self._with_health(after, False)
+
+    def _with_health(self, after: float, value: bool) -> Outcome:
+        if not after >= 0 or (self.health and after <= self.health[-1][0]):
+            before = f", later than {self.health[-1][0]:g} s" if self.health else ""
+            raise ValueError(f"bad time {after!r} of a change of health: expected seconds from the start{before}")
+        return evolve(self, health=(*self.health, (after, value)))
+
+    def is_healthy_at(self, age: float) -> bool:
+        """Returns whether checks succeed that many seconds after the start; always, if nothing is said of health."""
+        value = not self.health[0][1] if self.health else True
+        for after, becomes in self.health:
+            if age >= after:
+                value = becomes
+        return value
+
 
 #: From a task to what becomes of it: a function, or a table by task id, then by task name, with ``"*"`` for all others.
 Outcomes = Union[Callable[[mesos.TaskInfo], Outcome], Mapping[str, Outcome]]
@@ -98,8 +129,13 @@ class SimulatedProcess:
     interaction: Interaction | None
     io: ProcessIo | None = None  # it does not listen
     timer: Timer | None = None
+    started: float = 0.0  # on the clock's ``monotonic()``
     doomed: float = math.inf  # when a signal that it got will end it, on the clock's ``monotonic()``
     ended: bool = False
+
+    @property
+    def healthy(self) -> bool:
+        return self.outcome.is_healthy_at(self.launcher.now() - self.started)
 
     def kill(self, number: int) -> None:
         if self.ended or number in {0, signal.SIGCONT, signal.SIGSTOP, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH}:
@@ -113,8 +149,8 @@ class SimulatedProcess:
 
 
 class SimulatedLauncher:
-    """Gives each command of a task the outcome that ``outcomes`` has for it; commands of no task (checks) exit with 0
-    at once.
+    """Gives each command of a task the outcome that ``outcomes`` has for it. Checks of the task find what its outcome
+    says of its health; other commands of no task exit with 0 at once.
     """
 
     needs_sandbox = False
@@ -142,6 +178,7 @@ class SimulatedLauncher:
         return process
 
     def _start(self, process: SimulatedProcess, on_start: Callable[[], None]) -> None:
+        process.started = self.now()
         on_start()
         run_time = process.outcome.run_time
         if process.ended or process.timer is not None:
@@ -150,6 +187,10 @@ class SimulatedLauncher:
             self._end(process, process.outcome.exit)
         elif run_time < math.inf:
             process.timer = self._actor.clock.call_later(run_time, self._end, process, process.outcome.exit)
+
+    def now(self) -> float:
+        """The clock's ``monotonic()``."""
+        return self._actor.clock.monotonic()
 
     def end_after(self, process: SimulatedProcess, delay: float, how: Exit) -> None:
         """Ends it so much later, unless an earlier signal does so before that."""

@@ -1,32 +1,35 @@
 """The process that starts tasks' processes, waits for them, and lets none of them outlive the cluster.
 
-It runs as a program of its own (``python -I -S supervisor.py FD``), because forking a small single-threaded process
-is fast and safe where forking the cluster's own is neither, and because it can outlive the cluster by the moment it
+It runs as a program of its own (``python -I -S supervisor.py FD``) because forking a small single-threaded process is
+fast and safe, which forking the cluster's own process is not, and because it outlives the cluster for as long as it
 takes to end what was left. It imports nothing but the standard library.
 
-It talks frames (four bytes of length, then JSON) over a socket pair, in both directions:
+It exchanges frames (four bytes of length, then JSON) with the cluster over a socket pair:
 
 ====================================================================  ==========================================
-``{"op": "spawn", "id", "argv", "env", "cwd", …}``                    ``{"id", "pid"}`` or ``{"id", "error"}``
+order of the cluster                                                  answer
+====================================================================  ==========================================
+``{"op": "spawn", "id", "argv", "env", "cwd", …}``                    ``{"id", "pid"}`` or ``{"id", "error"}``;
+                                                                      at its end ``{"id", "status", "user", "system"}``
 ``{"op": "kill", "id", "signal"}``
 ``{"op": "inherit", "remains": […]}``
-                                                                      ``{"id", "status", "user", "system"}`` at its end
 ====================================================================  ==========================================
 
 Rules:
 
-- Each task is the leader of a session and of a process group. Its tree is what descends from it. A child that
-outlives its
-  parent is handed to this process (a *subreaper*), which finds out whose it was by its session, environment or
-  directory.
+- Each task leads a session and a process group of its own. Its tree is everything that descends from it.
+- A child that outlives its parent is handed to this process, which is a *subreaper*. This process finds out whose the
+  child was by its session, environment or working directory.
 - When a task's first process ends, the rest of its tree is killed.
 - An orphan that hides whose it is lives no longer than the last task that may have started it.
-- A task has at most ``MOST_PROCESSES`` processes, or as many as its order says; one that has more is killed.
-- When the socket is closed (the cluster has ended, however) or the parent has changed, everything is killed.
-- What a task brings about that is no process of its tree (its *remains*: a container of a Docker engine) is removed
-  then, too, by the command that came with the order, unless a task that removes it has ended well before.
+- A task has at most ``MOST_PROCESSES`` processes, or as many as its order says. A task that has more is killed.
+- When the socket is closed, which means that the cluster has ended, or when the parent has changed, everything is
+  killed.
+- The *remains* of a task, such as a container of a Docker engine, are no processes of its tree. They are removed then,
+  too, by the command that came with the order, unless a task that removes them has ended well before.
 
-Without Linux's /proc and subreapers the process group stands for the tree.
+Only Linux has /proc and subreapers. Elsewhere the process group stands for the tree: a process that leaves its group
+can outlive its task and the cluster.
 """
 
 from __future__ import annotations
@@ -45,7 +48,10 @@ import struct
 import sys
 import termios
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PR_SET_CHILD_SUBREAPER = 36
 HEADER = struct.Struct("!I")
@@ -213,7 +219,7 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
             os.setuid(uid)
         time.sleep(order["delay"])
         os.execve(program, order["argv"], order["env"])
-    except (OSError, ValueError) as error:
+    except BaseException as error:  # noqa: BLE001 (whatever it is, this process must not go on as a second supervisor)
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         with contextlib.suppress(OSError):
             os.write(2, f"Failed to execute command: {reason}\n".encode())
@@ -275,8 +281,32 @@ def send_signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def ended_children(before_reaping: Callable[[int], None]) -> Iterator[tuple[int, int, resource.struct_rusage]]:
+    """Yields (id, wait status, resource usage) of each child that has ended, and reaps it.
+
+    ``before_reaping`` is called with the id while it still is the child's. Not every system has ``waitid``, which can
+    look at a child without reaping it (macOS has it since Python 3.13): elsewhere it is called a moment too late.
+    """
+    while True:
+        try:
+            if hasattr(os, "waitid"):
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None:
+                    return
+                before_reaping(ended.si_pid)
+                yield os.wait4(ended.si_pid, 0)
+            else:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+                if not pid:
+                    return
+                before_reaping(pid)
+                yield pid, status, used
+        except ChildProcessError:
+            return
+
+
 class Supervisor:
-    """The program; see the module's text."""
+    """Carries out the cluster's orders until the cluster is gone, then ends everything."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -399,21 +429,12 @@ class Supervisor:
     # Ends
 
     def _reap(self) -> None:
-        while True:
-            try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if ended is None:
-                return
-            task = self._by_pid.get(ended.si_pid)
+        for pid, status, used in ended_children(self._end_tree_of):
+            self._owners.pop(pid, None)
+            self._strays.pop(pid, None)
+            task = self._by_pid.pop(pid, None)
             if task is not None:
-                self._end_tree(task)
-            _, status, used = os.wait4(ended.si_pid, 0)
-            self._owners.pop(ended.si_pid, None)
-            self._strays.pop(ended.si_pid, None)
-            if task is not None:
-                del self._by_pid[task.pid], self._tasks[task.id]
+                del self._tasks[task.id]
                 self._limited -= task.limit is not None
                 if task.removes is not None and status == 0:
                     self._remains.pop(task.removes, None)
@@ -427,8 +448,15 @@ class Supervisor:
                     answer["exceeded"] = task.exceeded
                 self._send(answer)
 
+    def _end_tree_of(self, pid: int) -> None:
+        if pid in self._by_pid:
+            self._end_tree(self._by_pid[pid])
+
     def _end_tree(self, task: Task) -> None:
-        """The task's first process has ended (but is not reaped, so its id still names its group): kills the rest."""
+        """Kills the rest of the tree of a task whose first process has ended.
+
+        That process is not reaped yet (where the system allows that), so its id still names its group and no other.
+        """
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(task.pid, signal.SIGKILL)
         if self._has_orphans() or self._strays:

@@ -18,4 +18,6 @@ functions on a ``core.Core``, one module per concern, each of which imports only
 
 The operator's side (``operator/``, ``legacy/``, ``endpoints`` and the modules that they use: ``draining``,
 ``maintenance``, ``quota``, ``reservations``, ``roles``, ``weights``) works on the same core and state.
+
+Internal; the public names are in ``pymesoskit.testing``.
 """

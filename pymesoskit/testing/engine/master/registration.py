@@ -374,4 +374,4 @@ def _update_frameworks(core: Core, agent: Agent, message: ReregisterAgent, new: 
     for info in message.frameworks:
         framework = core.state.frameworks.get(info.id.value)
         if framework is not None and info.id.value not in new:
-            core.send(agent, UpdateFramework(framework.info))
+            core.send(agent, UpdateFramework(framework.info, after_reregistration=True))

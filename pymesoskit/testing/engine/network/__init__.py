@@ -1,0 +1,4 @@
+"""The messages between master and agents.
+
+Internal; the public names are in ``pymesoskit.testing``.
+"""

@@ -190,6 +190,7 @@ class UpdateFramework:
     """The framework's info has changed, or it has subscribed again."""
 
     framework: mesos.FrameworkInfo
+    after_reregistration: bool = False  # sent because the agent has registered again
 
 
 @frozen

@@ -6,6 +6,7 @@ Source: docs/reference/agent-executor.md 10.2.
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.engine.executors.docker.client import Call, Said
-    from pymesoskit.testing.engine.executors.docker.options import Place
+    from pymesoskit.testing.engine.executors.docker.options import Place, RunOptions
     from pymesoskit.testing.engine.machine.launcher import Exit, Process, Usage
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
@@ -50,6 +51,7 @@ class DockerSettings:
 
     engine: Engine
     place: Place
+    private: Path | None = None  # a directory that only the cluster can read
     stop_timeout: float = 0.0  # --docker_stop_timeout
     remove_delay: float = 0.0  # --docker_remove_delay
 
@@ -133,7 +135,7 @@ class DockerContainer:
     settings: DockerSettings
     machine: Machine
     listener: Listener
-    arguments: tuple[str, ...]  # of ``docker run``
+    options: RunOptions  # of ``docker run``
     found: Inspected | None = None
     over: bool = False  # ``docker run`` has ended
     _client: DockerClient = field(init=False)
@@ -145,6 +147,7 @@ class DockerContainer:
     _watch: Timer | None = None  # over the container's process
     _stopping: Call | None = None
     _removal: bool = False  # is due
+    _env_file: Path | None = None
     _destroyed: Callable[[], None] | None = None  # who waits for its destruction
     _run_ended: bool = False
 
@@ -164,14 +167,30 @@ class DockerContainer:
     def run(self) -> None:
         """Runs it, and begins to look at it."""
         engine = self.settings.engine
+        try:
+            self._write_variables()
+        except OSError as error:
+            self.machine.actor.post(self._failed, f"cannot write its variables: {error.strerror}")
+            return
         command = Command(
-            engine.argv("run", *self.arguments),
-            engine.environment,
+            engine.argv("run", *self.options.arguments(None if self._env_file is None else str(self._env_file))),
+            {**engine.environment, **self.options.variables},
             Path(self.settings.place.sandbox),
             remains=engine.remains(self.name),
         )
         self._process = self.machine.launcher.launch(command, lambda: None, self._exited, self._failed)
         self._inspect()
+
+    def _write_variables(self) -> None:
+        """Writes the file of variables, which is there until the container has started. Raises OSError."""
+        if not self.options.file:
+            return
+        assert self.settings.private is not None
+        self.settings.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._env_file = self.settings.private / self.name
+        descriptor = os.open(self._env_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(self.options.file_text())
 
     def _failed(self, why: str) -> None:
         self._run_ended = self.over = True
@@ -237,6 +256,8 @@ class DockerContainer:
         if self._inspection_over:
             return
         self._inspection_over = True
+        if self._env_file is not None:
+            self._env_file.unlink(missing_ok=True)
         for pending in (self._inspection, self._patience):
             if pending is not None:
                 pending.cancel()

@@ -69,13 +69,13 @@ class DockerExecutor(BuiltinExecutor):
             self._completion = self.machine.clock.call_later(limit, self._complete)
         self.report(self._status(mesos.TASK_STARTING))
         try:
-            arguments = run_arguments(
+            options = run_arguments(
                 task.container, task.command, self._settings.place, task.resources, limits=task.limits
             )
         except DockerOptionsError as error:
             self._end(self._status(mesos.TASK_FAILED, message=f"Failed to create docker run options: {error}"))
             return
-        self._container = DockerContainer(self._settings, self.machine, self, arguments)
+        self._container = DockerContainer(self._settings, self.machine, self, options)
         self._container.run()
 
     def _launch_group(self, event: executor.Event) -> None:

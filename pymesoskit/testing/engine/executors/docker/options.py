@@ -1,5 +1,8 @@
 """What ``docker run`` is asked for: from a ``ContainerInfo`` and a ``CommandInfo`` to its arguments.
 
+Mesos puts the variables of a container into the arguments, where every user of the host can read them. Here they reach
+docker in the environment of its command, or in a file if they would mean something to that command itself.
+
 Source: docs/reference/agent-executor.md 10.1.
 """
 
@@ -7,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,9 @@ MEGABYTE = 1 << 20
 MIN_MEMORY = 32 * MEGABYTE
 #: Between what an OOM score is kept.
 OOM_SCORES = (2, 999)
+
+#: The parameter that sets a variable.
+_ENV = "env"
 
 _NETWORKS = {
     mesos.ContainerInfo.DockerInfo.HOST: "host",
@@ -49,6 +56,48 @@ class Place:
     cfs: bool = False  # --cgroups_enable_cfs
 
 
+@frozen
+class RunOptions:
+    """What comes after ``docker run``."""
+
+    before: tuple[str, ...]
+    variables: Mapping[str, str]  # of the container, in the environment of the docker command, which passes them on
+    file: Mapping[str, str]  # of the container, in a file
+    after: tuple[str, ...]
+
+    def arguments(self, env_file: str | None = None) -> tuple[str, ...]:
+        """Returns the arguments, with the path of the file if there is one. They show no value of a variable."""
+        names = [argument for name in self.variables for argument in ("-e", name)]
+        return (*self.before, *(("--env-file", env_file) if env_file is not None else ()), *names, *self.after)
+
+    def file_text(self) -> str:
+        """Returns the contents of the file."""
+        return "".join(f"{name}={value}\n" for name, value in self.file.items())
+
+
+#: Variables to which the docker command itself reacts.
+_CLIENTS = re.compile(r"PATH|HOME|USER|TMPDIR|(DOCKER|BUILDKIT|COMPOSE|XDG|SSL|SSH|LD|GO)\w*|\w+_proxy", re.IGNORECASE)
+
+
+def split_variables(variables: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns which variables go through the environment of the docker command and which through a file.
+
+    Raises ``DockerOptionsError`` for those that fit into neither.
+    """
+    through_environment: dict[str, str] = {}
+    through_file: dict[str, str] = {}
+    for name, value in sorted(variables.items()):
+        if not name or "=" in name or "\0" in name + value:
+            raise DockerOptionsError(f"Invalid environment variable '{name}'")
+        if _CLIENTS.fullmatch(name) is None:
+            through_environment[name] = value
+        elif "\n" in value or value.endswith("\r"):
+            raise DockerOptionsError(f"The environment variable '{name}' of a Docker task has several lines")
+        else:
+            through_file[name] = value
+    return through_environment, through_file
+
+
 @define
 class _Arguments:
     """``docker run``'s arguments as they gather."""
@@ -68,8 +117,8 @@ def run_arguments(
     *,
     limits: Mapping[str, mesos.Value.Scalar] | None = None,
     environment: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:
-    """What comes after ``docker run``. ``environment`` is set besides the command's, and wins.
+) -> RunOptions:
+    """Returns what comes after ``docker run``. ``environment`` is set besides the command's, and wins.
 
     Raises ``DockerOptionsError`` for what cannot be run.
     """
@@ -86,7 +135,9 @@ def run_arguments(
     variables |= {"MESOS_SANDBOX": place.mapped, "MESOS_CONTAINER_NAME": place.name}
     if resources:
         variables["MESOS_ALLOCATION_ROLE"] = allocation_role(resources) or ""
-    arguments.add("-e", *(f"{name}={value}" for name, value in sorted(variables.items())))
+    variables |= _variables_of(docker)
+    before = tuple(arguments.found)
+    arguments = _Arguments()
     arguments.add("-v", *_volumes(container, place), f"{place.sandbox}:{place.mapped}", *place.volumes)
     driver = _volume_driver(container)
     if driver is not None:
@@ -100,10 +151,19 @@ def run_arguments(
     if command.shell:
         arguments.add("--entrypoint", "/bin/sh")
     arguments.add("--name", place.name)
-    arguments.found += [f"--{parameter.key}={parameter.value}" for parameter in docker.parameters]
+    arguments.found += [
+        f"--{parameter.key}={parameter.value}" for parameter in docker.parameters if parameter.key != _ENV
+    ]
     arguments.found.append(docker.image)
     arguments.found += _command(command)
-    return tuple(arguments.found)
+    through_environment, through_file = split_variables(variables)
+    return RunOptions(before, through_environment, through_file, tuple(arguments.found))
+
+
+def _variables_of(docker: mesos.ContainerInfo.DockerInfo) -> dict[str, str]:
+    """Returns the variables among the parameters of a container: they come last, so they win."""
+    given = (parameter.value.partition("=") for parameter in docker.parameters if parameter.key == _ENV)
+    return {name: value for name, equals, value in given if equals}
 
 
 def _command(command: mesos.CommandInfo) -> list[str]:

@@ -16,6 +16,7 @@ from pymesoskit.testing.engine.machine.launcher import Exit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pymesoskit.testing.engine.executors.docker.options import RunOptions
     from pymesoskit.testing.engine.machine.launcher import ProcessIo, Usage
     from pymesoskit.testing.engine.machine.machine import Machine
 
@@ -26,17 +27,18 @@ class DockerProcess:
 
     settings: DockerSettings
     machine: Machine
-    arguments: tuple[str, ...]  # of ``docker run``
+    options: RunOptions  # of ``docker run``
     on_start: Callable[[], None]
     on_exit: Callable[[Exit], None]
     on_error: Callable[[str], None]
     io: ProcessIo | None = None
+    healthy: bool | None = None  # checks look for themselves
     _container: DockerContainer = field(init=False)
     _started: bool = False
     _killed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._container = DockerContainer(self.settings, self.machine, self, self.arguments)
+        self._container = DockerContainer(self.settings, self.machine, self, self.options)
 
     def start(self) -> None:
         self._container.run()

@@ -8,6 +8,7 @@ handler's business. Source: docs/reference/scheduler-api.md 1.1.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import zlib
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.testing.engine.http.handler import Handler
+    from pymesoskit.testing.engine.http.web_pages import WebPages
 
 #: Bytes of answers that are gathered before they leave.
 FLUSH_SIZE = 256 * 1024
@@ -37,13 +39,17 @@ _GZIP = 31
 #: A request body of this type is handed to the handler while it arrives.
 RECORDIO = "application/recordio"
 
+#: Bodies of these types may be as large as ``Limits.body``.
+_LARGE_TYPES = frozenset({RECORDIO, "application/x-protobuf"})
+
 
 @frozen
 class Limits:
     """How much of the cluster's memory one client may take."""
 
     head: int = 64 * 1024  # bytes of a request's line and headers
-    body: int = 128 * 1024 * 1024  # bytes of a request's body
+    body: int = 128 * 1024 * 1024  # bytes of a request's body in protobuf, or of records that have not been read
+    text: int = 8 * 1024 * 1024  # bytes of any other body: reading JSON takes a second for so many, and others wait
     unread: int = 128 * 1024 * 1024  # bytes sent to a client that it has not read; beyond, its connection is broken
     pipelined: int = 64  # requests under way on one connection; further ones wait
 
@@ -51,12 +57,13 @@ class Limits:
 class Site:
     """What all connections to one address share."""
 
-    __slots__ = ("connections", "date", "frozen", "handler", "happened", "limits", "note", "report")
+    __slots__ = ("connections", "date", "frozen", "handler", "happened", "limits", "note", "pages", "report")
 
     def __init__(
         self,
         handler: Handler,
         *,
+        pages: WebPages,
         limits: Limits,
         date: Callable[[], str],
         note: Callable[[str], None],
@@ -64,6 +71,7 @@ class Site:
         happened: Callable[[], None],
     ) -> None:
         self.handler = handler
+        self.pages = pages
         self.limits = limits
         self.date = date
         self.note = note
@@ -80,9 +88,10 @@ class ServerConnection(asyncio.Protocol):
         self._site = site
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._here: tuple[str, int] | None = None  # the IP address and port that the client connected to
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # in the order of their requests; the first one's turn it is
-        self._waiting: deque[tuple[Request, Exchange]] = deque()  # read, but not yet handed to the handler
+        self._waiting: deque[tuple[Request | Response, Exchange]] = deque()  # read, but not yet handed to the handler
         self._out: list[bytes] = []  # what leaves in one go
         self._out_size = 0
         self._flushing = False  # whether a flush is due
@@ -105,13 +114,17 @@ class ServerConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_size = 0
         self._exchange: Exchange | None = None  # of the request that is being read
+        self._body_limit = self._site.limits.body
         self._streamed: RequestBody | None = None
         self._unpack: zlib._Decompress | None = None  # of a body that is compressed
+        self._undecodable = False  # the body says that it is compressed, and is not
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        address = transport.get_extra_info("sockname")
+        self._here = address[:2] if isinstance(address, tuple) else None
         self._transport.set_write_buffer_limits(high=FLUSH_SIZE)
         self._site.connections.add(self)
         if self._site.frozen:
@@ -127,7 +140,9 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(refused.status, refused.text)
         except httptools.HttpParserError as error:
             cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
-            if isinstance(cause, _RefusedError):
+            if isinstance(cause, _LastRequestError):
+                pass  # whatever follows it is not read
+            elif isinstance(cause, _RefusedError):
                 self._refuse(cause.status, cause.text)
             elif cause is not None:
                 self._site.report(cause)
@@ -184,7 +199,7 @@ class ServerConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes | None) -> None:
         value = value or b""
         self._count_head(len(name) + len(value) + 4)
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -192,9 +207,15 @@ class ServerConnection(asyncio.Protocol):
             raise _RefusedError(400, "Failed to decode the request: its HTTP version is neither 1.0 nor 1.1")
         if self._parser.should_upgrade():
             return  # `_parse` goes on with it
+        self._take_authority_of_target()
         headers = dict(reversed(self._headers))  # the first of each name
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._site.limits.body and headers.get("content-type") != RECORDIO:
+        refusal = self._site.pages.refusal(self._target.decode("latin-1"), headers, self._here)
+        if refusal is not None:
+            raise _RefusedError(refusal.status, refusal.text)
+        content_type, length = headers.get("content-type"), headers.get("content-length", "")
+        if content_type not in _LARGE_TYPES:
+            self._body_limit = min(self._site.limits.text, self._body_limit)
+        if length.isdigit() and int(length) > self._body_limit and content_type != RECORDIO:
             raise self._body_too_large()
         method = self._parser.get_method().decode("latin-1")
         self._exchange = Exchange(
@@ -206,18 +227,21 @@ class ServerConnection(asyncio.Protocol):
         )
         if headers.get("content-encoding") == "gzip":
             self._unpack = zlib.decompressobj(wbits=_GZIP)
-        if headers.get("expect", "").lower() == "100-continue" and not self._exchanges:
+        if headers.get("expect", "").strip().lower() == "100-continue" and not self._exchanges:
             self._out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if headers.get("content-type") == RECORDIO:
+        if content_type == RECORDIO:
             self._streamed = self._exchange.body = RequestBody()
             self._take(method, self._exchange)
 
     def on_body(self, data: bytes) -> None:
+        if self._undecodable:
+            return
         if self._unpack is not None:
             try:
-                data = self._unpack.decompress(data, self._site.limits.body)
+                data = self._unpack.decompress(data, self._body_limit)
             except zlib.error:
-                raise _RefusedError(400, "Failed to decode the request: its body is no gzip") from None
+                self._cannot_decode()
+                return
             if self._unpack.unconsumed_tail:
                 raise self._body_too_large()
         if self._streamed is not None:
@@ -226,7 +250,7 @@ class ServerConnection(asyncio.Protocol):
                 raise self._body_too_large()
             return
         self._body_size += len(data)
-        if self._body_size > self._site.limits.body:
+        if self._body_size > self._body_limit:
             raise self._body_too_large()
         self._body.append(data)
 
@@ -234,15 +258,19 @@ class ServerConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or self._parser.should_upgrade():
             return
-        if self._unpack is not None and not self._unpack.eof:
-            raise _RefusedError(400, "Failed to decode the request: its body is not a whole gzip")
-        if self._streamed is not None:
+        if self._unpack is not None and not self._unpack.eof and not self._undecodable:
+            self._cannot_decode()
+        if self._undecodable:
+            self._waiting.append((Response.text(500, "failed to decode body"), exchange))
+            self._dispatch()
+        elif self._streamed is not None:
             self._guarded(self._streamed.end)
         else:
             self._take(self._parser.get_method().decode("latin-1"), exchange)
+        self._reset_message()
         if not exchange.keep_alive:
             self._closing = True
-        self._reset_message()
+            raise _LastRequestError
 
     # Exchanges
 
@@ -330,13 +358,38 @@ class ServerConnection(asyncio.Protocol):
 
     def _head_without_upgrade(self) -> bytes:
         """The head of the request that was just read, as if it did not offer to speak something else."""
-        method = self._parser.get_method()
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
         if method == b"CONNECT":
             raise _RefusedError(405, "This is not a proxy.")
-        fields = "".join(
-            f"{name}: {value}\r\n" for name, value in self._headers if name not in {"upgrade", "connection"}
-        )
-        return b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self._target, fields.encode("latin-1"))
+        lines = []
+        for name, value in self._headers:
+            if name == "connection":
+                kept = [option for option in value.split(",") if option.strip().lower() != "upgrade"]
+                lines.append(f"{name}: {','.join(kept)}\r\n" if kept else "")
+            elif name != "upgrade":
+                lines.append(f"{name}: {value}\r\n")
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._target, version, "".join(lines).encode("latin-1"))
+
+    def _take_authority_of_target(self) -> None:
+        """A target in absolute form (``http://host/path``, as for a proxy) is one at that host, whatever ``Host`` says
+        (RFC 9112, 3.2.2).
+        """
+        if self._target.startswith(b"/"):
+            return
+        scheme, separator, rest = self._target.partition(b"://")
+        if separator and scheme.lower() in {b"http", b"https"}:
+            authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+            path = rest[len(authority) :]
+            self._target = path if path.startswith(b"/") else b"/" + path
+            host = ("host", authority.decode("latin-1"))
+            self._headers = [host, *(header for header in self._headers if header[0] != "host")]
+
+    def _cannot_decode(self) -> None:
+        """The body is not what it says. A handler that is reading it while it arrives cannot be told; its client is."""
+        if self._streamed is not None:
+            raise _RefusedError(500, "failed to decode body")
+        self._undecodable = True
+        self._body.clear()
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
@@ -347,7 +400,9 @@ class ServerConnection(asyncio.Protocol):
         return _RefusedError(431, f"The request's head is larger than {self._site.limits.head} bytes.")
 
     def _body_too_large(self) -> _RefusedError:
-        return _RefusedError(413, f"The request's body is larger than {self._site.limits.body} bytes.")
+        limits = self._site.limits
+        more = f" In protobuf, up to {limits.body} bytes are taken." if self._body_limit < limits.body else ""
+        return _RefusedError(413, f"The request's body is larger than {self._body_limit} bytes.{more}")
 
     def _take(self, method: str, exchange: Exchange) -> None:
         """A request has been read (or its head, if its body goes on arriving)."""
@@ -364,9 +419,12 @@ class ServerConnection(asyncio.Protocol):
         self._dispatching = True
         try:
             while self._waiting and self._writable and len(self._exchanges) < self._site.limits.pipelined:
-                request, exchange = self._waiting.popleft()
+                request, exchange = self._waiting.popleft()  # or the answer, if it could not be read
                 self._exchanges.append(exchange)
                 exchange.current = len(self._exchanges) == 1
+                if isinstance(request, Response):
+                    exchange.respond(request)
+                    continue
                 try:
                     self._site.handler(request, exchange)
                 except Exception as error:  # noqa: BLE001 (whatever a request did, the server goes on)
@@ -390,17 +448,19 @@ class ServerConnection(asyncio.Protocol):
         """Answers what could not be read as a request, after those before it, and ends."""
         self._closing = True
         exchange = Exchange(self, version="1.1", method="GET", keep_alive=False, accept_encoding=None)
+        response = Response.text(status, text)
         refused = self._exchange
         if refused is not None and refused in self._exchanges:  # its body was arriving while it was served
             if refused.over or refused.streaming:
                 self.break_off()
                 return
-            exchange = refused
-            exchange.keep_alive = False
-        else:
-            self._exchanges.append(exchange)
-            exchange.current = len(self._exchanges) == 1
-        exchange.respond(Response.text(status, text))
+            refused.keep_alive = False
+            refused.respond(response)
+            return
+        if self._waiting and self._waiting[-1][1] is refused:  # its body was arriving while it waited
+            self._waiting.pop()
+        self._waiting.append((response, exchange))
+        self._dispatch()
 
     def _end(self) -> None:
         """Nothing more is sent. What the client still sends is thrown away for a while: were the connection closed
@@ -455,6 +515,10 @@ class ServerConnection(asyncio.Protocol):
                 f"that are kept for one: its connection was broken"
             )
             transport.abort()
+
+
+class _LastRequestError(Exception):
+    """The request that has been read is the connection's last one."""
 
 
 class _RefusedError(Exception):

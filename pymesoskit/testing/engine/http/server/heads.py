@@ -21,6 +21,9 @@ GZIP_MINIMUM = 1024
 #: Low: most bodies go over loopback, where time counts and size does not.
 GZIP_LEVEL = 1
 
+#: Tells browsers to believe ``Content-Type``: a task's output is not to become a page or a script of this server.
+NO_SNIFFING = "X-Content-Type-Options: nosniff\r\n"
+
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -44,7 +47,7 @@ def head(status: int, headers: Headers, *lines: str) -> bytes:
     """Status line, headers, further lines (each with its line end), and the empty line."""
     first = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
     fields = "".join([f"{name}: {_one_line(value)}\r\n" for name, value in headers])
-    return f"{first}{fields}{''.join(lines)}\r\n".encode("latin-1", "replace")
+    return f"{first}{fields}{NO_SNIFFING}{''.join(lines)}\r\n".encode("latin-1", "replace")
 
 
 def _one_line(value: str) -> str:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine.http.server.connection import Limits, ServerConnection, Site
 from pymesoskit.testing.engine.http.server.heads import DateHeader
+from pymesoskit.testing.engine.http.web_pages import WebPages
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pymesoskit.testing.engine.http.handler import Handler
@@ -35,10 +37,21 @@ class HttpServer:
 
     ``open`` listens; ``close`` ends all connections and stops listening, but the port stays this server's (connecting
     to it is refused) until it is opened again or released: so master and agents keep their addresses when they restart.
+
+    ``pages`` decides which web pages may send requests; the servers of one cluster share it. ``names`` are host names
+    of this server.
     """
 
     def __init__(
-        self, actor: ThreadActor, handler: Handler, history: History, name: str, *, limits: Limits | None = None
+        self,
+        actor: ThreadActor,
+        handler: Handler,
+        history: History,
+        name: str,
+        *,
+        limits: Limits | None = None,
+        pages: WebPages | None = None,
+        names: Iterable[str] = (),
     ) -> None:
         self._actor = actor
         self._history = history
@@ -48,8 +61,11 @@ class HttpServer:
         self._path: Path | None = None
         self._accepting: set[asyncio.Task[object]] = set()  # the loop holds tasks only weakly
         self._date = DateHeader()
+        self._pages = pages if pages is not None else WebPages()
+        self._names = tuple(names)
         self._site = Site(
             handler,
+            pages=self._pages,
             limits=limits if limits is not None else Limits(),
             date=lambda: self._date.line(actor.clock.time()),
             note=lambda text: history.note(name, text),
@@ -76,6 +92,7 @@ class HttpServer:
     def reserve(self, ip: str, port: int = 0) -> int:
         """Takes a port (any free one for 0) without listening yet; returns it. Raises ``ListenError``."""
         self._holder = _bind(ip, port)
+        self._pages.add_server(ip, self.port, self._names)
         return self.port
 
     def open(self, handler: Handler | None = None) -> None:

@@ -16,7 +16,7 @@ from pymesoskit.errors import (
     Unauthorized,
     Unavailable,
 )
-from pymesoskit.operator.client import get_json, leading_master, operator_call
+from pymesoskit.operator import get_json, leading_master, operator_call
 from pymesoskit.transport import JSON, PROTOBUF, Address, Basic
 from pymesoskit.wire.v1 import agent, master
 
@@ -122,3 +122,81 @@ def test_an_endpoint_that_does_not_give_json(network):
     network.get("http://one:5050/state", body="<html>")
     with pytest.raises(ProtocolError, match="not JSON"):
         get_json("one", "/state")
+
+
+CALL = master.Call(type=master.Call.GET_HEALTH)
+
+
+def everything(**options):
+    return [
+        lambda: leading_master("one", **options),
+        lambda: get_json("one", "/state", **options),
+        lambda: operator_call("one", CALL, **options),
+    ]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_neither_proxies_nor_netrc_are_obeyed_unless_told(network, monkeypatch, tmp_path, which):
+    (tmp_path / "netrc").write_text("machine one login stranger password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    seen = []
+
+    def answer(request):
+        seen.append((request.headers.get("Authorization"), request.req_kwargs["proxies"].get("http")))
+        return (307, {"Location": "//one:5050"}, b"") if request.path_url == "/redirect" else (200, {}, b"")
+
+    network.add_callback("GET", "http://one:5050/redirect", answer)
+    network.add_callback("GET", "http://one:5050/state", answer)
+    network.add_callback("POST", "http://one:5050/api/v1", answer)
+    network.assert_all_requests_are_fired = False
+    for options in ({}, {"trust_env": True}, {"credentials": Basic("p", "s")}):
+        try:
+            everything(**options)[which]()
+        except ProtocolError as error:
+            assert "not JSON" in str(error)  # noqa: PT017
+    plain, trusting, own = seen
+    assert plain == (None, None)
+    assert trusting[0].startswith("Basic ")
+    assert trusting[1] == "http://proxy:3128"
+    assert own == (dict(Basic("p", "s").headers())["Authorization"], None)
+
+
+def redirect(network, origin, location):
+    network.post(f"{origin}/api/v1", status=307, headers={"Location": location})
+
+
+def test_credentials_never_go_from_https_to_http(network):
+    redirect(network, "https://one:5050", "http://one:5050/api/v1")
+    with pytest.raises(ProtocolError, match="from https to http"):
+        operator_call("https://one:5050", CALL, credentials=Basic("p", "s"))
+
+
+def test_credentials_never_go_to_a_host_that_was_not_given(network):
+    redirect(network, "http://one:5050", "//evil:5050/api/v1")
+    with pytest.raises(ProtocolError, match="none of the given masters"):
+        operator_call("one,two", CALL, credentials=Basic("p", "s"))
+
+
+def test_credentials_go_to_the_leader_among_the_given_masters(network):
+    redirect(network, "http://one:5050", "//two:5050/api/v1")
+    network.post("http://two:5050/api/v1", status=200)
+    operator_call(["one", "two"], CALL, credentials=Basic("p", "s"))
+    assert all(each.request.headers["Authorization"] for each in network.calls)
+
+
+def test_of_several_masters_the_first_that_can_be_reached_is_asked(network):
+    network.post("http://one:5050/api/v1", body=requests.ConnectionError("refused"))
+    network.post("http://two:5050/api/v1", status=200)
+    assert operator_call("one,two", CALL) == master.Response()
+
+
+def test_a_call_that_may_have_been_carried_out_is_not_repeated_elsewhere(network):
+    network.post("http://one:5050/api/v1", body=requests.ReadTimeout())
+    with pytest.raises(ReplyTimeout):
+        operator_call("one,two", CALL)
+
+
+def test_no_address_is_an_error():
+    with pytest.raises(ValueError, match="no address"):
+        get_json([], "/state")
