@@ -66,8 +66,9 @@ lint: setup ## check style, dead code, spelling, wording and news fragments
 	$(BIN)/python tools/prose.py
 	$(BIN)/towncrier build --draft > /dev/null
 
-types: setup ## check types with mypy
+types: setup ## check types with mypy, and with pyright that every symbol of the package has one
 	$(BIN)/mypy
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --verifytypes pymesoskit --ignoreexternal
 
 imports: setup ## check which packages import which
 	$(BIN)/lint-imports
@@ -77,8 +78,8 @@ api: setup ## write docs/api.md, the list of all public names
 
 docs: setup ## build the documentation site in build/docs; warnings are errors
 	@$(BIN)/python -c 'import furo, mermaidx, myst_parser, sphinx_copybutton' 2> /dev/null || $(BIN)/python $(PIP) --editable '.[docs]'
-	rm -rf build/docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	rm -rf build/docs build/doctrees
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees -c docs . build/docs
 	@echo "built build/docs/index.html"
 
 dist: setup ## build sdist and wheel in dist, check them, and run a framework from the installed wheel

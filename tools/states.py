@@ -1,4 +1,4 @@
-"""Writes docs/states.md: the states of clients, frameworks, agents and executors, drawn from the tables in the code.
+"""Writes docs/states.md: the states of clients, masters, frameworks, agents and executors, from the tables in the code.
 
 ``python tools/states.py`` writes the page, ``python tools/states.py --check`` fails if it is not up to date.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymesoskit.subscription.session import TRANSITIONS, State
-from pymesoskit.testing.engine.agent.state import EXECUTOR_TRANSITIONS, ExecutorInput, ExecutorState
+from pymesoskit.testing.engine.agent import transitions as agent
+from pymesoskit.testing.engine.executors import run_states
 from pymesoskit.testing.engine.master import transitions
 from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
@@ -24,10 +25,11 @@ PAGE = Path(__file__).parent.parent / "docs" / "states.md"
 HEAD = """\
 # States
 
-What can happen to whom. Written by `tools/states.py` from the tables that the code itself goes by; a cause that has no
-arrow cannot happen in that state, or changes nothing. The rules are in
-[reference/scheduler-api.md](reference/scheduler-api.md) 3, 6, 7 and 12, [reference/failover.md](reference/failover.md)
-and [reference/agent-executor.md](reference/agent-executor.md) 2, 5 and 6.
+The states of everything that has a life in pymesoskit, and what changes them. `tools/states.py` writes this page from
+the tables that the code itself follows; a cause without an arrow cannot happen in that state, or changes nothing. The
+rules are in [reference/scheduler-api.md](reference/scheduler-api.md) 3, 6, 7 and 12,
+[reference/failover.md](reference/failover.md), and [reference/agent-executor.md](reference/agent-executor.md) 2, 5
+and 6.
 """
 
 
@@ -53,23 +55,15 @@ def legend(states: type[Enum], meanings: Mapping[Any, str]) -> Iterator[str]:
     yield "| state | |"
     yield "| --- | --- |"
     for state in states:
-        yield f"| {state.value} | {meanings[state]} |"
-
-
-def executor_table() -> Mapping[ExecutorState, Mapping[ExecutorInput, ExecutorState]]:
-    """The agent's table of executors in the form of the others."""
-    return {
-        state: {cause: target for (source, cause), target in EXECUTOR_TRANSITIONS.items() if source is state}
-        for state in ExecutorState
-    }
+        yield f"| {state.value.lower()} | {meanings[state]} |"
 
 
 def page() -> str:
     """The whole page."""
     lines = [HEAD, "## Subscriptions of clients", ""]
     lines += [
-        "A scheduler's or an executor's, as the client sees it (`pymesoskit/transport/session.py`). Each attempt has a",
-        "number, its epoch: what happens to the connection of an older one has no arrow at all.",
+        "A scheduler's or an executor's, as the client sees it (`pymesoskit/subscription/session.py`). Each attempt",
+        "has a number, its epoch; what happens to the connection of an older attempt has no arrow at all.",
         "",
         *diagram(TRANSITIONS, State.IDLE),
         "",
@@ -89,19 +83,40 @@ def page() -> str:
         "",
         *legend(transitions.FrameworkState, transitions.FRAMEWORK_MEANINGS),
         "",
-        "## Agents",
+        "## Agents, as masters see them",
         "",
-        "As the master sees them (the same module).",
+        "As the master sees them (`pymesoskit/testing/engine/master/transitions.py`).",
         "",
         *diagram(transitions.AGENT, transitions.AgentState.UNKNOWN),
         "",
         *legend(transitions.AgentState, transitions.AGENT_MEANINGS),
         "",
+        "## Agents, by themselves",
+        "",
+        "One life of an agent's process (`pymesoskit/testing/engine/agent/transitions.py`).",
+        "",
+        *diagram(agent.PHASE, agent.Phase.RECOVERING),
+        "",
+        *legend(agent.Phase, agent.PHASE_MEANINGS),
+        "",
         "## Executors",
         "",
-        "As their agent sees them (`pymesoskit/testing/agent/state.py`).",
+        "As their agent sees them (the same module). An executor that an agent recovers is registering again.",
         "",
-        *diagram(executor_table(), ExecutorState.REGISTERING),
+        *diagram(agent.EXECUTOR, agent.ExecutorState.REGISTERING),
+        "",
+        *legend(agent.ExecutorState, agent.EXECUTOR_MEANINGS),
+        "",
+    ]
+    lines += [
+        "## Tasks in the hands of a built-in executor",
+        "",
+        "As the command executor and the default executor see them",
+        "(`pymesoskit/testing/engine/executors/run_states.py`).",
+        "",
+        *diagram(run_states.RUN, run_states.RunState.LAUNCHING),
+        "",
+        *legend(run_states.RunState, run_states.MEANINGS),
         "",
     ]
     terminal = [name for name, number in mesos.TaskState.items() if number in TERMINAL_TASK_STATES]

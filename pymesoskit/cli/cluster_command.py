@@ -87,16 +87,18 @@ def run(options: argparse.Namespace) -> int:
     """Runs the cluster until a signal comes; returns the exit code."""
     from pymesoskit.cli import fail
     from pymesoskit.testing.cluster.cluster import Cluster, ClusterError
+    from pymesoskit.testing.engine.flags.exposure import exposure_warning
     from pymesoskit.testing.engine.flags.flags import AgentFlags, FlagError, MasterFlags
     from pymesoskit.testing.engine.http.server import ListenError
     from pymesoskit.testing.engine.machine.pace import INSTANT, MESOS
 
     with _signals() as ended:
         try:
+            master_flags, agent_flags = MasterFlags.parse(options.master_flag), AgentFlags.parse(options.agent_flag)
             cluster = Cluster(
                 options.agent,
-                master_flags=MasterFlags.parse(options.master_flag),
-                agent_flags=AgentFlags.parse(options.agent_flag),
+                master_flags=master_flags,
+                agent_flags=agent_flags,
                 seed=options.seed,
                 bind=options.bind,
                 allow_origins=options.allow_origin,
@@ -112,6 +114,9 @@ def run(options: argparse.Namespace) -> int:
         except (ClusterError, ListenError, ValueError) as error:
             cluster.stop()
             return fail(str(error))
+        warning = exposure_warning(options.bind, master_flags, [agent_flags])
+        if warning is not None:
+            print(f"pymesoskit: {warning}", file=sys.stderr)
         try:
             several = f"\nmasters {cluster.addresses}" if len(cluster.masters) > 1 else ""
             _print(f"listening on {cluster.master_url}{several}")

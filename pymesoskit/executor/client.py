@@ -49,7 +49,7 @@ class ExecutorClient(SubscriptionClient[Event]):
         queue_limit: int = QUEUE_LIMIT,
         on_notice: Callable[[Notice], None] = log_notice,
     ) -> None:
-        self.environment = environment if environment is not None else ExecutorEnvironment.read()
+        self.environment: ExecutorEnvironment = environment if environment is not None else ExecutorEnvironment.read()
         options = connection_options(
             self.environment,
             transport=transport,

@@ -16,7 +16,7 @@ class EnvironmentProblems(LocalError):
     """The environment is not one that an agent gives to an executor. ``problems`` has one text for each variable."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         super().__init__("not started by a Mesos agent?\n" + "\n".join(f"  {problem}" for problem in self.problems))
 
     def __reduce__(self) -> tuple[type[EnvironmentProblems], tuple[tuple[str, ...]]]:

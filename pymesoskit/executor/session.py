@@ -114,7 +114,7 @@ class ExecutorSession(Session[Event]):
         self._tasks: dict[str, mesos.TaskInfo] = {}
         self._lost_at: float | None = None
         self._reached = False  # whether the failure at hand came from an agent that answered
-        self.shutting_down = False
+        self.shutting_down: bool = False
 
     # What the general machine asks.
 

@@ -51,12 +51,14 @@ class PendingCall:
         on_success: Callable[[], None] | None = None,
         threaded: bool = True,
     ) -> None:
-        self.type = call_type
-        self.body = body
-        self.epoch = epoch
-        self.resendable = resendable
-        self.kept = kept  # its content is remembered elsewhere: that it goes with its subscription is not worth telling
-        self.sent_at = 0.0
+        self.type: str = call_type
+        self.body: bytes = body
+        self.epoch: int = epoch
+        self.resendable: bool = resendable
+        self.kept: bool = (
+            kept  # its content is remembered elsewhere: that it goes with its subscription is not worth telling
+        )
+        self.sent_at: float = 0.0
         self.when_done: Callable[[], None] | None = None  # called in the reactor's turn
         self._threaded = threaded  # whether time passes by itself while somebody waits
         self._done = False

@@ -48,9 +48,12 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from pymesoskit.subscription.backoff import Backoff
     from pymesoskit.subscription.options import ConnectionOptions
     from pymesoskit.transport.address import Address
+    from pymesoskit.transport.credentials import Credentials
     from pymesoskit.transport.detector import Detector
+    from pymesoskit.wire import Codec
 
 
 class EventMessage(Protocol):
@@ -240,16 +243,16 @@ class Session(ABC, Generic[E]):
         parse: Callable[[bytes], E],
         own_kinds: frozenset[int],
     ) -> None:
-        self.state = State.IDLE
-        self.epoch = 0
+        self.state: State = State.IDLE
+        self.epoch: int = 0
         self.address: Address | None = None
-        self.codec = options.codec
+        self.codec: Codec = options.codec
         self._parse = parse  # raises one of UNREADABLE
         self._own_kinds = own_kinds  # the kinds of events that ``_observe`` must see
         self.detector = detector
-        self.credentials = options.credentials
-        self.backoff = options.backoff
-        self.watchdog = options.watchdog
+        self.credentials: Credentials = options.credentials
+        self.backoff: Backoff = options.backoff
+        self.watchdog: Watchdog = options.watchdog
         self._decoder = RecordDecoder(RECORD_LIMIT)
         self._named: set[str] = set()  # hosts that the detector has named
         self._failures = 0  # in a row

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.simulated import Outcome
     from pymesoskit.wire.v1 import mesos as mesos_v1
 
+# Assertions of the contract for allocation policies explain themselves, however the package was installed.
+pytest.register_assert_rewrite("pymesoskit.testing.allocator.contract")
+
 TRANSPORTS = ("http", "in-process", "virtual")
 
 #: What each agent has unless the marker says otherwise.

@@ -81,7 +81,7 @@ class HandlerFailed(LocalError):
     def __init__(self, handler: str, cause: BaseException) -> None:
         super().__init__(f"the handler {handler!r} raised {type(cause).__name__}: {cause}")
         self.handler = handler
-        self.__cause__ = cause
+        self.__cause__: BaseException = cause
 
 
 # Whose fault: the master or agent refused, or does not speak the protocol.

@@ -81,4 +81,4 @@ class MissingFields(ConversionError):
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(f"Missing required fields: {', '.join(fields)}", fields[0] if fields else "")
-        self.fields = tuple(fields)
+        self.fields: tuple[str, ...] = tuple(fields)

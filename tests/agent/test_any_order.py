@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pymesoskit.testing.engine.agent import Exit
-from pymesoskit.testing.engine.agent.state import ExecutorState, Phase
+from pymesoskit.testing.engine.agent.transitions import ExecutorState, Phase
 from pymesoskit.testing.engine.network.messages import (
     DrainAgent,
     Message,

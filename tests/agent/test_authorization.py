@@ -462,9 +462,9 @@ def test_sandboxes_are_looked_into_by_those_who_may(tmp_path: Path) -> None:
     mine = [{"principals": some("guest"), "users": some("root")}, {"principals": some("guest"), "users": NONE}]
     world = ClosedCustomWorld(tmp_path, {"access_sandboxes": mine})
     world.start()
-    of_db = executor()
-    of_db.command.user = "db"
-    world.run(task("t1", executor=of_db, command=None))
+    of_nobody = executor()
+    of_nobody.command.user = "nobody"
+    world.run(task("t1", executor=of_nobody, command=None))
     ((_, running),) = world.agent.core.executors()
     paths = (running.directory, f"/frameworks/{FRAMEWORK_ID}/executors/custom/runs/latest")
     for path in paths:
@@ -475,6 +475,6 @@ def test_sandboxes_are_looked_into_by_those_who_may(tmp_path: Path) -> None:
         assert status_of(world.get(f"/files/browse?path={path}", "op"))[0] == 200
         assert refusal(world.call("LIST_FILES", {"path": path})) == (403, b"")
         assert refusal(world.call("READ_FILE", {"path": f"{path}/stdout", "offset": 0})) == (403, b"")
-    of_db.command.ClearField("user")  # now it is its framework's, root's
-    running.info.CopyFrom(of_db)
+    of_nobody.command.ClearField("user")  # now it is its framework's, root's
+    running.info.CopyFrom(of_nobody)
     assert status_of(world.get(f"/files/browse?path={paths[0]}"))[0] == 200

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pymesoskit.testing.engine.agent import Exit, Outcome
+from pymesoskit.testing.engine.agent import Exit, Outcome, executors
 from pymesoskit.testing.engine.network.messages import (
     AgentReregistered,
     ExitedExecutor,
@@ -272,7 +272,7 @@ def test_the_updates_of_a_completed_executor_are_not_sent_again() -> None:
     world.run(task(), info=framework(checkpoint=True))
     world.until_state("t1", "TASK_STARTING")
     known = world.agent.core.frameworks[FRAMEWORK_ID]
-    world.agent._executors.shutdown_framework(known)
+    executors.shutdown_framework(world.agent.core, known)
     world.advance(20)
     world.restart()
     world.actor.run_until(lambda: world.agent.registered)

@@ -623,3 +623,39 @@ def test_without_recordio_output_comes_as_records_of_the_accepted_type(real: Rea
     assert session.opened is not None
     (record,) = RecordDecoder().feed(session.opened.data)
     assert agent.ProcessIO.FromString(record).data.data == b"out\n"
+
+
+# Links that a task has put in the place of directories
+
+
+def test_a_link_in_the_place_of_nested_sandboxes_leads_nowhere(real: RealWorld, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "kept").mkdir(parents=True)
+    top = parent(real)
+    containers = real.sandbox("default") / "containers"
+    containers.rename(containers.with_name("moved"))
+    containers.symlink_to(elsewhere)
+    answer = launched(real, container_id=nested(top, "c2"), command={"value": "true"})
+    assert status_of(answer)[0] == 400
+    assert "Too many levels of symbolic links" in status_of(answer)[1]
+    call(real, "REMOVE_NESTED_CONTAINER", container_id=nested(top, "kept"))
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+
+
+def test_a_path_in_a_sandbox_that_is_a_link_makes_no_directory_elsewhere(tmp_path: Path) -> None:
+    real = RealWorld(tmp_path / "work", isolation="posix/cpu,posix/mem,filesystem/posix,volume/sandbox_path")
+    real.start()
+    top = parent(real)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (real.sandbox("default") / "out").symlink_to(elsewhere)
+    volume = {
+        "container_path": "x",
+        "mode": "RW",
+        "source": {"type": "SANDBOX_PATH", "sandbox_path": {"type": "PARENT", "path": "out/made"}},
+    }
+    container = {"type": "MESOS", "volumes": [volume]}
+    answer = launched(real, container_id=nested(top), command={"value": "true"}, container=container)
+    assert status_of(answer) == (400, "The path 'out/made' is not inside the sandbox")
+    assert not list(elsewhere.iterdir())
+    real.close()

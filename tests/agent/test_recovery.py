@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pymesoskit.testing.engine.agent import Exit, Outcome
-from pymesoskit.testing.engine.agent.state import Phase
+from pymesoskit.testing.engine.agent.transitions import Phase
 from pymesoskit.testing.engine.flags.flags import AgentFlags
 from pymesoskit.testing.engine.network.messages import (
     AgentReregistered,

@@ -66,6 +66,13 @@ def test_what_is_not_there_cannot_be_removed(tmp_path: Path, remover: Remover) -
     assert not remover.remove(tmp_path / "nothing")
 
 
+def test_nothing_is_removed_by_way_of_a_link(tmp_path: Path, remover: Remover) -> None:
+    kept = tree(tmp_path / "elsewhere/d").parent
+    (tmp_path / "containers").symlink_to(kept)
+    assert not remover.remove(tmp_path / "containers/d")
+    assert (kept / "d/a/b/file").exists()
+
+
 def test_what_was_left_is_removed_by_the_next_one(tmp_path: Path, remover: Remover) -> None:
     tree(tmp_path / WAITING / "left")
     remover.resume()

@@ -41,7 +41,8 @@ def end(world: CustomWorld, task_id: str = "t1") -> None:
 
 
 def removed(world: CustomWorld) -> dict[str, int]:
-    return dict(world.agent.core.removals())
+    assert world.agent.core.sandboxes is not None
+    return world.agent.core.sandboxes.removals()
 
 
 def browse(world: CustomWorld, path: str) -> int:
@@ -145,7 +146,7 @@ def test_an_agent_keeps_nothing_in_memory_of_sandboxes_that_nobody_uses(tmp_path
     def size_of(*things: Any) -> int:
         return sum(len(thing) for thing in things)
 
-    sandboxes_, roots = world.agent._sandboxes, world.agent._files
+    sandboxes_, roots = world.agent.core.sandboxes, world.agent._files
     assert sandboxes_ is not None
     sizes = []
     for number in range(3):

@@ -11,7 +11,9 @@ from pymesoskit.testing.allocator import (
     Filters,
     FrameworkOptions,
     HierarchicalAllocator,
+    InverseOfferResponse,
     Quota,
+    Unavailability,
 )
 from pymesoskit.testing.allocator.filters import filter_seconds
 from pymesoskit.testing.allocator.metrics import TimerMetric
@@ -42,6 +44,38 @@ def test_a_filter_outlives_the_run_of_the_moment_it_ends_at() -> None:
     world.decline(world.offered[0], refuse_seconds=1)
     assert world.advance(1) == []
     assert len(world.advance(1)) == 1
+
+
+@pytest.mark.parametrize("refuse_seconds", [2, 3, 7])
+def test_a_filter_that_is_older_than_the_wait_for_a_run_ends_before_that_run(refuse_seconds: float) -> None:
+    """As in Mesos's HierarchicalAllocatorTest.OfferFilter: declined for two intervals, offered after two intervals."""
+    world = one_offer()
+    world.advance(1)
+    world.decline(world.offered[0], refuse_seconds)
+    assert world.advance(refuse_seconds - 0.5) == []
+    assert [held.at for held in world.advance(0.5)] == [1.0 + refuse_seconds]
+
+
+def test_filters_that_end_at_one_moment_end_each_on_its_side_of_the_run() -> None:
+    world = Playground()
+    world.add_framework("F", ["a"])
+    world.add_agent("older", SMALL)
+    world.add_agent("younger", SMALL)
+    older, younger = sorted(world.offered, key=lambda held: held.agent_id)
+    world.decline(older, refuse_seconds=3)
+    world.advance(2)
+    world.decline(younger, refuse_seconds=1)
+    assert [(held.at, held.agent_id) for held in world.advance(1)] == [(3.0, "older")]
+    assert [(held.at, held.agent_id) for held in world.advance(1)] == [(4.0, "younger")]
+
+
+def test_a_filter_of_inverse_offers_ends_before_the_run_of_the_same_moment() -> None:
+    world = Playground()
+    world.add_framework("F", ["a"])
+    world.add_agent("A", SMALL, unavailability=Unavailability(100.0))
+    world.answer(world.inverse_offers[0], InverseOfferResponse.DECLINE, refuse_seconds=1)
+    world.advance(1)
+    assert len(world.inverse_offers) == 1
 
 
 def test_a_filter_lasts_an_interval_at_least() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
 from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
 from pymesoskit.testing.engine.http.handler import Request, Response
+from pymesoskit.wire.v1 import scheduler
 
 LINE = re.compile(r"I\d{4} \d{2}:\d{2}:\d{2}\.\d{6} \d+\] .+")
 
@@ -149,3 +152,19 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         SimulatedCluster(1, master_flags={"log_dir": f"{tmp_path}/file"}),
     ):
         pass
+
+
+def test_a_long_text_of_a_client_is_cut_in_the_story_and_in_logs(tmp_path: Path) -> None:
+    with Cluster(0, master_flags={"log_dir": str(tmp_path)}) as cluster:
+        url = f"{cluster.master_url}/{'x' * 50_000}"
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(url, timeout=10)
+        error.value.close()
+        call = scheduler.Call(type=scheduler.Call.SUBSCRIBE)
+        call.subscribe.framework_info.user = "u"
+        call.subscribe.framework_info.name = "n" * 1_000_000
+        headers = {"Content-Type": "application/x-protobuf", "Accept": "application/json"}
+        request = urllib.request.Request(f"{cluster.master_url}/api/v1/scheduler", call.SerializeToString(), headers)
+        with urllib.request.urlopen(request, timeout=10):
+            assert len(cluster.story()) < 10_000
+            assert len((tmp_path / "mesos-master.INFO").read_text()) < 10_000

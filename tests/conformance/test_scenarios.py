@@ -24,10 +24,8 @@ EXPECTED_TO_FAIL = frozenset(
     {
         "containers_endpoint_fields",
         "executor_id_again_after_restart",
-        "jsonp_of_each_endpoint",
         "order_in_messages",
         "order_of_resources",
-        "paths_with_escapes",
         "reserve_with_wrong_allocation",
     }
 )

@@ -14,7 +14,9 @@ INDEX = ROOT / "docs" / "README.md"
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "examples").glob("*/README.md")),
+    *sorted((ROOT / "examples").rglob("README.md")),
+    ROOT / "benchmarks" / "README.md",
+    *(ROOT / name for name in ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md")),
 ]
 
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
@@ -86,7 +88,28 @@ def test_the_state_diagrams_are_those_of_the_tables() -> None:
     assert states.page() == states.PAGE.read_text(), "run python tools/states.py"
 
 
-def test_modules_that_the_architecture_names_are_there() -> None:
-    named = set(re.findall(r"[\w/]+\.py\b", (ROOT / "docs" / "architecture.md").read_text()))
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_modules_that_the_architecture_names_exist() -> None:
     there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "pymesoskit").rglob("*.py")]
+    named = set(re.findall(r"[\w/]+\.py\b", ARCHITECTURE))
     assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} == set()
+
+
+def test_directories_that_the_architecture_names_exist() -> None:
+    there = [f"/{path.relative_to(ROOT).as_posix()}/" for path in (ROOT / "pymesoskit").rglob("*") if path.is_dir()]
+    there += [f"/{path.relative_to(ROOT).as_posix()}/" for path in (ROOT / "tests").rglob("*") if path.is_dir()]
+    named = set(re.findall(r"`([\w/]+)/`", ARCHITECTURE)) | set(re.findall(r"`(tests/[\w/]+)`", ARCHITECTURE))
+    assert {name for name in named if not any(f"/{name}/" in path for path in there)} == set()
+
+
+def test_the_architecture_lists_every_package() -> None:
+    drawn = set(re.findall(r"^  (\w+)(?:/|\.py) ", ARCHITECTURE, re.MULTILINE))
+    listed = set(re.findall(r"`(\w+)(?:/|\.py)`", ARCHITECTURE)) | drawn
+    packages = {
+        path.parent.name
+        for where in ("pymesoskit", "pymesoskit/testing", "pymesoskit/testing/engine")
+        for path in (ROOT / where).glob("*/__init__.py")
+    }
+    assert packages - listed == set()

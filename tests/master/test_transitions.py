@@ -14,11 +14,9 @@ from pymesoskit.testing.engine.master.transitions import (
     AgentState,
     FrameworkCause,
     FrameworkState,
-    ImpossibleTransition,
     MasterPhase,
-    step,
 )
-from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES, ImpossibleTransition, step
 
 
 @pytest.mark.parametrize(

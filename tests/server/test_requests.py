@@ -196,6 +196,25 @@ def test_bytes_behind_a_last_request_that_is_answered_late_are_not_read(served: 
     assert len(served.requests) == 1
 
 
+@pytest.mark.parametrize("target", ["/state?x=%zz", "/?a=1&%", "/x?%2", "http://h/?%g0"])
+def test_a_query_that_cannot_be_decoded_ends_the_connection_without_an_answer(served: Served, target: str) -> None:
+    client = served.connect().send(GET + f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + GET)
+    assert client.answer().status == 202
+    assert client.rest() == b""
+    assert len(served.requests) == 1
+    assert served.history.failures == 0
+
+
+def test_a_query_that_cannot_be_decoded_does_not_end_what_came_before_it(served: Served) -> None:
+    served.respond = lambda *_: None
+    client = served.connect().send(GET + b"GET /?%zz HTTP/1.1\r\n\r\n")
+    served.wait_for(lambda: served.responders)
+    assert client.quiet()
+    served.actor.call(served.responders[0].respond, Response(202))
+    assert client.answer().status == 202
+    assert client.rest() == b""
+
+
 @pytest.mark.parametrize(
     ("target", "expected", "host"),
     [

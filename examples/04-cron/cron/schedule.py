@@ -62,9 +62,6 @@ class Schedule:
         """Whether it never runs again."""
         return self.times == 0
 
-    def is_due(self, now: datetime) -> bool:
-        return not self.over and self.due <= now
-
     def after_run(self, now: datetime) -> Schedule:
         """What is left once the run that was due has been started.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pymesoskit.resources import Resources
+    from pymesoskit.testing.allocator.schedule import RunSchedule
     from pymesoskit.testing.allocator.state import Agent, Client, Framework
     from pymesoskit.testing.runtime.clock import Clock, Timer
 
@@ -23,6 +24,7 @@ DEFAULT_REFUSE_SECONDS = 5.0
 MAX_REFUSE_SECONDS = 365 * 24 * 3600.0
 
 _MANY_DEAD = 1024
+_BEFORE_ALL_ROUNDS = -1
 
 
 def filter_seconds(refuse_seconds: float) -> float:
@@ -41,14 +43,20 @@ Filter: TypeAlias = OfferFilter | InverseFilter
 
 
 class Expiries:
-    """Calls back when a live filter ends, after a run that is due at the same moment."""
+    """Calls back when a live filter ends.
 
-    def __init__(self, clock: Clock, expire: Callable[[Filter], None], is_run_pending: Callable[[], bool]) -> None:
+    A filter may end at the very moment of a periodic run. As in Mesos, where both are timers followed by one dispatch,
+    the one whose timer was set first comes first: a filter that was there before the schedule set out for this run ends
+    before the run; a younger one (``refuse_seconds`` equal to the allocation interval) ends after it. Filters of
+    inverse offers lack the dispatch and always end before the run.
+    """
+
+    def __init__(self, clock: Clock, expire: Callable[[Filter], None], schedule: RunSchedule) -> None:
         self._clock = clock
         self._expire = expire
-        self._is_run_pending = is_run_pending
+        self._schedule = schedule
         self._moments: list[float] = []
-        self._at: dict[float, list[Filter]] = {}
+        self._at: dict[float, list[tuple[int, Filter]]] = {}  # with the round in which each was added
         self._count = 0
         self._dead = 0
         self._timer: Timer | None = None
@@ -61,14 +69,15 @@ class Expiries:
             return
         self._count += 1
         moment = self._clock.monotonic() + seconds
+        entry = (self._schedule.rounds if isinstance(ending, OfferFilter) else _BEFORE_ALL_ROUNDS, ending)
         endings = self._at.get(moment)
         if endings is None:
-            self._at[moment] = [ending]
+            self._at[moment] = [entry]
             heapq.heappush(self._moments, moment)
             if moment < self._armed_for:
                 self._arm()
         else:
-            endings.append(ending)
+            endings.append(entry)
 
     def discard(self, ending: Filter) -> None:
         """The filter has ended early."""
@@ -80,7 +89,7 @@ class Expiries:
     def _sweep(self) -> None:
         # Filters may last for a year: those that were revived must not stay in memory for so long.
         for moment, endings in list(self._at.items()):
-            endings[:] = [ending for ending in endings if ending.is_live]
+            endings[:] = [entry for entry in endings if entry[1].is_live]
             if not endings:
                 del self._at[moment]
         self._moments = sorted(self._at)
@@ -107,24 +116,43 @@ class Expiries:
             self._timer = self._clock.call_later(self._armed_for - self._clock.monotonic(), self._due)
 
     def _due(self) -> None:
-        # The turn that follows comes after all timers of this moment, so a periodic run of this moment has been asked
-        # for by then.
-        self._timer = self._clock.call_later(0, self._end)
+        now, rounds = self._clock.monotonic(), self._schedule.rounds
+        while self._moments and self._moments[0] <= now:
+            moment = heapq.heappop(self._moments)
+            younger = []
+            for entry in self._at.pop(moment):
+                if entry[0] < rounds:
+                    self._end(entry[1])
+                else:
+                    younger.append(entry)
+            if younger:
+                self._at[moment] = younger
+                heapq.heappush(self._moments, moment)
+                self._wait_for_run()
+                return
+        self._arm()
 
-    def _end(self) -> None:
-        if self._is_run_pending():
-            self._due()
+    def _wait_for_run(self) -> None:
+        # The turn that follows comes after all timers of this moment: a periodic run of this moment is pending by then.
+        self._timer = self._clock.call_later(0, self._end_younger)
+
+    def _end_younger(self) -> None:
+        if self._schedule.is_pending:
+            self._wait_for_run()
             return
         now = self._clock.monotonic()
         while self._moments and self._moments[0] <= now:
-            for ending in self._at.pop(heapq.heappop(self._moments)):
-                self._count -= 1
-                if ending.is_live:
-                    ending.is_live = False
-                    self._expire(ending)
-                else:
-                    self._dead -= 1
+            for _, ending in self._at.pop(heapq.heappop(self._moments)):
+                self._end(ending)
         self._arm()
+
+    def _end(self, ending: Filter) -> None:
+        self._count -= 1
+        if ending.is_live:
+            ending.is_live = False
+            self._expire(ending)
+        else:
+            self._dead -= 1
 
 
 class OfferFilters:

@@ -71,7 +71,7 @@ class HierarchicalAllocator:
         self._run_time = TimerMetric("allocation_run_ms")
         self._run_latency = TimerMetric("allocation_run_latency_ms")
         self._schedule = RunSchedule(clock, options.allocation_interval, self._run)
-        self._expiries = Expiries(clock, self._expire, lambda: self._schedule.is_pending)
+        self._expiries = Expiries(clock, self._expire, self._schedule)
         self._filters = OfferFilters(self._expiries)
 
     # --- life ---

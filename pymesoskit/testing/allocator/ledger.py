@@ -38,15 +38,15 @@ class Ledger:
                 raise ValueError(f"Unknown --{flag} '{kind}': expecting one of {', '.join(SORTERS)}")
         self._options = options
         self._rng = rng
-        self.totals = ClusterTotals(options.fair_sharing_excluded_resource_names)
-        self.tree = RoleTree()
+        self.totals: ClusterTotals = ClusterTotals(options.fair_sharing_excluded_resource_names)
+        self.tree: RoleTree = RoleTree()
         self.role_sorter: Sorter[Role] = (
             DrfSorter(self.totals) if options.role_sorter == "drf" else RandomSorter(self.totals, rng)
         )
         self.agents: dict[str, Agent] = {}
-        self.version = 0
+        self.version: int = 0
         """Grows with every change that may change quota consumption or headroom."""
-        self.active_bits = 0
+        self.active_bits: int = 0
         self.fertile: dict[Agent, None] = {}
         """The agents of which something could be offered, as far as is known; all others can be left out of a run."""
         self.held_back: dict[Agent, None] = {}

@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from pymesoskit.resources import Conversion, Resources
 from pymesoskit.testing.allocator.api import (
     AgentOptions,
+    Allocator,
     AllocatorFactory,
     AllocatorOptions,
     Filters,
@@ -91,10 +92,10 @@ class Playground:
         factory: AllocatorFactory = HierarchicalAllocator,
         seed: int = 0,
     ) -> None:
-        self.actor = SimulatedActor()
+        self.actor: SimulatedActor = SimulatedActor()
         self._inbox = _Inbox(self.actor.clock)
-        self.options = options if options is not None else AllocatorOptions()
-        self.allocator = factory(
+        self.options: AllocatorOptions = options if options is not None else AllocatorOptions()
+        self.allocator: Allocator = factory(
             self.actor.clock,
             Random(seed),  # noqa: S311 - a seeded history
             self._inbox,

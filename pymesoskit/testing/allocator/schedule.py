@@ -28,8 +28,10 @@ class RunSchedule:
         self._pending: Timer | None = None
         self._asked_at = 0.0
         self._is_periodic_due = False
-        self.is_paused = False
-        self.latency = 0.0
+        self.is_paused: bool = False
+        self.rounds: int = 0
+        """How many periodic runs have been scheduled; the latest of them is still to come."""
+        self.latency: float = 0.0
         """Seconds between the request and the run, of the latest run."""
 
     @property
@@ -39,6 +41,7 @@ class RunSchedule:
 
     def start(self) -> None:
         """The first periodic run is one interval away."""
+        self.rounds += 1
         self._periodic = self._clock.call_later(self._interval, self._tick)
 
     def stop(self) -> None:
@@ -89,4 +92,5 @@ class RunSchedule:
     def _rearm(self) -> None:
         self._is_periodic_due = False
         if self._periodic is not None:
+            self.rounds += 1
             self._periodic = self._clock.call_later(self._interval, self._tick)

@@ -34,7 +34,7 @@ class ClusterTotals:
     def __init__(self, excluded_names: frozenset[str] = frozenset()) -> None:
         self._excluded = excluded_names
         self.units: Units = {}
-        self.version = 0
+        self.version: int = 0
         self.counted: dict[str, float] = {}
         """The totals that count for shares, as doubles."""
 
@@ -63,15 +63,15 @@ class Node(Generic[T]):
     __slots__ = ("allocation", "children", "client", "count", "is_live", "name", "parent", "path", "place", "weight")
 
     def __init__(self, name: str, path: str, parent: Node[T] | None, client: T | None) -> None:
-        self.name = name
-        self.path = path
-        self.parent = parent
-        self.client = client
+        self.name: str = name
+        self.path: str = path
+        self.parent: Node[T] | None = parent
+        self.client: T | None = client
         self.allocation: Units = {}
-        self.count = 0
+        self.count: int = 0
         self.weight: float | None = None
         """None until the node has been ordered for the first time."""
-        self.is_live = False
+        self.is_live: bool = False
         self.place: _Place | None = None
         self.children: Siblings[T] | None = None
 
@@ -88,7 +88,7 @@ class Siblings(Generic[T]):
         self.by_name: dict[str, Node[T]] = {}
         self.order: list[_Place] = []
         self.stale: dict[Node[T], None] = {}
-        self.version = -1
+        self.version: int = -1
 
     def settle(self, totals: ClusterTotals) -> None:
         """Puts all live children in order."""

@@ -59,12 +59,12 @@ class Stage:
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
-        self.pages = WebPages()
-        self.metrics_limit = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
-        self.network = Network(actor)
-        self.processes = ProcessLauncher(actor)
-        self.prober = NetworkProber(actor)
-        self.fetcher = ThreadFetcher(actor)
+        self.pages: WebPages = WebPages()
+        self.metrics_limit: Rate | None = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
+        self.network: Network = Network(actor)
+        self.processes: ProcessLauncher = ProcessLauncher(actor)
+        self.prober: NetworkProber = NetworkProber(actor)
+        self.fetcher: ThreadFetcher = ThreadFetcher(actor)
 
     def chance(self, name: str) -> random.Random:
         """Returns a generator for one member and life, so that its random numbers do not depend on the others'."""

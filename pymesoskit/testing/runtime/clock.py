@@ -51,7 +51,7 @@ class VirtualTimer:
         self.due = due
         self.at_once = at_once  # whether it was due when it was set
         self.callback: Callable[..., object] | None = callback
-        self.args = args
+        self.args: tuple[()] = args
 
     def cancel(self) -> None:
         self.callback = None

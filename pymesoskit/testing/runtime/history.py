@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+#: How many characters of a text are kept.
+TEXT_LIMIT = 2000
+
+
 @frozen
 class HistoryEvent:
     """One line of the story."""
@@ -51,8 +55,10 @@ class History:
         self._failures = 0
 
     def note(self, source: str, text: str) -> None:
-        """Adds an event."""
+        """Adds an event. A text of more than ``TEXT_LIMIT`` characters is cut: it may repeat what a client sent."""
         self._noted += 1
+        if len(text) > TEXT_LIMIT:
+            text = f"{text[:TEXT_LIMIT]}… ({len(text)} characters)"
         self._events.append(HistoryEvent(self._now(), source, text))
 
     def report(self, source: str, error: BaseException) -> None:

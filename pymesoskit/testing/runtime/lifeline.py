@@ -22,9 +22,9 @@ class _GuardedTimer:
     __slots__ = ("args", "callback", "lifeline", "timer")
 
     def __init__(self, lifeline: Lifeline, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.lifeline = lifeline
+        self.lifeline: Lifeline = lifeline
         self.callback: Callable[..., object] | None = callback
-        self.args = args
+        self.args: tuple[()] = args
         self.timer: Timer | None = None
 
     def fire(self) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.runtime.clock import Timer
 
+#: How many characters of a text are written: it may repeat what a client sent.
+_TEXT_LIMIT = 2000
+
 _LINES = "[IWEF]mmdd hh:mm:ss.uuuuuu process] msg"
 
 
@@ -37,6 +40,7 @@ class LogFile:
         began = now()
         name = f"{program}.{host}.{_user()}.log.{severity}.{_time(began, '%Y%m%d-%H%M%S')}.{os.getpid()}"
         self._file: int | None = None
+        self.path: Path
         self.path, self._file = _open_new(directory, name)
         link = directory / f"{program}.{severity}"
         link.unlink(missing_ok=True)
@@ -49,6 +53,8 @@ class LogFile:
         """Adds what the process tells; a text of several lines is one entry. Ignored when the file is closed."""
         if not self._silent:
             moment = self._now()
+            if len(text) > _TEXT_LIMIT:
+                text = f"{text[:_TEXT_LIMIT]}… ({len(text)} characters)"
             self._put(f"I{_time(moment, '%m%d %H:%M:%S')}.{int(moment % 1 * 1e6):06} {os.getpid()}] {text}")
 
     def close(self) -> None:
@@ -95,7 +101,7 @@ class ProcessLog:
         self._call_later = call_later
         self._file = file
         self._timer: Timer | None = None
-        self.level = 0
+        self.level: int = 0
 
     @property
     def path(self) -> Path | None:

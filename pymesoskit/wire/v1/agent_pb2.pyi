@@ -1,16 +1,26 @@
 from pymesoskit.wire.v1 import mesos_pb2 as _mesos_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, TypeVar as _TypeVar, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+_E = _TypeVar("_E")
+
+class _EnumType(type):
+    @property
+    def DESCRIPTOR(self) -> _descriptor.EnumDescriptor: ...
+    def Name(self, number: int) -> str: ...
+    def Value(self: type[_E], name: str) -> _E: ...
+    def keys(self) -> list[str]: ...
+    def values(self: type[_E]) -> list[_E]: ...
+    def items(self: type[_E]) -> list[tuple[str, _E]]: ...
+
 class Call(_message.Message):
     __slots__ = ("type", "get_metrics", "set_logging_level", "list_files", "read_file", "get_containers", "launch_nested_container", "wait_nested_container", "kill_nested_container", "remove_nested_container", "launch_nested_container_session", "attach_container_input", "attach_container_output", "launch_container", "wait_container", "kill_container", "remove_container", "add_resource_provider_config", "update_resource_provider_config", "remove_resource_provider_config", "mark_resource_provider_gone", "prune_images")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Call.Type]
         GET_HEALTH: _ClassVar[Call.Type]
@@ -82,14 +92,14 @@ class Call(_message.Message):
         __slots__ = ("timeout",)
         TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         timeout: _mesos_pb2.DurationInfo
-        def __init__(self, timeout: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, timeout: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class SetLoggingLevel(_message.Message):
         __slots__ = ("level", "duration")
         LEVEL_FIELD_NUMBER: _ClassVar[int]
         DURATION_FIELD_NUMBER: _ClassVar[int]
         level: int
         duration: _mesos_pb2.DurationInfo
-        def __init__(self, level: _Optional[int] = ..., duration: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, level: _Optional[int] = ..., duration: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class ListFiles(_message.Message):
         __slots__ = ("path",)
         PATH_FIELD_NUMBER: _ClassVar[int]
@@ -119,24 +129,24 @@ class Call(_message.Message):
         container_id: _mesos_pb2.ContainerID
         command: _mesos_pb2.CommandInfo
         container: _mesos_pb2.ContainerInfo
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping[str, _Any]]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class WaitNestedContainer(_message.Message):
         __slots__ = ("container_id",)
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class KillNestedContainer(_message.Message):
         __slots__ = ("container_id", "signal")
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         SIGNAL_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
         signal: int
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., signal: _Optional[int] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., signal: _Optional[int] = ...) -> None: ...
     class RemoveNestedContainer(_message.Message):
         __slots__ = ("container_id",)
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class LaunchNestedContainerSession(_message.Message):
         __slots__ = ("container_id", "command", "container")
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -145,10 +155,10 @@ class Call(_message.Message):
         container_id: _mesos_pb2.ContainerID
         command: _mesos_pb2.CommandInfo
         container: _mesos_pb2.ContainerInfo
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping[str, _Any]]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class AttachContainerInput(_message.Message):
         __slots__ = ("type", "container_id", "process_io")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[Call.AttachContainerInput.Type]
             CONTAINER_ID: _ClassVar[Call.AttachContainerInput.Type]
@@ -162,12 +172,12 @@ class Call(_message.Message):
         type: Call.AttachContainerInput.Type
         container_id: _mesos_pb2.ContainerID
         process_io: ProcessIO
-        def __init__(self, type: _Optional[_Union[Call.AttachContainerInput.Type, str]] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., process_io: _Optional[_Union[ProcessIO, _Mapping]] = ...) -> None: ...
+        def __init__(self, type: _Optional[_Union[Call.AttachContainerInput.Type, str]] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., process_io: _Optional[_Union[ProcessIO, _Mapping[str, _Any]]] = ...) -> None: ...
     class AttachContainerOutput(_message.Message):
         __slots__ = ("container_id",)
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class LaunchContainer(_message.Message):
         __slots__ = ("container_id", "command", "resources", "container", "limits")
         class LimitsEntry(_message.Message):
@@ -176,7 +186,7 @@ class Call(_message.Message):
             VALUE_FIELD_NUMBER: _ClassVar[int]
             key: str
             value: _mesos_pb2.Value.Scalar
-            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping]] = ...) -> None: ...
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         COMMAND_FIELD_NUMBER: _ClassVar[int]
         RESOURCES_FIELD_NUMBER: _ClassVar[int]
@@ -187,34 +197,34 @@ class Call(_message.Message):
         resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
         container: _mesos_pb2.ContainerInfo
         limits: _containers.MessageMap[str, _mesos_pb2.Value.Scalar]
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping]] = ..., limits: _Optional[_Mapping[str, _mesos_pb2.Value.Scalar]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., command: _Optional[_Union[_mesos_pb2.CommandInfo, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., container: _Optional[_Union[_mesos_pb2.ContainerInfo, _Mapping[str, _Any]]] = ..., limits: _Optional[_Mapping[str, _mesos_pb2.Value.Scalar]] = ...) -> None: ...
     class WaitContainer(_message.Message):
         __slots__ = ("container_id",)
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class KillContainer(_message.Message):
         __slots__ = ("container_id", "signal")
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         SIGNAL_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
         signal: int
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., signal: _Optional[int] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., signal: _Optional[int] = ...) -> None: ...
     class RemoveContainer(_message.Message):
         __slots__ = ("container_id",)
         CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class AddResourceProviderConfig(_message.Message):
         __slots__ = ("info",)
         INFO_FIELD_NUMBER: _ClassVar[int]
         info: _mesos_pb2.ResourceProviderInfo
-        def __init__(self, info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class UpdateResourceProviderConfig(_message.Message):
         __slots__ = ("info",)
         INFO_FIELD_NUMBER: _ClassVar[int]
         info: _mesos_pb2.ResourceProviderInfo
-        def __init__(self, info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class RemoveResourceProviderConfig(_message.Message):
         __slots__ = ("type", "name")
         TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -226,12 +236,12 @@ class Call(_message.Message):
         __slots__ = ("resource_provider_id",)
         RESOURCE_PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
         resource_provider_id: _mesos_pb2.ResourceProviderID
-        def __init__(self, resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping]] = ...) -> None: ...
+        def __init__(self, resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping[str, _Any]]] = ...) -> None: ...
     class PruneImages(_message.Message):
         __slots__ = ("excluded_images",)
         EXCLUDED_IMAGES_FIELD_NUMBER: _ClassVar[int]
         excluded_images: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Image]
-        def __init__(self, excluded_images: _Optional[_Iterable[_Union[_mesos_pb2.Image, _Mapping]]] = ...) -> None: ...
+        def __init__(self, excluded_images: _Optional[_Iterable[_Union[_mesos_pb2.Image, _Mapping[str, _Any]]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     GET_METRICS_FIELD_NUMBER: _ClassVar[int]
     SET_LOGGING_LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -276,11 +286,11 @@ class Call(_message.Message):
     remove_resource_provider_config: Call.RemoveResourceProviderConfig
     mark_resource_provider_gone: Call.MarkResourceProviderGone
     prune_images: Call.PruneImages
-    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping]] = ..., get_containers: _Optional[_Union[Call.GetContainers, _Mapping]] = ..., launch_nested_container: _Optional[_Union[Call.LaunchNestedContainer, _Mapping]] = ..., wait_nested_container: _Optional[_Union[Call.WaitNestedContainer, _Mapping]] = ..., kill_nested_container: _Optional[_Union[Call.KillNestedContainer, _Mapping]] = ..., remove_nested_container: _Optional[_Union[Call.RemoveNestedContainer, _Mapping]] = ..., launch_nested_container_session: _Optional[_Union[Call.LaunchNestedContainerSession, _Mapping]] = ..., attach_container_input: _Optional[_Union[Call.AttachContainerInput, _Mapping]] = ..., attach_container_output: _Optional[_Union[Call.AttachContainerOutput, _Mapping]] = ..., launch_container: _Optional[_Union[Call.LaunchContainer, _Mapping]] = ..., wait_container: _Optional[_Union[Call.WaitContainer, _Mapping]] = ..., kill_container: _Optional[_Union[Call.KillContainer, _Mapping]] = ..., remove_container: _Optional[_Union[Call.RemoveContainer, _Mapping]] = ..., add_resource_provider_config: _Optional[_Union[Call.AddResourceProviderConfig, _Mapping]] = ..., update_resource_provider_config: _Optional[_Union[Call.UpdateResourceProviderConfig, _Mapping]] = ..., remove_resource_provider_config: _Optional[_Union[Call.RemoveResourceProviderConfig, _Mapping]] = ..., mark_resource_provider_gone: _Optional[_Union[Call.MarkResourceProviderGone, _Mapping]] = ..., prune_images: _Optional[_Union[Call.PruneImages, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping[str, _Any]]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping[str, _Any]]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping[str, _Any]]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping[str, _Any]]] = ..., get_containers: _Optional[_Union[Call.GetContainers, _Mapping[str, _Any]]] = ..., launch_nested_container: _Optional[_Union[Call.LaunchNestedContainer, _Mapping[str, _Any]]] = ..., wait_nested_container: _Optional[_Union[Call.WaitNestedContainer, _Mapping[str, _Any]]] = ..., kill_nested_container: _Optional[_Union[Call.KillNestedContainer, _Mapping[str, _Any]]] = ..., remove_nested_container: _Optional[_Union[Call.RemoveNestedContainer, _Mapping[str, _Any]]] = ..., launch_nested_container_session: _Optional[_Union[Call.LaunchNestedContainerSession, _Mapping[str, _Any]]] = ..., attach_container_input: _Optional[_Union[Call.AttachContainerInput, _Mapping[str, _Any]]] = ..., attach_container_output: _Optional[_Union[Call.AttachContainerOutput, _Mapping[str, _Any]]] = ..., launch_container: _Optional[_Union[Call.LaunchContainer, _Mapping[str, _Any]]] = ..., wait_container: _Optional[_Union[Call.WaitContainer, _Mapping[str, _Any]]] = ..., kill_container: _Optional[_Union[Call.KillContainer, _Mapping[str, _Any]]] = ..., remove_container: _Optional[_Union[Call.RemoveContainer, _Mapping[str, _Any]]] = ..., add_resource_provider_config: _Optional[_Union[Call.AddResourceProviderConfig, _Mapping[str, _Any]]] = ..., update_resource_provider_config: _Optional[_Union[Call.UpdateResourceProviderConfig, _Mapping[str, _Any]]] = ..., remove_resource_provider_config: _Optional[_Union[Call.RemoveResourceProviderConfig, _Mapping[str, _Any]]] = ..., mark_resource_provider_gone: _Optional[_Union[Call.MarkResourceProviderGone, _Mapping[str, _Any]]] = ..., prune_images: _Optional[_Union[Call.PruneImages, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Response(_message.Message):
     __slots__ = ("type", "get_health", "get_flags", "get_version", "get_metrics", "get_logging_level", "list_files", "read_file", "get_state", "get_containers", "get_frameworks", "get_executors", "get_operations", "get_tasks", "get_agent", "get_resource_providers", "wait_nested_container", "wait_container")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Response.Type]
         GET_HEALTH: _ClassVar[Response.Type]
@@ -327,17 +337,17 @@ class Response(_message.Message):
         __slots__ = ("flags",)
         FLAGS_FIELD_NUMBER: _ClassVar[int]
         flags: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Flag]
-        def __init__(self, flags: _Optional[_Iterable[_Union[_mesos_pb2.Flag, _Mapping]]] = ...) -> None: ...
+        def __init__(self, flags: _Optional[_Iterable[_Union[_mesos_pb2.Flag, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetVersion(_message.Message):
         __slots__ = ("version_info",)
         VERSION_INFO_FIELD_NUMBER: _ClassVar[int]
         version_info: _mesos_pb2.VersionInfo
-        def __init__(self, version_info: _Optional[_Union[_mesos_pb2.VersionInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, version_info: _Optional[_Union[_mesos_pb2.VersionInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetMetrics(_message.Message):
         __slots__ = ("metrics",)
         METRICS_FIELD_NUMBER: _ClassVar[int]
         metrics: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Metric]
-        def __init__(self, metrics: _Optional[_Iterable[_Union[_mesos_pb2.Metric, _Mapping]]] = ...) -> None: ...
+        def __init__(self, metrics: _Optional[_Iterable[_Union[_mesos_pb2.Metric, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetLoggingLevel(_message.Message):
         __slots__ = ("level",)
         LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -347,7 +357,7 @@ class Response(_message.Message):
         __slots__ = ("file_infos",)
         FILE_INFOS_FIELD_NUMBER: _ClassVar[int]
         file_infos: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.FileInfo]
-        def __init__(self, file_infos: _Optional[_Iterable[_Union[_mesos_pb2.FileInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, file_infos: _Optional[_Iterable[_Union[_mesos_pb2.FileInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class ReadFile(_message.Message):
         __slots__ = ("size", "data")
         SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -363,7 +373,7 @@ class Response(_message.Message):
         get_tasks: Response.GetTasks
         get_executors: Response.GetExecutors
         get_frameworks: Response.GetFrameworks
-        def __init__(self, get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ...) -> None: ...
+        def __init__(self, get_tasks: _Optional[_Union[Response.GetTasks, _Mapping[str, _Any]]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping[str, _Any]]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetContainers(_message.Message):
         __slots__ = ("containers",)
         class Container(_message.Message):
@@ -380,39 +390,39 @@ class Response(_message.Message):
             container_id: _mesos_pb2.ContainerID
             container_status: _mesos_pb2.ContainerStatus
             resource_statistics: _mesos_pb2.ResourceStatistics
-            def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., executor_name: _Optional[str] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ..., container_status: _Optional[_Union[_mesos_pb2.ContainerStatus, _Mapping]] = ..., resource_statistics: _Optional[_Union[_mesos_pb2.ResourceStatistics, _Mapping]] = ...) -> None: ...
+            def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., executor_name: _Optional[str] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ..., container_status: _Optional[_Union[_mesos_pb2.ContainerStatus, _Mapping[str, _Any]]] = ..., resource_statistics: _Optional[_Union[_mesos_pb2.ResourceStatistics, _Mapping[str, _Any]]] = ...) -> None: ...
         CONTAINERS_FIELD_NUMBER: _ClassVar[int]
         containers: _containers.RepeatedCompositeFieldContainer[Response.GetContainers.Container]
-        def __init__(self, containers: _Optional[_Iterable[_Union[Response.GetContainers.Container, _Mapping]]] = ...) -> None: ...
+        def __init__(self, containers: _Optional[_Iterable[_Union[Response.GetContainers.Container, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetFrameworks(_message.Message):
         __slots__ = ("frameworks", "completed_frameworks")
         class Framework(_message.Message):
             __slots__ = ("framework_info",)
             FRAMEWORK_INFO_FIELD_NUMBER: _ClassVar[int]
             framework_info: _mesos_pb2.FrameworkInfo
-            def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ...) -> None: ...
+            def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ...) -> None: ...
         FRAMEWORKS_FIELD_NUMBER: _ClassVar[int]
         COMPLETED_FRAMEWORKS_FIELD_NUMBER: _ClassVar[int]
         frameworks: _containers.RepeatedCompositeFieldContainer[Response.GetFrameworks.Framework]
         completed_frameworks: _containers.RepeatedCompositeFieldContainer[Response.GetFrameworks.Framework]
-        def __init__(self, frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping]]] = ..., completed_frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping]]] = ...) -> None: ...
+        def __init__(self, frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]]] = ..., completed_frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetExecutors(_message.Message):
         __slots__ = ("executors", "completed_executors")
         class Executor(_message.Message):
             __slots__ = ("executor_info",)
             EXECUTOR_INFO_FIELD_NUMBER: _ClassVar[int]
             executor_info: _mesos_pb2.ExecutorInfo
-            def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping]] = ...) -> None: ...
+            def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping[str, _Any]]] = ...) -> None: ...
         EXECUTORS_FIELD_NUMBER: _ClassVar[int]
         COMPLETED_EXECUTORS_FIELD_NUMBER: _ClassVar[int]
         executors: _containers.RepeatedCompositeFieldContainer[Response.GetExecutors.Executor]
         completed_executors: _containers.RepeatedCompositeFieldContainer[Response.GetExecutors.Executor]
-        def __init__(self, executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping]]] = ..., completed_executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping]]] = ...) -> None: ...
+        def __init__(self, executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping[str, _Any]]]] = ..., completed_executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetOperations(_message.Message):
         __slots__ = ("operations",)
         OPERATIONS_FIELD_NUMBER: _ClassVar[int]
         operations: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Operation]
-        def __init__(self, operations: _Optional[_Iterable[_Union[_mesos_pb2.Operation, _Mapping]]] = ...) -> None: ...
+        def __init__(self, operations: _Optional[_Iterable[_Union[_mesos_pb2.Operation, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetTasks(_message.Message):
         __slots__ = ("pending_tasks", "queued_tasks", "launched_tasks", "terminated_tasks", "completed_tasks")
         PENDING_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -425,7 +435,7 @@ class Response(_message.Message):
         launched_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
         terminated_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
         completed_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
-        def __init__(self, pending_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., queued_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., launched_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., terminated_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., completed_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ...) -> None: ...
+        def __init__(self, pending_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., queued_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., launched_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., terminated_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., completed_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetAgent(_message.Message):
         __slots__ = ("agent_info", "drain_config", "estimated_drain_start_time")
         AGENT_INFO_FIELD_NUMBER: _ClassVar[int]
@@ -434,7 +444,7 @@ class Response(_message.Message):
         agent_info: _mesos_pb2.AgentInfo
         drain_config: _mesos_pb2.DrainConfig
         estimated_drain_start_time: _mesos_pb2.TimeInfo
-        def __init__(self, agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping]] = ..., drain_config: _Optional[_Union[_mesos_pb2.DrainConfig, _Mapping]] = ..., estimated_drain_start_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping[str, _Any]]] = ..., drain_config: _Optional[_Union[_mesos_pb2.DrainConfig, _Mapping[str, _Any]]] = ..., estimated_drain_start_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetResourceProviders(_message.Message):
         __slots__ = ("resource_providers",)
         class ResourceProvider(_message.Message):
@@ -443,10 +453,10 @@ class Response(_message.Message):
             TOTAL_RESOURCES_FIELD_NUMBER: _ClassVar[int]
             resource_provider_info: _mesos_pb2.ResourceProviderInfo
             total_resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-            def __init__(self, resource_provider_info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+            def __init__(self, resource_provider_info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping[str, _Any]]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
         RESOURCE_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
         resource_providers: _containers.RepeatedCompositeFieldContainer[Response.GetResourceProviders.ResourceProvider]
-        def __init__(self, resource_providers: _Optional[_Iterable[_Union[Response.GetResourceProviders.ResourceProvider, _Mapping]]] = ...) -> None: ...
+        def __init__(self, resource_providers: _Optional[_Iterable[_Union[Response.GetResourceProviders.ResourceProvider, _Mapping[str, _Any]]]] = ...) -> None: ...
     class WaitNestedContainer(_message.Message):
         __slots__ = ("exit_status", "state", "reason", "limitation", "message")
         EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -459,7 +469,7 @@ class Response(_message.Message):
         reason: _mesos_pb2.TaskStatus.Reason
         limitation: _mesos_pb2.TaskResourceLimitation
         message: str
-        def __init__(self, exit_status: _Optional[int] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ..., reason: _Optional[_Union[_mesos_pb2.TaskStatus.Reason, str]] = ..., limitation: _Optional[_Union[_mesos_pb2.TaskResourceLimitation, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+        def __init__(self, exit_status: _Optional[int] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ..., reason: _Optional[_Union[_mesos_pb2.TaskStatus.Reason, str]] = ..., limitation: _Optional[_Union[_mesos_pb2.TaskResourceLimitation, _Mapping[str, _Any]]] = ..., message: _Optional[str] = ...) -> None: ...
     class WaitContainer(_message.Message):
         __slots__ = ("exit_status", "state", "reason", "limitation", "message")
         EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -472,7 +482,7 @@ class Response(_message.Message):
         reason: _mesos_pb2.TaskStatus.Reason
         limitation: _mesos_pb2.TaskResourceLimitation
         message: str
-        def __init__(self, exit_status: _Optional[int] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ..., reason: _Optional[_Union[_mesos_pb2.TaskStatus.Reason, str]] = ..., limitation: _Optional[_Union[_mesos_pb2.TaskResourceLimitation, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+        def __init__(self, exit_status: _Optional[int] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ..., reason: _Optional[_Union[_mesos_pb2.TaskStatus.Reason, str]] = ..., limitation: _Optional[_Union[_mesos_pb2.TaskResourceLimitation, _Mapping[str, _Any]]] = ..., message: _Optional[str] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     GET_HEALTH_FIELD_NUMBER: _ClassVar[int]
     GET_FLAGS_FIELD_NUMBER: _ClassVar[int]
@@ -509,11 +519,11 @@ class Response(_message.Message):
     get_resource_providers: Response.GetResourceProviders
     wait_nested_container: Response.WaitNestedContainer
     wait_container: Response.WaitContainer
-    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., get_containers: _Optional[_Union[Response.GetContainers, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_agent: _Optional[_Union[Response.GetAgent, _Mapping]] = ..., get_resource_providers: _Optional[_Union[Response.GetResourceProviders, _Mapping]] = ..., wait_nested_container: _Optional[_Union[Response.WaitNestedContainer, _Mapping]] = ..., wait_container: _Optional[_Union[Response.WaitContainer, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping[str, _Any]]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping[str, _Any]]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping[str, _Any]]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping[str, _Any]]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping[str, _Any]]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping[str, _Any]]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping[str, _Any]]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping[str, _Any]]] = ..., get_containers: _Optional[_Union[Response.GetContainers, _Mapping[str, _Any]]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping[str, _Any]]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping[str, _Any]]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping[str, _Any]]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping[str, _Any]]] = ..., get_agent: _Optional[_Union[Response.GetAgent, _Mapping[str, _Any]]] = ..., get_resource_providers: _Optional[_Union[Response.GetResourceProviders, _Mapping[str, _Any]]] = ..., wait_nested_container: _Optional[_Union[Response.WaitNestedContainer, _Mapping[str, _Any]]] = ..., wait_container: _Optional[_Union[Response.WaitContainer, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ProcessIO(_message.Message):
     __slots__ = ("type", "data", "control")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[ProcessIO.Type]
         DATA: _ClassVar[ProcessIO.Type]
@@ -523,7 +533,7 @@ class ProcessIO(_message.Message):
     CONTROL: ProcessIO.Type
     class Data(_message.Message):
         __slots__ = ("type", "data")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[ProcessIO.Data.Type]
             STDIN: _ClassVar[ProcessIO.Data.Type]
@@ -540,7 +550,7 @@ class ProcessIO(_message.Message):
         def __init__(self, type: _Optional[_Union[ProcessIO.Data.Type, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
     class Control(_message.Message):
         __slots__ = ("type", "tty_info", "heartbeat")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[ProcessIO.Control.Type]
             TTY_INFO: _ClassVar[ProcessIO.Control.Type]
@@ -552,18 +562,18 @@ class ProcessIO(_message.Message):
             __slots__ = ("interval",)
             INTERVAL_FIELD_NUMBER: _ClassVar[int]
             interval: _mesos_pb2.DurationInfo
-            def __init__(self, interval: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping]] = ...) -> None: ...
+            def __init__(self, interval: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
         TYPE_FIELD_NUMBER: _ClassVar[int]
         TTY_INFO_FIELD_NUMBER: _ClassVar[int]
         HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
         type: ProcessIO.Control.Type
         tty_info: _mesos_pb2.TTYInfo
         heartbeat: ProcessIO.Control.Heartbeat
-        def __init__(self, type: _Optional[_Union[ProcessIO.Control.Type, str]] = ..., tty_info: _Optional[_Union[_mesos_pb2.TTYInfo, _Mapping]] = ..., heartbeat: _Optional[_Union[ProcessIO.Control.Heartbeat, _Mapping]] = ...) -> None: ...
+        def __init__(self, type: _Optional[_Union[ProcessIO.Control.Type, str]] = ..., tty_info: _Optional[_Union[_mesos_pb2.TTYInfo, _Mapping[str, _Any]]] = ..., heartbeat: _Optional[_Union[ProcessIO.Control.Heartbeat, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     type: ProcessIO.Type
     data: ProcessIO.Data
     control: ProcessIO.Control
-    def __init__(self, type: _Optional[_Union[ProcessIO.Type, str]] = ..., data: _Optional[_Union[ProcessIO.Data, _Mapping]] = ..., control: _Optional[_Union[ProcessIO.Control, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[ProcessIO.Type, str]] = ..., data: _Optional[_Union[ProcessIO.Data, _Mapping[str, _Any]]] = ..., control: _Optional[_Union[ProcessIO.Control, _Mapping[str, _Any]]] = ...) -> None: ...

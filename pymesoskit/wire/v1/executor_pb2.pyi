@@ -1,16 +1,26 @@
 from pymesoskit.wire.v1 import mesos_pb2 as _mesos_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, TypeVar as _TypeVar, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+_E = _TypeVar("_E")
+
+class _EnumType(type):
+    @property
+    def DESCRIPTOR(self) -> _descriptor.EnumDescriptor: ...
+    def Name(self, number: int) -> str: ...
+    def Value(self: type[_E], name: str) -> _E: ...
+    def keys(self) -> list[str]: ...
+    def values(self: type[_E]) -> list[_E]: ...
+    def items(self: type[_E]) -> list[tuple[str, _E]]: ...
+
 class Event(_message.Message):
     __slots__ = ("type", "subscribed", "acknowledged", "launch", "launch_group", "kill", "message", "error")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Event.Type]
         SUBSCRIBED: _ClassVar[Event.Type]
@@ -42,31 +52,31 @@ class Event(_message.Message):
         framework_info: _mesos_pb2.FrameworkInfo
         agent_info: _mesos_pb2.AgentInfo
         container_id: _mesos_pb2.ContainerID
-        def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping]] = ..., framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ..., agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping]] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping]] = ...) -> None: ...
+        def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping[str, _Any]]] = ..., framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ..., agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping[str, _Any]]] = ..., container_id: _Optional[_Union[_mesos_pb2.ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
     class Launch(_message.Message):
         __slots__ = ("task",)
         TASK_FIELD_NUMBER: _ClassVar[int]
         task: _mesos_pb2.TaskInfo
-        def __init__(self, task: _Optional[_Union[_mesos_pb2.TaskInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, task: _Optional[_Union[_mesos_pb2.TaskInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class LaunchGroup(_message.Message):
         __slots__ = ("task_group",)
         TASK_GROUP_FIELD_NUMBER: _ClassVar[int]
         task_group: _mesos_pb2.TaskGroupInfo
-        def __init__(self, task_group: _Optional[_Union[_mesos_pb2.TaskGroupInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, task_group: _Optional[_Union[_mesos_pb2.TaskGroupInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class Kill(_message.Message):
         __slots__ = ("task_id", "kill_policy")
         TASK_ID_FIELD_NUMBER: _ClassVar[int]
         KILL_POLICY_FIELD_NUMBER: _ClassVar[int]
         task_id: _mesos_pb2.TaskID
         kill_policy: _mesos_pb2.KillPolicy
-        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping]] = ..., kill_policy: _Optional[_Union[_mesos_pb2.KillPolicy, _Mapping]] = ...) -> None: ...
+        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping[str, _Any]]] = ..., kill_policy: _Optional[_Union[_mesos_pb2.KillPolicy, _Mapping[str, _Any]]] = ...) -> None: ...
     class Acknowledged(_message.Message):
         __slots__ = ("task_id", "uuid")
         TASK_ID_FIELD_NUMBER: _ClassVar[int]
         UUID_FIELD_NUMBER: _ClassVar[int]
         task_id: _mesos_pb2.TaskID
         uuid: bytes
-        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping]] = ..., uuid: _Optional[bytes] = ...) -> None: ...
+        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping[str, _Any]]] = ..., uuid: _Optional[bytes] = ...) -> None: ...
     class Message(_message.Message):
         __slots__ = ("data",)
         DATA_FIELD_NUMBER: _ClassVar[int]
@@ -93,11 +103,11 @@ class Event(_message.Message):
     kill: Event.Kill
     message: Event.Message
     error: Event.Error
-    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping]] = ..., acknowledged: _Optional[_Union[Event.Acknowledged, _Mapping]] = ..., launch: _Optional[_Union[Event.Launch, _Mapping]] = ..., launch_group: _Optional[_Union[Event.LaunchGroup, _Mapping]] = ..., kill: _Optional[_Union[Event.Kill, _Mapping]] = ..., message: _Optional[_Union[Event.Message, _Mapping]] = ..., error: _Optional[_Union[Event.Error, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping[str, _Any]]] = ..., acknowledged: _Optional[_Union[Event.Acknowledged, _Mapping[str, _Any]]] = ..., launch: _Optional[_Union[Event.Launch, _Mapping[str, _Any]]] = ..., launch_group: _Optional[_Union[Event.LaunchGroup, _Mapping[str, _Any]]] = ..., kill: _Optional[_Union[Event.Kill, _Mapping[str, _Any]]] = ..., message: _Optional[_Union[Event.Message, _Mapping[str, _Any]]] = ..., error: _Optional[_Union[Event.Error, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Call(_message.Message):
     __slots__ = ("executor_id", "framework_id", "type", "subscribe", "update", "message")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Call.Type]
         SUBSCRIBE: _ClassVar[Call.Type]
@@ -115,12 +125,12 @@ class Call(_message.Message):
         UNACKNOWLEDGED_UPDATES_FIELD_NUMBER: _ClassVar[int]
         unacknowledged_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.TaskInfo]
         unacknowledged_updates: _containers.RepeatedCompositeFieldContainer[Call.Update]
-        def __init__(self, unacknowledged_tasks: _Optional[_Iterable[_Union[_mesos_pb2.TaskInfo, _Mapping]]] = ..., unacknowledged_updates: _Optional[_Iterable[_Union[Call.Update, _Mapping]]] = ...) -> None: ...
+        def __init__(self, unacknowledged_tasks: _Optional[_Iterable[_Union[_mesos_pb2.TaskInfo, _Mapping[str, _Any]]]] = ..., unacknowledged_updates: _Optional[_Iterable[_Union[Call.Update, _Mapping[str, _Any]]]] = ...) -> None: ...
     class Update(_message.Message):
         __slots__ = ("status",)
         STATUS_FIELD_NUMBER: _ClassVar[int]
         status: _mesos_pb2.TaskStatus
-        def __init__(self, status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping]] = ...) -> None: ...
+        def __init__(self, status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping[str, _Any]]] = ...) -> None: ...
     class Message(_message.Message):
         __slots__ = ("data",)
         DATA_FIELD_NUMBER: _ClassVar[int]
@@ -138,4 +148,4 @@ class Call(_message.Message):
     subscribe: Call.Subscribe
     update: Call.Update
     message: Call.Message
-    def __init__(self, executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ..., type: _Optional[_Union[Call.Type, str]] = ..., subscribe: _Optional[_Union[Call.Subscribe, _Mapping]] = ..., update: _Optional[_Union[Call.Update, _Mapping]] = ..., message: _Optional[_Union[Call.Message, _Mapping]] = ...) -> None: ...
+    def __init__(self, executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ..., type: _Optional[_Union[Call.Type, str]] = ..., subscribe: _Optional[_Union[Call.Subscribe, _Mapping[str, _Any]]] = ..., update: _Optional[_Union[Call.Update, _Mapping[str, _Any]]] = ..., message: _Optional[_Union[Call.Message, _Mapping[str, _Any]]] = ...) -> None: ...

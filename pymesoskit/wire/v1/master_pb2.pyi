@@ -6,17 +6,27 @@ from pymesoskit.wire.v1 import maintenance_pb2 as _maintenance_pb2
 from pymesoskit.wire.v1 import scheduler_pb2 as _scheduler_pb2
 from pymesoskit.wire.v1 import quota_pb2 as _quota_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, TypeVar as _TypeVar, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+_E = _TypeVar("_E")
+
+class _EnumType(type):
+    @property
+    def DESCRIPTOR(self) -> _descriptor.EnumDescriptor: ...
+    def Name(self, number: int) -> str: ...
+    def Value(self: type[_E], name: str) -> _E: ...
+    def keys(self) -> list[str]: ...
+    def values(self: type[_E]) -> list[_E]: ...
+    def items(self: type[_E]) -> list[tuple[str, _E]]: ...
+
 class Call(_message.Message):
     __slots__ = ("type", "get_metrics", "set_logging_level", "list_files", "read_file", "update_weights", "reserve_resources", "unreserve_resources", "create_volumes", "destroy_volumes", "grow_volume", "shrink_volume", "update_maintenance_schedule", "start_maintenance", "stop_maintenance", "drain_agent", "deactivate_agent", "reactivate_agent", "update_quota", "teardown", "mark_agent_gone", "set_quota", "remove_quota")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Call.Type]
         GET_HEALTH: _ClassVar[Call.Type]
@@ -102,14 +112,14 @@ class Call(_message.Message):
         __slots__ = ("timeout",)
         TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         timeout: _mesos_pb2.DurationInfo
-        def __init__(self, timeout: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, timeout: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class SetLoggingLevel(_message.Message):
         __slots__ = ("level", "duration")
         LEVEL_FIELD_NUMBER: _ClassVar[int]
         DURATION_FIELD_NUMBER: _ClassVar[int]
         level: int
         duration: _mesos_pb2.DurationInfo
-        def __init__(self, level: _Optional[int] = ..., duration: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, level: _Optional[int] = ..., duration: _Optional[_Union[_mesos_pb2.DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class ListFiles(_message.Message):
         __slots__ = ("path",)
         PATH_FIELD_NUMBER: _ClassVar[int]
@@ -128,7 +138,7 @@ class Call(_message.Message):
         __slots__ = ("weight_infos",)
         WEIGHT_INFOS_FIELD_NUMBER: _ClassVar[int]
         weight_infos: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.WeightInfo]
-        def __init__(self, weight_infos: _Optional[_Iterable[_Union[_mesos_pb2.WeightInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, weight_infos: _Optional[_Iterable[_Union[_mesos_pb2.WeightInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class ReserveResources(_message.Message):
         __slots__ = ("agent_id", "source", "resources")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -137,28 +147,28 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         source: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
         resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., source: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., source: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
     class UnreserveResources(_message.Message):
         __slots__ = ("agent_id", "resources")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         RESOURCES_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
         resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
     class CreateVolumes(_message.Message):
         __slots__ = ("agent_id", "volumes")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         VOLUMES_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
         volumes: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., volumes: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., volumes: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
     class DestroyVolumes(_message.Message):
         __slots__ = ("agent_id", "volumes")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         VOLUMES_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
         volumes: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., volumes: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., volumes: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GrowVolume(_message.Message):
         __slots__ = ("agent_id", "volume", "addition")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -167,7 +177,7 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         volume: _mesos_pb2.Resource
         addition: _mesos_pb2.Resource
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., volume: _Optional[_Union[_mesos_pb2.Resource, _Mapping]] = ..., addition: _Optional[_Union[_mesos_pb2.Resource, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., volume: _Optional[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]] = ..., addition: _Optional[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]] = ...) -> None: ...
     class ShrinkVolume(_message.Message):
         __slots__ = ("agent_id", "volume", "subtract")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -176,22 +186,22 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         volume: _mesos_pb2.Resource
         subtract: _mesos_pb2.Value.Scalar
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., volume: _Optional[_Union[_mesos_pb2.Resource, _Mapping]] = ..., subtract: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., volume: _Optional[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]] = ..., subtract: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
     class UpdateMaintenanceSchedule(_message.Message):
         __slots__ = ("schedule",)
         SCHEDULE_FIELD_NUMBER: _ClassVar[int]
         schedule: _maintenance_pb2.Schedule
-        def __init__(self, schedule: _Optional[_Union[_maintenance_pb2.Schedule, _Mapping]] = ...) -> None: ...
+        def __init__(self, schedule: _Optional[_Union[_maintenance_pb2.Schedule, _Mapping[str, _Any]]] = ...) -> None: ...
     class StartMaintenance(_message.Message):
         __slots__ = ("machines",)
         MACHINES_FIELD_NUMBER: _ClassVar[int]
         machines: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.MachineID]
-        def __init__(self, machines: _Optional[_Iterable[_Union[_mesos_pb2.MachineID, _Mapping]]] = ...) -> None: ...
+        def __init__(self, machines: _Optional[_Iterable[_Union[_mesos_pb2.MachineID, _Mapping[str, _Any]]]] = ...) -> None: ...
     class StopMaintenance(_message.Message):
         __slots__ = ("machines",)
         MACHINES_FIELD_NUMBER: _ClassVar[int]
         machines: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.MachineID]
-        def __init__(self, machines: _Optional[_Iterable[_Union[_mesos_pb2.MachineID, _Mapping]]] = ...) -> None: ...
+        def __init__(self, machines: _Optional[_Iterable[_Union[_mesos_pb2.MachineID, _Mapping[str, _Any]]]] = ...) -> None: ...
     class DrainAgent(_message.Message):
         __slots__ = ("agent_id", "max_grace_period", "mark_gone")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -200,29 +210,29 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         max_grace_period: _duration_pb2.Duration
         mark_gone: bool
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., max_grace_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mark_gone: bool = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., max_grace_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., mark_gone: bool = ...) -> None: ...
     class DeactivateAgent(_message.Message):
         __slots__ = ("agent_id",)
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
     class ReactivateAgent(_message.Message):
         __slots__ = ("agent_id",)
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
     class UpdateQuota(_message.Message):
         __slots__ = ("force", "quota_configs")
         FORCE_FIELD_NUMBER: _ClassVar[int]
         QUOTA_CONFIGS_FIELD_NUMBER: _ClassVar[int]
         force: bool
         quota_configs: _containers.RepeatedCompositeFieldContainer[_quota_pb2.QuotaConfig]
-        def __init__(self, force: bool = ..., quota_configs: _Optional[_Iterable[_Union[_quota_pb2.QuotaConfig, _Mapping]]] = ...) -> None: ...
+        def __init__(self, force: bool = ..., quota_configs: _Optional[_Iterable[_Union[_quota_pb2.QuotaConfig, _Mapping[str, _Any]]]] = ...) -> None: ...
     class SetQuota(_message.Message):
         __slots__ = ("quota_request",)
         QUOTA_REQUEST_FIELD_NUMBER: _ClassVar[int]
         quota_request: _quota_pb2.QuotaRequest
-        def __init__(self, quota_request: _Optional[_Union[_quota_pb2.QuotaRequest, _Mapping]] = ...) -> None: ...
+        def __init__(self, quota_request: _Optional[_Union[_quota_pb2.QuotaRequest, _Mapping[str, _Any]]] = ...) -> None: ...
     class RemoveQuota(_message.Message):
         __slots__ = ("role",)
         ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -232,12 +242,12 @@ class Call(_message.Message):
         __slots__ = ("framework_id",)
         FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
         framework_id: _mesos_pb2.FrameworkID
-        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ...) -> None: ...
     class MarkAgentGone(_message.Message):
         __slots__ = ("agent_id",)
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     GET_METRICS_FIELD_NUMBER: _ClassVar[int]
     SET_LOGGING_LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -284,11 +294,11 @@ class Call(_message.Message):
     mark_agent_gone: Call.MarkAgentGone
     set_quota: Call.SetQuota
     remove_quota: Call.RemoveQuota
-    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping]] = ..., update_weights: _Optional[_Union[Call.UpdateWeights, _Mapping]] = ..., reserve_resources: _Optional[_Union[Call.ReserveResources, _Mapping]] = ..., unreserve_resources: _Optional[_Union[Call.UnreserveResources, _Mapping]] = ..., create_volumes: _Optional[_Union[Call.CreateVolumes, _Mapping]] = ..., destroy_volumes: _Optional[_Union[Call.DestroyVolumes, _Mapping]] = ..., grow_volume: _Optional[_Union[Call.GrowVolume, _Mapping]] = ..., shrink_volume: _Optional[_Union[Call.ShrinkVolume, _Mapping]] = ..., update_maintenance_schedule: _Optional[_Union[Call.UpdateMaintenanceSchedule, _Mapping]] = ..., start_maintenance: _Optional[_Union[Call.StartMaintenance, _Mapping]] = ..., stop_maintenance: _Optional[_Union[Call.StopMaintenance, _Mapping]] = ..., drain_agent: _Optional[_Union[Call.DrainAgent, _Mapping]] = ..., deactivate_agent: _Optional[_Union[Call.DeactivateAgent, _Mapping]] = ..., reactivate_agent: _Optional[_Union[Call.ReactivateAgent, _Mapping]] = ..., update_quota: _Optional[_Union[Call.UpdateQuota, _Mapping]] = ..., teardown: _Optional[_Union[Call.Teardown, _Mapping]] = ..., mark_agent_gone: _Optional[_Union[Call.MarkAgentGone, _Mapping]] = ..., set_quota: _Optional[_Union[Call.SetQuota, _Mapping]] = ..., remove_quota: _Optional[_Union[Call.RemoveQuota, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping[str, _Any]]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping[str, _Any]]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping[str, _Any]]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping[str, _Any]]] = ..., update_weights: _Optional[_Union[Call.UpdateWeights, _Mapping[str, _Any]]] = ..., reserve_resources: _Optional[_Union[Call.ReserveResources, _Mapping[str, _Any]]] = ..., unreserve_resources: _Optional[_Union[Call.UnreserveResources, _Mapping[str, _Any]]] = ..., create_volumes: _Optional[_Union[Call.CreateVolumes, _Mapping[str, _Any]]] = ..., destroy_volumes: _Optional[_Union[Call.DestroyVolumes, _Mapping[str, _Any]]] = ..., grow_volume: _Optional[_Union[Call.GrowVolume, _Mapping[str, _Any]]] = ..., shrink_volume: _Optional[_Union[Call.ShrinkVolume, _Mapping[str, _Any]]] = ..., update_maintenance_schedule: _Optional[_Union[Call.UpdateMaintenanceSchedule, _Mapping[str, _Any]]] = ..., start_maintenance: _Optional[_Union[Call.StartMaintenance, _Mapping[str, _Any]]] = ..., stop_maintenance: _Optional[_Union[Call.StopMaintenance, _Mapping[str, _Any]]] = ..., drain_agent: _Optional[_Union[Call.DrainAgent, _Mapping[str, _Any]]] = ..., deactivate_agent: _Optional[_Union[Call.DeactivateAgent, _Mapping[str, _Any]]] = ..., reactivate_agent: _Optional[_Union[Call.ReactivateAgent, _Mapping[str, _Any]]] = ..., update_quota: _Optional[_Union[Call.UpdateQuota, _Mapping[str, _Any]]] = ..., teardown: _Optional[_Union[Call.Teardown, _Mapping[str, _Any]]] = ..., mark_agent_gone: _Optional[_Union[Call.MarkAgentGone, _Mapping[str, _Any]]] = ..., set_quota: _Optional[_Union[Call.SetQuota, _Mapping[str, _Any]]] = ..., remove_quota: _Optional[_Union[Call.RemoveQuota, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Response(_message.Message):
     __slots__ = ("type", "get_health", "get_flags", "get_version", "get_metrics", "get_logging_level", "list_files", "read_file", "get_state", "get_agents", "get_frameworks", "get_executors", "get_operations", "get_tasks", "get_roles", "get_weights", "get_master", "get_maintenance_status", "get_maintenance_schedule", "get_quota")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Response.Type]
         GET_HEALTH: _ClassVar[Response.Type]
@@ -339,17 +349,17 @@ class Response(_message.Message):
         __slots__ = ("flags",)
         FLAGS_FIELD_NUMBER: _ClassVar[int]
         flags: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Flag]
-        def __init__(self, flags: _Optional[_Iterable[_Union[_mesos_pb2.Flag, _Mapping]]] = ...) -> None: ...
+        def __init__(self, flags: _Optional[_Iterable[_Union[_mesos_pb2.Flag, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetVersion(_message.Message):
         __slots__ = ("version_info",)
         VERSION_INFO_FIELD_NUMBER: _ClassVar[int]
         version_info: _mesos_pb2.VersionInfo
-        def __init__(self, version_info: _Optional[_Union[_mesos_pb2.VersionInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, version_info: _Optional[_Union[_mesos_pb2.VersionInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetMetrics(_message.Message):
         __slots__ = ("metrics",)
         METRICS_FIELD_NUMBER: _ClassVar[int]
         metrics: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Metric]
-        def __init__(self, metrics: _Optional[_Iterable[_Union[_mesos_pb2.Metric, _Mapping]]] = ...) -> None: ...
+        def __init__(self, metrics: _Optional[_Iterable[_Union[_mesos_pb2.Metric, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetLoggingLevel(_message.Message):
         __slots__ = ("level",)
         LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -359,7 +369,7 @@ class Response(_message.Message):
         __slots__ = ("file_infos",)
         FILE_INFOS_FIELD_NUMBER: _ClassVar[int]
         file_infos: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.FileInfo]
-        def __init__(self, file_infos: _Optional[_Iterable[_Union[_mesos_pb2.FileInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, file_infos: _Optional[_Iterable[_Union[_mesos_pb2.FileInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class ReadFile(_message.Message):
         __slots__ = ("size", "data")
         SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -377,7 +387,7 @@ class Response(_message.Message):
         get_executors: Response.GetExecutors
         get_frameworks: Response.GetFrameworks
         get_agents: Response.GetAgents
-        def __init__(self, get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ...) -> None: ...
+        def __init__(self, get_tasks: _Optional[_Union[Response.GetTasks, _Mapping[str, _Any]]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping[str, _Any]]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping[str, _Any]]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetAgents(_message.Message):
         __slots__ = ("agents", "recovered_agents")
         class Agent(_message.Message):
@@ -388,7 +398,7 @@ class Response(_message.Message):
                 TOTAL_RESOURCES_FIELD_NUMBER: _ClassVar[int]
                 resource_provider_info: _mesos_pb2.ResourceProviderInfo
                 total_resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-                def __init__(self, resource_provider_info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+                def __init__(self, resource_provider_info: _Optional[_Union[_mesos_pb2.ResourceProviderInfo, _Mapping[str, _Any]]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
             AGENT_INFO_FIELD_NUMBER: _ClassVar[int]
             ACTIVE_FIELD_NUMBER: _ClassVar[int]
             DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
@@ -417,12 +427,12 @@ class Response(_message.Message):
             resource_providers: _containers.RepeatedCompositeFieldContainer[Response.GetAgents.Agent.ResourceProvider]
             drain_info: _mesos_pb2.DrainInfo
             estimated_drain_start_time: _mesos_pb2.TimeInfo
-            def __init__(self, agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping]] = ..., active: bool = ..., deactivated: bool = ..., version: _Optional[str] = ..., pid: _Optional[str] = ..., registered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ..., reregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., allocated_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., offered_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[_mesos_pb2.AgentInfo.Capability, _Mapping]]] = ..., resource_providers: _Optional[_Iterable[_Union[Response.GetAgents.Agent.ResourceProvider, _Mapping]]] = ..., drain_info: _Optional[_Union[_mesos_pb2.DrainInfo, _Mapping]] = ..., estimated_drain_start_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ...) -> None: ...
+            def __init__(self, agent_info: _Optional[_Union[_mesos_pb2.AgentInfo, _Mapping[str, _Any]]] = ..., active: bool = ..., deactivated: bool = ..., version: _Optional[str] = ..., pid: _Optional[str] = ..., registered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ..., reregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ..., total_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., allocated_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., offered_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., capabilities: _Optional[_Iterable[_Union[_mesos_pb2.AgentInfo.Capability, _Mapping[str, _Any]]]] = ..., resource_providers: _Optional[_Iterable[_Union[Response.GetAgents.Agent.ResourceProvider, _Mapping[str, _Any]]]] = ..., drain_info: _Optional[_Union[_mesos_pb2.DrainInfo, _Mapping[str, _Any]]] = ..., estimated_drain_start_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ...) -> None: ...
         AGENTS_FIELD_NUMBER: _ClassVar[int]
         RECOVERED_AGENTS_FIELD_NUMBER: _ClassVar[int]
         agents: _containers.RepeatedCompositeFieldContainer[Response.GetAgents.Agent]
         recovered_agents: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.AgentInfo]
-        def __init__(self, agents: _Optional[_Iterable[_Union[Response.GetAgents.Agent, _Mapping]]] = ..., recovered_agents: _Optional[_Iterable[_Union[_mesos_pb2.AgentInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, agents: _Optional[_Iterable[_Union[Response.GetAgents.Agent, _Mapping[str, _Any]]]] = ..., recovered_agents: _Optional[_Iterable[_Union[_mesos_pb2.AgentInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetFrameworks(_message.Message):
         __slots__ = ("frameworks", "completed_frameworks", "recovered_frameworks")
         class Framework(_message.Message):
@@ -451,14 +461,14 @@ class Response(_message.Message):
             allocated_resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
             offered_resources: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
             offer_constraints: _scheduler_pb2.OfferConstraints
-            def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ..., active: bool = ..., connected: bool = ..., recovered: bool = ..., registered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ..., reregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ..., unregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping]] = ..., offers: _Optional[_Iterable[_Union[_mesos_pb2.Offer, _Mapping]]] = ..., inverse_offers: _Optional[_Iterable[_Union[_mesos_pb2.InverseOffer, _Mapping]]] = ..., allocated_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., offered_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ..., offer_constraints: _Optional[_Union[_scheduler_pb2.OfferConstraints, _Mapping]] = ...) -> None: ...
+            def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ..., active: bool = ..., connected: bool = ..., recovered: bool = ..., registered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ..., reregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ..., unregistered_time: _Optional[_Union[_mesos_pb2.TimeInfo, _Mapping[str, _Any]]] = ..., offers: _Optional[_Iterable[_Union[_mesos_pb2.Offer, _Mapping[str, _Any]]]] = ..., inverse_offers: _Optional[_Iterable[_Union[_mesos_pb2.InverseOffer, _Mapping[str, _Any]]]] = ..., allocated_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., offered_resources: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ..., offer_constraints: _Optional[_Union[_scheduler_pb2.OfferConstraints, _Mapping[str, _Any]]] = ...) -> None: ...
         FRAMEWORKS_FIELD_NUMBER: _ClassVar[int]
         COMPLETED_FRAMEWORKS_FIELD_NUMBER: _ClassVar[int]
         RECOVERED_FRAMEWORKS_FIELD_NUMBER: _ClassVar[int]
         frameworks: _containers.RepeatedCompositeFieldContainer[Response.GetFrameworks.Framework]
         completed_frameworks: _containers.RepeatedCompositeFieldContainer[Response.GetFrameworks.Framework]
         recovered_frameworks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.FrameworkInfo]
-        def __init__(self, frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping]]] = ..., completed_frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping]]] = ..., recovered_frameworks: _Optional[_Iterable[_Union[_mesos_pb2.FrameworkInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]]] = ..., completed_frameworks: _Optional[_Iterable[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]]] = ..., recovered_frameworks: _Optional[_Iterable[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetExecutors(_message.Message):
         __slots__ = ("executors", "orphan_executors")
         class Executor(_message.Message):
@@ -467,17 +477,17 @@ class Response(_message.Message):
             AGENT_ID_FIELD_NUMBER: _ClassVar[int]
             executor_info: _mesos_pb2.ExecutorInfo
             agent_id: _mesos_pb2.AgentID
-            def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+            def __init__(self, executor_info: _Optional[_Union[_mesos_pb2.ExecutorInfo, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
         EXECUTORS_FIELD_NUMBER: _ClassVar[int]
         ORPHAN_EXECUTORS_FIELD_NUMBER: _ClassVar[int]
         executors: _containers.RepeatedCompositeFieldContainer[Response.GetExecutors.Executor]
         orphan_executors: _containers.RepeatedCompositeFieldContainer[Response.GetExecutors.Executor]
-        def __init__(self, executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping]]] = ..., orphan_executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping]]] = ...) -> None: ...
+        def __init__(self, executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping[str, _Any]]]] = ..., orphan_executors: _Optional[_Iterable[_Union[Response.GetExecutors.Executor, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetOperations(_message.Message):
         __slots__ = ("operations",)
         OPERATIONS_FIELD_NUMBER: _ClassVar[int]
         operations: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Operation]
-        def __init__(self, operations: _Optional[_Iterable[_Union[_mesos_pb2.Operation, _Mapping]]] = ...) -> None: ...
+        def __init__(self, operations: _Optional[_Iterable[_Union[_mesos_pb2.Operation, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetTasks(_message.Message):
         __slots__ = ("pending_tasks", "tasks", "unreachable_tasks", "completed_tasks", "orphan_tasks")
         PENDING_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -490,17 +500,17 @@ class Response(_message.Message):
         unreachable_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
         completed_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
         orphan_tasks: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Task]
-        def __init__(self, pending_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., unreachable_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., completed_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ..., orphan_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping]]] = ...) -> None: ...
+        def __init__(self, pending_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., unreachable_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., completed_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ..., orphan_tasks: _Optional[_Iterable[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetRoles(_message.Message):
         __slots__ = ("roles",)
         ROLES_FIELD_NUMBER: _ClassVar[int]
         roles: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Role]
-        def __init__(self, roles: _Optional[_Iterable[_Union[_mesos_pb2.Role, _Mapping]]] = ...) -> None: ...
+        def __init__(self, roles: _Optional[_Iterable[_Union[_mesos_pb2.Role, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetWeights(_message.Message):
         __slots__ = ("weight_infos",)
         WEIGHT_INFOS_FIELD_NUMBER: _ClassVar[int]
         weight_infos: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.WeightInfo]
-        def __init__(self, weight_infos: _Optional[_Iterable[_Union[_mesos_pb2.WeightInfo, _Mapping]]] = ...) -> None: ...
+        def __init__(self, weight_infos: _Optional[_Iterable[_Union[_mesos_pb2.WeightInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
     class GetMaster(_message.Message):
         __slots__ = ("master_info", "start_time", "elected_time")
         MASTER_INFO_FIELD_NUMBER: _ClassVar[int]
@@ -509,22 +519,22 @@ class Response(_message.Message):
         master_info: _mesos_pb2.MasterInfo
         start_time: float
         elected_time: float
-        def __init__(self, master_info: _Optional[_Union[_mesos_pb2.MasterInfo, _Mapping]] = ..., start_time: _Optional[float] = ..., elected_time: _Optional[float] = ...) -> None: ...
+        def __init__(self, master_info: _Optional[_Union[_mesos_pb2.MasterInfo, _Mapping[str, _Any]]] = ..., start_time: _Optional[float] = ..., elected_time: _Optional[float] = ...) -> None: ...
     class GetMaintenanceStatus(_message.Message):
         __slots__ = ("status",)
         STATUS_FIELD_NUMBER: _ClassVar[int]
         status: _maintenance_pb2.ClusterStatus
-        def __init__(self, status: _Optional[_Union[_maintenance_pb2.ClusterStatus, _Mapping]] = ...) -> None: ...
+        def __init__(self, status: _Optional[_Union[_maintenance_pb2.ClusterStatus, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetMaintenanceSchedule(_message.Message):
         __slots__ = ("schedule",)
         SCHEDULE_FIELD_NUMBER: _ClassVar[int]
         schedule: _maintenance_pb2.Schedule
-        def __init__(self, schedule: _Optional[_Union[_maintenance_pb2.Schedule, _Mapping]] = ...) -> None: ...
+        def __init__(self, schedule: _Optional[_Union[_maintenance_pb2.Schedule, _Mapping[str, _Any]]] = ...) -> None: ...
     class GetQuota(_message.Message):
         __slots__ = ("status",)
         STATUS_FIELD_NUMBER: _ClassVar[int]
         status: _quota_pb2.QuotaStatus
-        def __init__(self, status: _Optional[_Union[_quota_pb2.QuotaStatus, _Mapping]] = ...) -> None: ...
+        def __init__(self, status: _Optional[_Union[_quota_pb2.QuotaStatus, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     GET_HEALTH_FIELD_NUMBER: _ClassVar[int]
     GET_FLAGS_FIELD_NUMBER: _ClassVar[int]
@@ -565,11 +575,11 @@ class Response(_message.Message):
     get_maintenance_status: Response.GetMaintenanceStatus
     get_maintenance_schedule: Response.GetMaintenanceSchedule
     get_quota: Response.GetQuota
-    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_roles: _Optional[_Union[Response.GetRoles, _Mapping]] = ..., get_weights: _Optional[_Union[Response.GetWeights, _Mapping]] = ..., get_master: _Optional[_Union[Response.GetMaster, _Mapping]] = ..., get_maintenance_status: _Optional[_Union[Response.GetMaintenanceStatus, _Mapping]] = ..., get_maintenance_schedule: _Optional[_Union[Response.GetMaintenanceSchedule, _Mapping]] = ..., get_quota: _Optional[_Union[Response.GetQuota, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping[str, _Any]]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping[str, _Any]]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping[str, _Any]]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping[str, _Any]]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping[str, _Any]]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping[str, _Any]]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping[str, _Any]]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping[str, _Any]]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping[str, _Any]]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping[str, _Any]]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping[str, _Any]]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping[str, _Any]]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping[str, _Any]]] = ..., get_roles: _Optional[_Union[Response.GetRoles, _Mapping[str, _Any]]] = ..., get_weights: _Optional[_Union[Response.GetWeights, _Mapping[str, _Any]]] = ..., get_master: _Optional[_Union[Response.GetMaster, _Mapping[str, _Any]]] = ..., get_maintenance_status: _Optional[_Union[Response.GetMaintenanceStatus, _Mapping[str, _Any]]] = ..., get_maintenance_schedule: _Optional[_Union[Response.GetMaintenanceSchedule, _Mapping[str, _Any]]] = ..., get_quota: _Optional[_Union[Response.GetQuota, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("type", "subscribed", "task_added", "task_updated", "agent_added", "agent_removed", "framework_added", "framework_updated", "framework_removed")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Event.Type]
         SUBSCRIBED: _ClassVar[Event.Type]
@@ -597,12 +607,12 @@ class Event(_message.Message):
         HEARTBEAT_INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
         get_state: Response.GetState
         heartbeat_interval_seconds: float
-        def __init__(self, get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., heartbeat_interval_seconds: _Optional[float] = ...) -> None: ...
+        def __init__(self, get_state: _Optional[_Union[Response.GetState, _Mapping[str, _Any]]] = ..., heartbeat_interval_seconds: _Optional[float] = ...) -> None: ...
     class TaskAdded(_message.Message):
         __slots__ = ("task",)
         TASK_FIELD_NUMBER: _ClassVar[int]
         task: _mesos_pb2.Task
-        def __init__(self, task: _Optional[_Union[_mesos_pb2.Task, _Mapping]] = ...) -> None: ...
+        def __init__(self, task: _Optional[_Union[_mesos_pb2.Task, _Mapping[str, _Any]]] = ...) -> None: ...
     class TaskUpdated(_message.Message):
         __slots__ = ("framework_id", "status", "state")
         FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -611,32 +621,32 @@ class Event(_message.Message):
         framework_id: _mesos_pb2.FrameworkID
         status: _mesos_pb2.TaskStatus
         state: _mesos_pb2.TaskState
-        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ..., status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping]] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ...) -> None: ...
+        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ..., status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping[str, _Any]]] = ..., state: _Optional[_Union[_mesos_pb2.TaskState, str]] = ...) -> None: ...
     class FrameworkAdded(_message.Message):
         __slots__ = ("framework",)
         FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
         framework: Response.GetFrameworks.Framework
-        def __init__(self, framework: _Optional[_Union[Response.GetFrameworks.Framework, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework: _Optional[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]] = ...) -> None: ...
     class FrameworkUpdated(_message.Message):
         __slots__ = ("framework",)
         FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
         framework: Response.GetFrameworks.Framework
-        def __init__(self, framework: _Optional[_Union[Response.GetFrameworks.Framework, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework: _Optional[_Union[Response.GetFrameworks.Framework, _Mapping[str, _Any]]] = ...) -> None: ...
     class FrameworkRemoved(_message.Message):
         __slots__ = ("framework_info",)
         FRAMEWORK_INFO_FIELD_NUMBER: _ClassVar[int]
         framework_info: _mesos_pb2.FrameworkInfo
-        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class AgentAdded(_message.Message):
         __slots__ = ("agent",)
         AGENT_FIELD_NUMBER: _ClassVar[int]
         agent: Response.GetAgents.Agent
-        def __init__(self, agent: _Optional[_Union[Response.GetAgents.Agent, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent: _Optional[_Union[Response.GetAgents.Agent, _Mapping[str, _Any]]] = ...) -> None: ...
     class AgentRemoved(_message.Message):
         __slots__ = ("agent_id",)
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         agent_id: _mesos_pb2.AgentID
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBED_FIELD_NUMBER: _ClassVar[int]
     TASK_ADDED_FIELD_NUMBER: _ClassVar[int]
@@ -655,4 +665,4 @@ class Event(_message.Message):
     framework_added: Event.FrameworkAdded
     framework_updated: Event.FrameworkUpdated
     framework_removed: Event.FrameworkRemoved
-    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping]] = ..., task_added: _Optional[_Union[Event.TaskAdded, _Mapping]] = ..., task_updated: _Optional[_Union[Event.TaskUpdated, _Mapping]] = ..., agent_added: _Optional[_Union[Event.AgentAdded, _Mapping]] = ..., agent_removed: _Optional[_Union[Event.AgentRemoved, _Mapping]] = ..., framework_added: _Optional[_Union[Event.FrameworkAdded, _Mapping]] = ..., framework_updated: _Optional[_Union[Event.FrameworkUpdated, _Mapping]] = ..., framework_removed: _Optional[_Union[Event.FrameworkRemoved, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping[str, _Any]]] = ..., task_added: _Optional[_Union[Event.TaskAdded, _Mapping[str, _Any]]] = ..., task_updated: _Optional[_Union[Event.TaskUpdated, _Mapping[str, _Any]]] = ..., agent_added: _Optional[_Union[Event.AgentAdded, _Mapping[str, _Any]]] = ..., agent_removed: _Optional[_Union[Event.AgentRemoved, _Mapping[str, _Any]]] = ..., framework_added: _Optional[_Union[Event.FrameworkAdded, _Mapping[str, _Any]]] = ..., framework_updated: _Optional[_Union[Event.FrameworkUpdated, _Mapping[str, _Any]]] = ..., framework_removed: _Optional[_Union[Event.FrameworkRemoved, _Mapping[str, _Any]]] = ...) -> None: ...

@@ -1,20 +1,30 @@
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, TypeVar as _TypeVar, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+_E = _TypeVar("_E")
+
+class _EnumType(type):
+    @property
+    def DESCRIPTOR(self) -> _descriptor.EnumDescriptor: ...
+    def Name(self, number: int) -> str: ...
+    def Value(self: type[_E], name: str) -> _E: ...
+    def keys(self) -> list[str]: ...
+    def values(self: type[_E]) -> list[_E]: ...
+    def items(self: type[_E]) -> list[tuple[str, _E]]: ...
+
+class Status(int, metaclass=_EnumType):
     __slots__ = ()
     DRIVER_NOT_STARTED: _ClassVar[Status]
     DRIVER_RUNNING: _ClassVar[Status]
     DRIVER_ABORTED: _ClassVar[Status]
     DRIVER_STOPPED: _ClassVar[Status]
 
-class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class TaskState(int, metaclass=_EnumType):
     __slots__ = ()
     TASK_STAGING: _ClassVar[TaskState]
     TASK_STARTING: _ClassVar[TaskState]
@@ -31,7 +41,7 @@ class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_GONE_BY_OPERATOR: _ClassVar[TaskState]
     TASK_UNKNOWN: _ClassVar[TaskState]
 
-class OperationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class OperationState(int, metaclass=_EnumType):
     __slots__ = ()
     OPERATION_UNSUPPORTED: _ClassVar[OperationState]
     OPERATION_PENDING: _ClassVar[OperationState]
@@ -44,7 +54,7 @@ class OperationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_RECOVERING: _ClassVar[OperationState]
     OPERATION_UNKNOWN: _ClassVar[OperationState]
 
-class DrainState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class DrainState(int, metaclass=_EnumType):
     __slots__ = ()
     UNKNOWN: _ClassVar[DrainState]
     DRAINING: _ClassVar[DrainState]
@@ -117,7 +127,7 @@ class ContainerID(_message.Message):
     PARENT_FIELD_NUMBER: _ClassVar[int]
     value: str
     parent: ContainerID
-    def __init__(self, value: _Optional[str] = ..., parent: _Optional[_Union[ContainerID, _Mapping]] = ...) -> None: ...
+    def __init__(self, value: _Optional[str] = ..., parent: _Optional[_Union[ContainerID, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ResourceProviderID(_message.Message):
     __slots__ = ("value",)
@@ -165,7 +175,7 @@ class URL(_message.Message):
     path: str
     query: _containers.RepeatedCompositeFieldContainer[Parameter]
     fragment: str
-    def __init__(self, scheme: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., path: _Optional[str] = ..., query: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., fragment: _Optional[str] = ...) -> None: ...
+    def __init__(self, scheme: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping[str, _Any]]] = ..., path: _Optional[str] = ..., query: _Optional[_Iterable[_Union[Parameter, _Mapping[str, _Any]]]] = ..., fragment: _Optional[str] = ...) -> None: ...
 
 class Unavailability(_message.Message):
     __slots__ = ("start", "duration")
@@ -173,7 +183,7 @@ class Unavailability(_message.Message):
     DURATION_FIELD_NUMBER: _ClassVar[int]
     start: TimeInfo
     duration: DurationInfo
-    def __init__(self, start: _Optional[_Union[TimeInfo, _Mapping]] = ..., duration: _Optional[_Union[DurationInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, start: _Optional[_Union[TimeInfo, _Mapping[str, _Any]]] = ..., duration: _Optional[_Union[DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class MachineID(_message.Message):
     __slots__ = ("hostname", "ip")
@@ -185,7 +195,7 @@ class MachineID(_message.Message):
 
 class MachineInfo(_message.Message):
     __slots__ = ("id", "mode", "unavailability")
-    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Mode(int, metaclass=_EnumType):
         __slots__ = ()
         UP: _ClassVar[MachineInfo.Mode]
         DRAINING: _ClassVar[MachineInfo.Mode]
@@ -199,13 +209,13 @@ class MachineInfo(_message.Message):
     id: MachineID
     mode: MachineInfo.Mode
     unavailability: Unavailability
-    def __init__(self, id: _Optional[_Union[MachineID, _Mapping]] = ..., mode: _Optional[_Union[MachineInfo.Mode, str]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[_Union[MachineID, _Mapping[str, _Any]]] = ..., mode: _Optional[_Union[MachineInfo.Mode, str]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class FrameworkInfo(_message.Message):
     __slots__ = ("user", "name", "id", "failover_timeout", "checkpoint", "role", "roles", "hostname", "principal", "webui_url", "capabilities", "labels", "offer_filters")
     class Capability(_message.Message):
         __slots__ = ("type",)
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[FrameworkInfo.Capability.Type]
             REVOCABLE_RESOURCES: _ClassVar[FrameworkInfo.Capability.Type]
@@ -234,7 +244,7 @@ class FrameworkInfo(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: OfferFilters
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OfferFilters, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OfferFilters, _Mapping[str, _Any]]] = ...) -> None: ...
     USER_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -261,11 +271,11 @@ class FrameworkInfo(_message.Message):
     capabilities: _containers.RepeatedCompositeFieldContainer[FrameworkInfo.Capability]
     labels: Labels
     offer_filters: _containers.MessageMap[str, OfferFilters]
-    def __init__(self, user: _Optional[str] = ..., name: _Optional[str] = ..., id: _Optional[_Union[FrameworkID, _Mapping]] = ..., failover_timeout: _Optional[float] = ..., checkpoint: bool = ..., role: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., hostname: _Optional[str] = ..., principal: _Optional[str] = ..., webui_url: _Optional[str] = ..., capabilities: _Optional[_Iterable[_Union[FrameworkInfo.Capability, _Mapping]]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., offer_filters: _Optional[_Mapping[str, OfferFilters]] = ...) -> None: ...
+    def __init__(self, user: _Optional[str] = ..., name: _Optional[str] = ..., id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., failover_timeout: _Optional[float] = ..., checkpoint: bool = ..., role: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., hostname: _Optional[str] = ..., principal: _Optional[str] = ..., webui_url: _Optional[str] = ..., capabilities: _Optional[_Iterable[_Union[FrameworkInfo.Capability, _Mapping[str, _Any]]]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., offer_filters: _Optional[_Mapping[str, OfferFilters]] = ...) -> None: ...
 
 class CheckInfo(_message.Message):
     __slots__ = ("type", "command", "http", "tcp", "delay_seconds", "interval_seconds", "timeout_seconds")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[CheckInfo.Type]
         COMMAND: _ClassVar[CheckInfo.Type]
@@ -279,7 +289,7 @@ class CheckInfo(_message.Message):
         __slots__ = ("command",)
         COMMAND_FIELD_NUMBER: _ClassVar[int]
         command: CommandInfo
-        def __init__(self, command: _Optional[_Union[CommandInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, command: _Optional[_Union[CommandInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class Http(_message.Message):
         __slots__ = ("port", "path")
         PORT_FIELD_NUMBER: _ClassVar[int]
@@ -306,11 +316,11 @@ class CheckInfo(_message.Message):
     delay_seconds: float
     interval_seconds: float
     timeout_seconds: float
-    def __init__(self, type: _Optional[_Union[CheckInfo.Type, str]] = ..., command: _Optional[_Union[CheckInfo.Command, _Mapping]] = ..., http: _Optional[_Union[CheckInfo.Http, _Mapping]] = ..., tcp: _Optional[_Union[CheckInfo.Tcp, _Mapping]] = ..., delay_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., timeout_seconds: _Optional[float] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[CheckInfo.Type, str]] = ..., command: _Optional[_Union[CheckInfo.Command, _Mapping[str, _Any]]] = ..., http: _Optional[_Union[CheckInfo.Http, _Mapping[str, _Any]]] = ..., tcp: _Optional[_Union[CheckInfo.Tcp, _Mapping[str, _Any]]] = ..., delay_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., timeout_seconds: _Optional[float] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("delay_seconds", "interval_seconds", "timeout_seconds", "consecutive_failures", "grace_period_seconds", "type", "command", "http", "tcp")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[HealthCheck.Type]
         COMMAND: _ClassVar[HealthCheck.Type]
@@ -358,13 +368,13 @@ class HealthCheck(_message.Message):
     command: CommandInfo
     http: HealthCheck.HTTPCheckInfo
     tcp: HealthCheck.TCPCheckInfo
-    def __init__(self, delay_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., timeout_seconds: _Optional[float] = ..., consecutive_failures: _Optional[int] = ..., grace_period_seconds: _Optional[float] = ..., type: _Optional[_Union[HealthCheck.Type, str]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., http: _Optional[_Union[HealthCheck.HTTPCheckInfo, _Mapping]] = ..., tcp: _Optional[_Union[HealthCheck.TCPCheckInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, delay_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., timeout_seconds: _Optional[float] = ..., consecutive_failures: _Optional[int] = ..., grace_period_seconds: _Optional[float] = ..., type: _Optional[_Union[HealthCheck.Type, str]] = ..., command: _Optional[_Union[CommandInfo, _Mapping[str, _Any]]] = ..., http: _Optional[_Union[HealthCheck.HTTPCheckInfo, _Mapping[str, _Any]]] = ..., tcp: _Optional[_Union[HealthCheck.TCPCheckInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class KillPolicy(_message.Message):
     __slots__ = ("grace_period",)
     GRACE_PERIOD_FIELD_NUMBER: _ClassVar[int]
     grace_period: DurationInfo
-    def __init__(self, grace_period: _Optional[_Union[DurationInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, grace_period: _Optional[_Union[DurationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CommandInfo(_message.Message):
     __slots__ = ("uris", "environment", "shell", "value", "arguments", "user")
@@ -393,11 +403,11 @@ class CommandInfo(_message.Message):
     value: str
     arguments: _containers.RepeatedScalarFieldContainer[str]
     user: str
-    def __init__(self, uris: _Optional[_Iterable[_Union[CommandInfo.URI, _Mapping]]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., shell: bool = ..., value: _Optional[str] = ..., arguments: _Optional[_Iterable[str]] = ..., user: _Optional[str] = ...) -> None: ...
+    def __init__(self, uris: _Optional[_Iterable[_Union[CommandInfo.URI, _Mapping[str, _Any]]]] = ..., environment: _Optional[_Union[Environment, _Mapping[str, _Any]]] = ..., shell: bool = ..., value: _Optional[str] = ..., arguments: _Optional[_Iterable[str]] = ..., user: _Optional[str] = ...) -> None: ...
 
 class ExecutorInfo(_message.Message):
     __slots__ = ("type", "executor_id", "framework_id", "command", "container", "resources", "name", "source", "data", "discovery", "shutdown_grace_period", "labels")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[ExecutorInfo.Type]
         DEFAULT: _ClassVar[ExecutorInfo.Type]
@@ -429,7 +439,7 @@ class ExecutorInfo(_message.Message):
     discovery: DiscoveryInfo
     shutdown_grace_period: DurationInfo
     labels: Labels
-    def __init__(self, type: _Optional[_Union[ExecutorInfo.Type, str]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., name: _Optional[str] = ..., source: _Optional[str] = ..., data: _Optional[bytes] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping]] = ..., shutdown_grace_period: _Optional[_Union[DurationInfo, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[ExecutorInfo.Type, str]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping[str, _Any]]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping[str, _Any]]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., name: _Optional[str] = ..., source: _Optional[str] = ..., data: _Optional[bytes] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping[str, _Any]]] = ..., shutdown_grace_period: _Optional[_Union[DurationInfo, _Mapping[str, _Any]]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class DomainInfo(_message.Message):
     __slots__ = ("fault_domain",)
@@ -449,16 +459,16 @@ class DomainInfo(_message.Message):
         ZONE_FIELD_NUMBER: _ClassVar[int]
         region: DomainInfo.FaultDomain.RegionInfo
         zone: DomainInfo.FaultDomain.ZoneInfo
-        def __init__(self, region: _Optional[_Union[DomainInfo.FaultDomain.RegionInfo, _Mapping]] = ..., zone: _Optional[_Union[DomainInfo.FaultDomain.ZoneInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, region: _Optional[_Union[DomainInfo.FaultDomain.RegionInfo, _Mapping[str, _Any]]] = ..., zone: _Optional[_Union[DomainInfo.FaultDomain.ZoneInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     FAULT_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     fault_domain: DomainInfo.FaultDomain
-    def __init__(self, fault_domain: _Optional[_Union[DomainInfo.FaultDomain, _Mapping]] = ...) -> None: ...
+    def __init__(self, fault_domain: _Optional[_Union[DomainInfo.FaultDomain, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class MasterInfo(_message.Message):
     __slots__ = ("id", "ip", "port", "pid", "hostname", "version", "address", "domain", "capabilities")
     class Capability(_message.Message):
         __slots__ = ("type",)
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[MasterInfo.Capability.Type]
             AGENT_UPDATE: _ClassVar[MasterInfo.Capability.Type]
@@ -487,13 +497,13 @@ class MasterInfo(_message.Message):
     address: Address
     domain: DomainInfo
     capabilities: _containers.RepeatedCompositeFieldContainer[MasterInfo.Capability]
-    def __init__(self, id: _Optional[str] = ..., ip: _Optional[int] = ..., port: _Optional[int] = ..., pid: _Optional[str] = ..., hostname: _Optional[str] = ..., version: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[MasterInfo.Capability, _Mapping]]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., ip: _Optional[int] = ..., port: _Optional[int] = ..., pid: _Optional[str] = ..., hostname: _Optional[str] = ..., version: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping[str, _Any]]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping[str, _Any]]] = ..., capabilities: _Optional[_Iterable[_Union[MasterInfo.Capability, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class AgentInfo(_message.Message):
     __slots__ = ("hostname", "port", "resources", "attributes", "id", "domain")
     class Capability(_message.Message):
         __slots__ = ("type",)
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[AgentInfo.Capability.Type]
             MULTI_ROLE: _ClassVar[AgentInfo.Capability.Type]
@@ -528,11 +538,11 @@ class AgentInfo(_message.Message):
     attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
     id: AgentID
     domain: DomainInfo
-    def __init__(self, hostname: _Optional[str] = ..., port: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., id: _Optional[_Union[AgentID, _Mapping]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, hostname: _Optional[str] = ..., port: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping[str, _Any]]]] = ..., id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CSIPluginContainerInfo(_message.Message):
     __slots__ = ("services", "command", "resources", "container")
-    class Service(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Service(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[CSIPluginContainerInfo.Service]
         CONTROLLER_SERVICE: _ClassVar[CSIPluginContainerInfo.Service]
@@ -548,7 +558,7 @@ class CSIPluginContainerInfo(_message.Message):
     command: CommandInfo
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
     container: ContainerInfo
-    def __init__(self, services: _Optional[_Iterable[_Union[CSIPluginContainerInfo.Service, str]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, services: _Optional[_Iterable[_Union[CSIPluginContainerInfo.Service, str]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CSIPluginEndpoint(_message.Message):
     __slots__ = ("csi_service", "endpoint")
@@ -572,7 +582,7 @@ class CSIPluginInfo(_message.Message):
     endpoints: _containers.RepeatedCompositeFieldContainer[CSIPluginEndpoint]
     target_path_root: str
     target_path_exists: bool
-    def __init__(self, type: _Optional[str] = ..., name: _Optional[str] = ..., containers: _Optional[_Iterable[_Union[CSIPluginContainerInfo, _Mapping]]] = ..., endpoints: _Optional[_Iterable[_Union[CSIPluginEndpoint, _Mapping]]] = ..., target_path_root: _Optional[str] = ..., target_path_exists: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[str] = ..., name: _Optional[str] = ..., containers: _Optional[_Iterable[_Union[CSIPluginContainerInfo, _Mapping[str, _Any]]]] = ..., endpoints: _Optional[_Iterable[_Union[CSIPluginEndpoint, _Mapping[str, _Any]]]] = ..., target_path_root: _Optional[str] = ..., target_path_exists: bool = ...) -> None: ...
 
 class ResourceProviderInfo(_message.Message):
     __slots__ = ("id", "attributes", "type", "name", "default_reservations", "storage")
@@ -582,7 +592,7 @@ class ResourceProviderInfo(_message.Message):
         RECONCILIATION_INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
         plugin: CSIPluginInfo
         reconciliation_interval_seconds: float
-        def __init__(self, plugin: _Optional[_Union[CSIPluginInfo, _Mapping]] = ..., reconciliation_interval_seconds: _Optional[float] = ...) -> None: ...
+        def __init__(self, plugin: _Optional[_Union[CSIPluginInfo, _Mapping[str, _Any]]] = ..., reconciliation_interval_seconds: _Optional[float] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -595,11 +605,11 @@ class ResourceProviderInfo(_message.Message):
     name: str
     default_reservations: _containers.RepeatedCompositeFieldContainer[Resource.ReservationInfo]
     storage: ResourceProviderInfo.Storage
-    def __init__(self, id: _Optional[_Union[ResourceProviderID, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., type: _Optional[str] = ..., name: _Optional[str] = ..., default_reservations: _Optional[_Iterable[_Union[Resource.ReservationInfo, _Mapping]]] = ..., storage: _Optional[_Union[ResourceProviderInfo.Storage, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[_Union[ResourceProviderID, _Mapping[str, _Any]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping[str, _Any]]]] = ..., type: _Optional[str] = ..., name: _Optional[str] = ..., default_reservations: _Optional[_Iterable[_Union[Resource.ReservationInfo, _Mapping[str, _Any]]]] = ..., storage: _Optional[_Union[ResourceProviderInfo.Storage, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Value(_message.Message):
     __slots__ = ("type", "scalar", "ranges", "set", "text")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         SCALAR: _ClassVar[Value.Type]
         RANGES: _ClassVar[Value.Type]
@@ -625,7 +635,7 @@ class Value(_message.Message):
         __slots__ = ("range",)
         RANGE_FIELD_NUMBER: _ClassVar[int]
         range: _containers.RepeatedCompositeFieldContainer[Value.Range]
-        def __init__(self, range: _Optional[_Iterable[_Union[Value.Range, _Mapping]]] = ...) -> None: ...
+        def __init__(self, range: _Optional[_Iterable[_Union[Value.Range, _Mapping[str, _Any]]]] = ...) -> None: ...
     class Set(_message.Message):
         __slots__ = ("item",)
         ITEM_FIELD_NUMBER: _ClassVar[int]
@@ -646,7 +656,7 @@ class Value(_message.Message):
     ranges: Value.Ranges
     set: Value.Set
     text: Value.Text
-    def __init__(self, type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ..., text: _Optional[_Union[Value.Text, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping[str, _Any]]] = ..., set: _Optional[_Union[Value.Set, _Mapping[str, _Any]]] = ..., text: _Optional[_Union[Value.Text, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("name", "type", "scalar", "ranges", "set", "text")
@@ -662,7 +672,7 @@ class Attribute(_message.Message):
     ranges: Value.Ranges
     set: Value.Set
     text: Value.Text
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ..., text: _Optional[_Union[Value.Text, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping[str, _Any]]] = ..., set: _Optional[_Union[Value.Set, _Mapping[str, _Any]]] = ..., text: _Optional[_Union[Value.Text, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Resource(_message.Message):
     __slots__ = ("provider_id", "name", "type", "scalar", "ranges", "set", "role", "allocation_info", "reservation", "reservations", "disk", "revocable", "shared")
@@ -673,7 +683,7 @@ class Resource(_message.Message):
         def __init__(self, role: _Optional[str] = ...) -> None: ...
     class ReservationInfo(_message.Message):
         __slots__ = ("type", "role", "principal", "labels")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[Resource.ReservationInfo.Type]
             STATIC: _ClassVar[Resource.ReservationInfo.Type]
@@ -689,7 +699,7 @@ class Resource(_message.Message):
         role: str
         principal: str
         labels: Labels
-        def __init__(self, type: _Optional[_Union[Resource.ReservationInfo.Type, str]] = ..., role: _Optional[str] = ..., principal: _Optional[str] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+        def __init__(self, type: _Optional[_Union[Resource.ReservationInfo.Type, str]] = ..., role: _Optional[str] = ..., principal: _Optional[str] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
     class DiskInfo(_message.Message):
         __slots__ = ("persistence", "volume", "source")
         class Persistence(_message.Message):
@@ -701,7 +711,7 @@ class Resource(_message.Message):
             def __init__(self, id: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
         class Source(_message.Message):
             __slots__ = ("type", "path", "mount", "vendor", "id", "metadata", "profile")
-            class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            class Type(int, metaclass=_EnumType):
                 __slots__ = ()
                 UNKNOWN: _ClassVar[Resource.DiskInfo.Source.Type]
                 PATH: _ClassVar[Resource.DiskInfo.Source.Type]
@@ -737,14 +747,14 @@ class Resource(_message.Message):
             id: str
             metadata: Labels
             profile: str
-            def __init__(self, type: _Optional[_Union[Resource.DiskInfo.Source.Type, str]] = ..., path: _Optional[_Union[Resource.DiskInfo.Source.Path, _Mapping]] = ..., mount: _Optional[_Union[Resource.DiskInfo.Source.Mount, _Mapping]] = ..., vendor: _Optional[str] = ..., id: _Optional[str] = ..., metadata: _Optional[_Union[Labels, _Mapping]] = ..., profile: _Optional[str] = ...) -> None: ...
+            def __init__(self, type: _Optional[_Union[Resource.DiskInfo.Source.Type, str]] = ..., path: _Optional[_Union[Resource.DiskInfo.Source.Path, _Mapping[str, _Any]]] = ..., mount: _Optional[_Union[Resource.DiskInfo.Source.Mount, _Mapping[str, _Any]]] = ..., vendor: _Optional[str] = ..., id: _Optional[str] = ..., metadata: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., profile: _Optional[str] = ...) -> None: ...
         PERSISTENCE_FIELD_NUMBER: _ClassVar[int]
         VOLUME_FIELD_NUMBER: _ClassVar[int]
         SOURCE_FIELD_NUMBER: _ClassVar[int]
         persistence: Resource.DiskInfo.Persistence
         volume: Volume
         source: Resource.DiskInfo.Source
-        def __init__(self, persistence: _Optional[_Union[Resource.DiskInfo.Persistence, _Mapping]] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ..., source: _Optional[_Union[Resource.DiskInfo.Source, _Mapping]] = ...) -> None: ...
+        def __init__(self, persistence: _Optional[_Union[Resource.DiskInfo.Persistence, _Mapping[str, _Any]]] = ..., volume: _Optional[_Union[Volume, _Mapping[str, _Any]]] = ..., source: _Optional[_Union[Resource.DiskInfo.Source, _Mapping[str, _Any]]] = ...) -> None: ...
     class RevocableInfo(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -777,7 +787,7 @@ class Resource(_message.Message):
     disk: Resource.DiskInfo
     revocable: Resource.RevocableInfo
     shared: Resource.SharedInfo
-    def __init__(self, provider_id: _Optional[_Union[ResourceProviderID, _Mapping]] = ..., name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ..., role: _Optional[str] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping]] = ..., reservation: _Optional[_Union[Resource.ReservationInfo, _Mapping]] = ..., reservations: _Optional[_Iterable[_Union[Resource.ReservationInfo, _Mapping]]] = ..., disk: _Optional[_Union[Resource.DiskInfo, _Mapping]] = ..., revocable: _Optional[_Union[Resource.RevocableInfo, _Mapping]] = ..., shared: _Optional[_Union[Resource.SharedInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, provider_id: _Optional[_Union[ResourceProviderID, _Mapping[str, _Any]]] = ..., name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping[str, _Any]]] = ..., set: _Optional[_Union[Value.Set, _Mapping[str, _Any]]] = ..., role: _Optional[str] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping[str, _Any]]] = ..., reservation: _Optional[_Union[Resource.ReservationInfo, _Mapping[str, _Any]]] = ..., reservations: _Optional[_Iterable[_Union[Resource.ReservationInfo, _Mapping[str, _Any]]]] = ..., disk: _Optional[_Union[Resource.DiskInfo, _Mapping[str, _Any]]] = ..., revocable: _Optional[_Union[Resource.RevocableInfo, _Mapping[str, _Any]]] = ..., shared: _Optional[_Union[Resource.SharedInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class TrafficControlStatistics(_message.Message):
     __slots__ = ("id", "backlog", "bytes", "drops", "overlimits", "packets", "qlen", "ratebps", "ratepps", "requeues")
@@ -967,7 +977,7 @@ class SNMPStatistics(_message.Message):
     icmp_stats: IcmpStatistics
     tcp_stats: TcpStatistics
     udp_stats: UdpStatistics
-    def __init__(self, ip_stats: _Optional[_Union[IpStatistics, _Mapping]] = ..., icmp_stats: _Optional[_Union[IcmpStatistics, _Mapping]] = ..., tcp_stats: _Optional[_Union[TcpStatistics, _Mapping]] = ..., udp_stats: _Optional[_Union[UdpStatistics, _Mapping]] = ...) -> None: ...
+    def __init__(self, ip_stats: _Optional[_Union[IpStatistics, _Mapping[str, _Any]]] = ..., icmp_stats: _Optional[_Union[IcmpStatistics, _Mapping[str, _Any]]] = ..., tcp_stats: _Optional[_Union[TcpStatistics, _Mapping[str, _Any]]] = ..., udp_stats: _Optional[_Union[UdpStatistics, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class DiskStatistics(_message.Message):
     __slots__ = ("source", "persistence", "limit_bytes", "used_bytes")
@@ -979,7 +989,7 @@ class DiskStatistics(_message.Message):
     persistence: Resource.DiskInfo.Persistence
     limit_bytes: int
     used_bytes: int
-    def __init__(self, source: _Optional[_Union[Resource.DiskInfo.Source, _Mapping]] = ..., persistence: _Optional[_Union[Resource.DiskInfo.Persistence, _Mapping]] = ..., limit_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, source: _Optional[_Union[Resource.DiskInfo.Source, _Mapping[str, _Any]]] = ..., persistence: _Optional[_Union[Resource.DiskInfo.Persistence, _Mapping[str, _Any]]] = ..., limit_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ...) -> None: ...
 
 class ResourceStatistics(_message.Message):
     __slots__ = ("timestamp", "processes", "threads", "cpus_user_time_secs", "cpus_system_time_secs", "cpus_limit", "cpus_soft_limit", "cpus_nr_periods", "cpus_nr_throttled", "cpus_throttled_time_secs", "mem_total_bytes", "mem_total_memsw_bytes", "mem_limit_bytes", "mem_soft_limit_bytes", "mem_file_bytes", "mem_anon_bytes", "mem_cache_bytes", "mem_rss_bytes", "mem_mapped_file_bytes", "mem_swap_bytes", "mem_unevictable_bytes", "mem_low_pressure_counter", "mem_medium_pressure_counter", "mem_critical_pressure_counter", "disk_limit_bytes", "disk_used_bytes", "disk_statistics", "blkio_statistics", "perf", "net_rx_packets", "net_rx_bytes", "net_rx_errors", "net_rx_dropped", "net_tx_packets", "net_tx_bytes", "net_tx_errors", "net_tx_dropped", "net_tcp_rtt_microsecs_p50", "net_tcp_rtt_microsecs_p90", "net_tcp_rtt_microsecs_p95", "net_tcp_rtt_microsecs_p99", "net_tcp_active_connections", "net_tcp_time_wait_connections", "net_traffic_control_statistics", "net_snmp_statistics")
@@ -1073,7 +1083,7 @@ class ResourceStatistics(_message.Message):
     net_tcp_time_wait_connections: float
     net_traffic_control_statistics: _containers.RepeatedCompositeFieldContainer[TrafficControlStatistics]
     net_snmp_statistics: SNMPStatistics
-    def __init__(self, timestamp: _Optional[float] = ..., processes: _Optional[int] = ..., threads: _Optional[int] = ..., cpus_user_time_secs: _Optional[float] = ..., cpus_system_time_secs: _Optional[float] = ..., cpus_limit: _Optional[float] = ..., cpus_soft_limit: _Optional[float] = ..., cpus_nr_periods: _Optional[int] = ..., cpus_nr_throttled: _Optional[int] = ..., cpus_throttled_time_secs: _Optional[float] = ..., mem_total_bytes: _Optional[int] = ..., mem_total_memsw_bytes: _Optional[int] = ..., mem_limit_bytes: _Optional[int] = ..., mem_soft_limit_bytes: _Optional[int] = ..., mem_file_bytes: _Optional[int] = ..., mem_anon_bytes: _Optional[int] = ..., mem_cache_bytes: _Optional[int] = ..., mem_rss_bytes: _Optional[int] = ..., mem_mapped_file_bytes: _Optional[int] = ..., mem_swap_bytes: _Optional[int] = ..., mem_unevictable_bytes: _Optional[int] = ..., mem_low_pressure_counter: _Optional[int] = ..., mem_medium_pressure_counter: _Optional[int] = ..., mem_critical_pressure_counter: _Optional[int] = ..., disk_limit_bytes: _Optional[int] = ..., disk_used_bytes: _Optional[int] = ..., disk_statistics: _Optional[_Iterable[_Union[DiskStatistics, _Mapping]]] = ..., blkio_statistics: _Optional[_Union[CgroupInfo.Blkio.Statistics, _Mapping]] = ..., perf: _Optional[_Union[PerfStatistics, _Mapping]] = ..., net_rx_packets: _Optional[int] = ..., net_rx_bytes: _Optional[int] = ..., net_rx_errors: _Optional[int] = ..., net_rx_dropped: _Optional[int] = ..., net_tx_packets: _Optional[int] = ..., net_tx_bytes: _Optional[int] = ..., net_tx_errors: _Optional[int] = ..., net_tx_dropped: _Optional[int] = ..., net_tcp_rtt_microsecs_p50: _Optional[float] = ..., net_tcp_rtt_microsecs_p90: _Optional[float] = ..., net_tcp_rtt_microsecs_p95: _Optional[float] = ..., net_tcp_rtt_microsecs_p99: _Optional[float] = ..., net_tcp_active_connections: _Optional[float] = ..., net_tcp_time_wait_connections: _Optional[float] = ..., net_traffic_control_statistics: _Optional[_Iterable[_Union[TrafficControlStatistics, _Mapping]]] = ..., net_snmp_statistics: _Optional[_Union[SNMPStatistics, _Mapping]] = ...) -> None: ...
+    def __init__(self, timestamp: _Optional[float] = ..., processes: _Optional[int] = ..., threads: _Optional[int] = ..., cpus_user_time_secs: _Optional[float] = ..., cpus_system_time_secs: _Optional[float] = ..., cpus_limit: _Optional[float] = ..., cpus_soft_limit: _Optional[float] = ..., cpus_nr_periods: _Optional[int] = ..., cpus_nr_throttled: _Optional[int] = ..., cpus_throttled_time_secs: _Optional[float] = ..., mem_total_bytes: _Optional[int] = ..., mem_total_memsw_bytes: _Optional[int] = ..., mem_limit_bytes: _Optional[int] = ..., mem_soft_limit_bytes: _Optional[int] = ..., mem_file_bytes: _Optional[int] = ..., mem_anon_bytes: _Optional[int] = ..., mem_cache_bytes: _Optional[int] = ..., mem_rss_bytes: _Optional[int] = ..., mem_mapped_file_bytes: _Optional[int] = ..., mem_swap_bytes: _Optional[int] = ..., mem_unevictable_bytes: _Optional[int] = ..., mem_low_pressure_counter: _Optional[int] = ..., mem_medium_pressure_counter: _Optional[int] = ..., mem_critical_pressure_counter: _Optional[int] = ..., disk_limit_bytes: _Optional[int] = ..., disk_used_bytes: _Optional[int] = ..., disk_statistics: _Optional[_Iterable[_Union[DiskStatistics, _Mapping[str, _Any]]]] = ..., blkio_statistics: _Optional[_Union[CgroupInfo.Blkio.Statistics, _Mapping[str, _Any]]] = ..., perf: _Optional[_Union[PerfStatistics, _Mapping[str, _Any]]] = ..., net_rx_packets: _Optional[int] = ..., net_rx_bytes: _Optional[int] = ..., net_rx_errors: _Optional[int] = ..., net_rx_dropped: _Optional[int] = ..., net_tx_packets: _Optional[int] = ..., net_tx_bytes: _Optional[int] = ..., net_tx_errors: _Optional[int] = ..., net_tx_dropped: _Optional[int] = ..., net_tcp_rtt_microsecs_p50: _Optional[float] = ..., net_tcp_rtt_microsecs_p90: _Optional[float] = ..., net_tcp_rtt_microsecs_p95: _Optional[float] = ..., net_tcp_rtt_microsecs_p99: _Optional[float] = ..., net_tcp_active_connections: _Optional[float] = ..., net_tcp_time_wait_connections: _Optional[float] = ..., net_traffic_control_statistics: _Optional[_Iterable[_Union[TrafficControlStatistics, _Mapping[str, _Any]]]] = ..., net_snmp_statistics: _Optional[_Union[SNMPStatistics, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ResourceUsage(_message.Message):
     __slots__ = ("executors", "total")
@@ -1089,7 +1099,7 @@ class ResourceUsage(_message.Message):
             id: TaskID
             resources: _containers.RepeatedCompositeFieldContainer[Resource]
             labels: Labels
-            def __init__(self, name: _Optional[str] = ..., id: _Optional[_Union[TaskID, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+            def __init__(self, name: _Optional[str] = ..., id: _Optional[_Union[TaskID, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
         EXECUTOR_INFO_FIELD_NUMBER: _ClassVar[int]
         ALLOCATED_FIELD_NUMBER: _ClassVar[int]
         STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -1100,12 +1110,12 @@ class ResourceUsage(_message.Message):
         statistics: ResourceStatistics
         container_id: ContainerID
         tasks: _containers.RepeatedCompositeFieldContainer[ResourceUsage.Executor.Task]
-        def __init__(self, executor_info: _Optional[_Union[ExecutorInfo, _Mapping]] = ..., allocated: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., statistics: _Optional[_Union[ResourceStatistics, _Mapping]] = ..., container_id: _Optional[_Union[ContainerID, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[ResourceUsage.Executor.Task, _Mapping]]] = ...) -> None: ...
+        def __init__(self, executor_info: _Optional[_Union[ExecutorInfo, _Mapping[str, _Any]]] = ..., allocated: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., statistics: _Optional[_Union[ResourceStatistics, _Mapping[str, _Any]]] = ..., container_id: _Optional[_Union[ContainerID, _Mapping[str, _Any]]] = ..., tasks: _Optional[_Iterable[_Union[ResourceUsage.Executor.Task, _Mapping[str, _Any]]]] = ...) -> None: ...
     EXECUTORS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     executors: _containers.RepeatedCompositeFieldContainer[ResourceUsage.Executor]
     total: _containers.RepeatedCompositeFieldContainer[Resource]
-    def __init__(self, executors: _Optional[_Iterable[_Union[ResourceUsage.Executor, _Mapping]]] = ..., total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, executors: _Optional[_Iterable[_Union[ResourceUsage.Executor, _Mapping[str, _Any]]]] = ..., total: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class PerfStatistics(_message.Message):
     __slots__ = ("timestamp", "duration", "cycles", "stalled_cycles_frontend", "stalled_cycles_backend", "instructions", "cache_references", "cache_misses", "branches", "branch_misses", "bus_cycles", "ref_cycles", "cpu_clock", "task_clock", "page_faults", "minor_faults", "major_faults", "context_switches", "cpu_migrations", "alignment_faults", "emulation_faults", "l1_dcache_loads", "l1_dcache_load_misses", "l1_dcache_stores", "l1_dcache_store_misses", "l1_dcache_prefetches", "l1_dcache_prefetch_misses", "l1_icache_loads", "l1_icache_load_misses", "l1_icache_prefetches", "l1_icache_prefetch_misses", "llc_loads", "llc_load_misses", "llc_stores", "llc_store_misses", "llc_prefetches", "llc_prefetch_misses", "dtlb_loads", "dtlb_load_misses", "dtlb_stores", "dtlb_store_misses", "dtlb_prefetches", "dtlb_prefetch_misses", "itlb_loads", "itlb_load_misses", "branch_loads", "branch_load_misses", "node_loads", "node_load_misses", "node_stores", "node_store_misses", "node_prefetches", "node_prefetch_misses")
@@ -1227,7 +1237,7 @@ class OfferFilters(_message.Message):
             VALUE_FIELD_NUMBER: _ClassVar[int]
             key: str
             value: Value.Scalar
-            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping]] = ...) -> None: ...
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
         QUANTITIES_FIELD_NUMBER: _ClassVar[int]
         quantities: _containers.MessageMap[str, Value.Scalar]
         def __init__(self, quantities: _Optional[_Mapping[str, Value.Scalar]] = ...) -> None: ...
@@ -1235,10 +1245,10 @@ class OfferFilters(_message.Message):
         __slots__ = ("quantities",)
         QUANTITIES_FIELD_NUMBER: _ClassVar[int]
         quantities: _containers.RepeatedCompositeFieldContainer[OfferFilters.ResourceQuantities]
-        def __init__(self, quantities: _Optional[_Iterable[_Union[OfferFilters.ResourceQuantities, _Mapping]]] = ...) -> None: ...
+        def __init__(self, quantities: _Optional[_Iterable[_Union[OfferFilters.ResourceQuantities, _Mapping[str, _Any]]]] = ...) -> None: ...
     MIN_ALLOCATABLE_RESOURCES_FIELD_NUMBER: _ClassVar[int]
     min_allocatable_resources: OfferFilters.MinAllocatableResources
-    def __init__(self, min_allocatable_resources: _Optional[_Union[OfferFilters.MinAllocatableResources, _Mapping]] = ...) -> None: ...
+    def __init__(self, min_allocatable_resources: _Optional[_Union[OfferFilters.MinAllocatableResources, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Request(_message.Message):
     __slots__ = ("agent_id", "resources")
@@ -1246,13 +1256,13 @@ class Request(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     agent_id: AgentID
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
-    def __init__(self, agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Offer(_message.Message):
     __slots__ = ("id", "framework_id", "agent_id", "hostname", "url", "domain", "resources", "attributes", "executor_ids", "unavailability", "allocation_info")
     class Operation(_message.Message):
         __slots__ = ("type", "id", "launch", "launch_group", "reserve", "unreserve", "create", "destroy", "grow_volume", "shrink_volume", "create_disk", "destroy_disk")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[Offer.Operation.Type]
             LAUNCH: _ClassVar[Offer.Operation.Type]
@@ -1280,50 +1290,50 @@ class Offer(_message.Message):
             __slots__ = ("task_infos",)
             TASK_INFOS_FIELD_NUMBER: _ClassVar[int]
             task_infos: _containers.RepeatedCompositeFieldContainer[TaskInfo]
-            def __init__(self, task_infos: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ...) -> None: ...
+            def __init__(self, task_infos: _Optional[_Iterable[_Union[TaskInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
         class LaunchGroup(_message.Message):
             __slots__ = ("executor", "task_group")
             EXECUTOR_FIELD_NUMBER: _ClassVar[int]
             TASK_GROUP_FIELD_NUMBER: _ClassVar[int]
             executor: ExecutorInfo
             task_group: TaskGroupInfo
-            def __init__(self, executor: _Optional[_Union[ExecutorInfo, _Mapping]] = ..., task_group: _Optional[_Union[TaskGroupInfo, _Mapping]] = ...) -> None: ...
+            def __init__(self, executor: _Optional[_Union[ExecutorInfo, _Mapping[str, _Any]]] = ..., task_group: _Optional[_Union[TaskGroupInfo, _Mapping[str, _Any]]] = ...) -> None: ...
         class Reserve(_message.Message):
             __slots__ = ("source", "resources")
             SOURCE_FIELD_NUMBER: _ClassVar[int]
             RESOURCES_FIELD_NUMBER: _ClassVar[int]
             source: _containers.RepeatedCompositeFieldContainer[Resource]
             resources: _containers.RepeatedCompositeFieldContainer[Resource]
-            def __init__(self, source: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+            def __init__(self, source: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
         class Unreserve(_message.Message):
             __slots__ = ("resources",)
             RESOURCES_FIELD_NUMBER: _ClassVar[int]
             resources: _containers.RepeatedCompositeFieldContainer[Resource]
-            def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+            def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
         class Create(_message.Message):
             __slots__ = ("volumes",)
             VOLUMES_FIELD_NUMBER: _ClassVar[int]
             volumes: _containers.RepeatedCompositeFieldContainer[Resource]
-            def __init__(self, volumes: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+            def __init__(self, volumes: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
         class Destroy(_message.Message):
             __slots__ = ("volumes",)
             VOLUMES_FIELD_NUMBER: _ClassVar[int]
             volumes: _containers.RepeatedCompositeFieldContainer[Resource]
-            def __init__(self, volumes: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+            def __init__(self, volumes: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
         class GrowVolume(_message.Message):
             __slots__ = ("volume", "addition")
             VOLUME_FIELD_NUMBER: _ClassVar[int]
             ADDITION_FIELD_NUMBER: _ClassVar[int]
             volume: Resource
             addition: Resource
-            def __init__(self, volume: _Optional[_Union[Resource, _Mapping]] = ..., addition: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
+            def __init__(self, volume: _Optional[_Union[Resource, _Mapping[str, _Any]]] = ..., addition: _Optional[_Union[Resource, _Mapping[str, _Any]]] = ...) -> None: ...
         class ShrinkVolume(_message.Message):
             __slots__ = ("volume", "subtract")
             VOLUME_FIELD_NUMBER: _ClassVar[int]
             SUBTRACT_FIELD_NUMBER: _ClassVar[int]
             volume: Resource
             subtract: Value.Scalar
-            def __init__(self, volume: _Optional[_Union[Resource, _Mapping]] = ..., subtract: _Optional[_Union[Value.Scalar, _Mapping]] = ...) -> None: ...
+            def __init__(self, volume: _Optional[_Union[Resource, _Mapping[str, _Any]]] = ..., subtract: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
         class CreateDisk(_message.Message):
             __slots__ = ("source", "target_type", "target_profile")
             SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -1332,12 +1342,12 @@ class Offer(_message.Message):
             source: Resource
             target_type: Resource.DiskInfo.Source.Type
             target_profile: str
-            def __init__(self, source: _Optional[_Union[Resource, _Mapping]] = ..., target_type: _Optional[_Union[Resource.DiskInfo.Source.Type, str]] = ..., target_profile: _Optional[str] = ...) -> None: ...
+            def __init__(self, source: _Optional[_Union[Resource, _Mapping[str, _Any]]] = ..., target_type: _Optional[_Union[Resource.DiskInfo.Source.Type, str]] = ..., target_profile: _Optional[str] = ...) -> None: ...
         class DestroyDisk(_message.Message):
             __slots__ = ("source",)
             SOURCE_FIELD_NUMBER: _ClassVar[int]
             source: Resource
-            def __init__(self, source: _Optional[_Union[Resource, _Mapping]] = ...) -> None: ...
+            def __init__(self, source: _Optional[_Union[Resource, _Mapping[str, _Any]]] = ...) -> None: ...
         TYPE_FIELD_NUMBER: _ClassVar[int]
         ID_FIELD_NUMBER: _ClassVar[int]
         LAUNCH_FIELD_NUMBER: _ClassVar[int]
@@ -1362,7 +1372,7 @@ class Offer(_message.Message):
         shrink_volume: Offer.Operation.ShrinkVolume
         create_disk: Offer.Operation.CreateDisk
         destroy_disk: Offer.Operation.DestroyDisk
-        def __init__(self, type: _Optional[_Union[Offer.Operation.Type, str]] = ..., id: _Optional[_Union[OperationID, _Mapping]] = ..., launch: _Optional[_Union[Offer.Operation.Launch, _Mapping]] = ..., launch_group: _Optional[_Union[Offer.Operation.LaunchGroup, _Mapping]] = ..., reserve: _Optional[_Union[Offer.Operation.Reserve, _Mapping]] = ..., unreserve: _Optional[_Union[Offer.Operation.Unreserve, _Mapping]] = ..., create: _Optional[_Union[Offer.Operation.Create, _Mapping]] = ..., destroy: _Optional[_Union[Offer.Operation.Destroy, _Mapping]] = ..., grow_volume: _Optional[_Union[Offer.Operation.GrowVolume, _Mapping]] = ..., shrink_volume: _Optional[_Union[Offer.Operation.ShrinkVolume, _Mapping]] = ..., create_disk: _Optional[_Union[Offer.Operation.CreateDisk, _Mapping]] = ..., destroy_disk: _Optional[_Union[Offer.Operation.DestroyDisk, _Mapping]] = ...) -> None: ...
+        def __init__(self, type: _Optional[_Union[Offer.Operation.Type, str]] = ..., id: _Optional[_Union[OperationID, _Mapping[str, _Any]]] = ..., launch: _Optional[_Union[Offer.Operation.Launch, _Mapping[str, _Any]]] = ..., launch_group: _Optional[_Union[Offer.Operation.LaunchGroup, _Mapping[str, _Any]]] = ..., reserve: _Optional[_Union[Offer.Operation.Reserve, _Mapping[str, _Any]]] = ..., unreserve: _Optional[_Union[Offer.Operation.Unreserve, _Mapping[str, _Any]]] = ..., create: _Optional[_Union[Offer.Operation.Create, _Mapping[str, _Any]]] = ..., destroy: _Optional[_Union[Offer.Operation.Destroy, _Mapping[str, _Any]]] = ..., grow_volume: _Optional[_Union[Offer.Operation.GrowVolume, _Mapping[str, _Any]]] = ..., shrink_volume: _Optional[_Union[Offer.Operation.ShrinkVolume, _Mapping[str, _Any]]] = ..., create_disk: _Optional[_Union[Offer.Operation.CreateDisk, _Mapping[str, _Any]]] = ..., destroy_disk: _Optional[_Union[Offer.Operation.DestroyDisk, _Mapping[str, _Any]]] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1385,7 +1395,7 @@ class Offer(_message.Message):
     executor_ids: _containers.RepeatedCompositeFieldContainer[ExecutorID]
     unavailability: Unavailability
     allocation_info: Resource.AllocationInfo
-    def __init__(self, id: _Optional[_Union[OfferID, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., hostname: _Optional[str] = ..., url: _Optional[_Union[URL, _Mapping]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., executor_ids: _Optional[_Iterable[_Union[ExecutorID, _Mapping]]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping]] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[_Union[OfferID, _Mapping[str, _Any]]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., hostname: _Optional[str] = ..., url: _Optional[_Union[URL, _Mapping[str, _Any]]] = ..., domain: _Optional[_Union[DomainInfo, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping[str, _Any]]]] = ..., executor_ids: _Optional[_Iterable[_Union[ExecutorID, _Mapping[str, _Any]]]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping[str, _Any]]] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class InverseOffer(_message.Message):
     __slots__ = ("id", "url", "framework_id", "agent_id", "unavailability", "resources")
@@ -1401,7 +1411,7 @@ class InverseOffer(_message.Message):
     agent_id: AgentID
     unavailability: Unavailability
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
-    def __init__(self, id: _Optional[_Union[OfferID, _Mapping]] = ..., url: _Optional[_Union[URL, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, id: _Optional[_Union[OfferID, _Mapping[str, _Any]]] = ..., url: _Optional[_Union[URL, _Mapping[str, _Any]]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., unavailability: _Optional[_Union[Unavailability, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
     __slots__ = ("name", "task_id", "agent_id", "resources", "executor", "command", "container", "health_check", "check", "kill_policy", "data", "labels", "discovery", "max_completion_time", "limits")
@@ -1411,7 +1421,7 @@ class TaskInfo(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: Value.Scalar
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1442,13 +1452,13 @@ class TaskInfo(_message.Message):
     discovery: DiscoveryInfo
     max_completion_time: DurationInfo
     limits: _containers.MessageMap[str, Value.Scalar]
-    def __init__(self, name: _Optional[str] = ..., task_id: _Optional[_Union[TaskID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., executor: _Optional[_Union[ExecutorInfo, _Mapping]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping]] = ..., check: _Optional[_Union[CheckInfo, _Mapping]] = ..., kill_policy: _Optional[_Union[KillPolicy, _Mapping]] = ..., data: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping]] = ..., max_completion_time: _Optional[_Union[DurationInfo, _Mapping]] = ..., limits: _Optional[_Mapping[str, Value.Scalar]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., task_id: _Optional[_Union[TaskID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., executor: _Optional[_Union[ExecutorInfo, _Mapping[str, _Any]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping[str, _Any]]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping[str, _Any]]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping[str, _Any]]] = ..., check: _Optional[_Union[CheckInfo, _Mapping[str, _Any]]] = ..., kill_policy: _Optional[_Union[KillPolicy, _Mapping[str, _Any]]] = ..., data: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping[str, _Any]]] = ..., max_completion_time: _Optional[_Union[DurationInfo, _Mapping[str, _Any]]] = ..., limits: _Optional[_Mapping[str, Value.Scalar]] = ...) -> None: ...
 
 class TaskGroupInfo(_message.Message):
     __slots__ = ("tasks",)
     TASKS_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskInfo]
-    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ...) -> None: ...
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("name", "task_id", "framework_id", "executor_id", "agent_id", "state", "resources", "statuses", "status_update_state", "status_update_uuid", "labels", "discovery", "container", "health_check", "kill_policy", "user", "limits")
@@ -1458,7 +1468,7 @@ class Task(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: Value.Scalar
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1493,13 +1503,13 @@ class Task(_message.Message):
     kill_policy: KillPolicy
     user: str
     limits: _containers.MessageMap[str, Value.Scalar]
-    def __init__(self, name: _Optional[str] = ..., task_id: _Optional[_Union[TaskID, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[TaskStatus, _Mapping]]] = ..., status_update_state: _Optional[_Union[TaskState, str]] = ..., status_update_uuid: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping]] = ..., kill_policy: _Optional[_Union[KillPolicy, _Mapping]] = ..., user: _Optional[str] = ..., limits: _Optional[_Mapping[str, Value.Scalar]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., task_id: _Optional[_Union[TaskID, _Mapping[str, _Any]]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., state: _Optional[_Union[TaskState, str]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., statuses: _Optional[_Iterable[_Union[TaskStatus, _Mapping[str, _Any]]]] = ..., status_update_state: _Optional[_Union[TaskState, str]] = ..., status_update_uuid: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., discovery: _Optional[_Union[DiscoveryInfo, _Mapping[str, _Any]]] = ..., container: _Optional[_Union[ContainerInfo, _Mapping[str, _Any]]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping[str, _Any]]] = ..., kill_policy: _Optional[_Union[KillPolicy, _Mapping[str, _Any]]] = ..., user: _Optional[str] = ..., limits: _Optional[_Mapping[str, Value.Scalar]] = ...) -> None: ...
 
 class TaskResourceLimitation(_message.Message):
     __slots__ = ("resources",)
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
-    def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class UUID(_message.Message):
     __slots__ = ("value",)
@@ -1521,7 +1531,7 @@ class Operation(_message.Message):
     latest_status: OperationStatus
     statuses: _containers.RepeatedCompositeFieldContainer[OperationStatus]
     uuid: UUID
-    def __init__(self, framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., info: _Optional[_Union[Offer.Operation, _Mapping]] = ..., latest_status: _Optional[_Union[OperationStatus, _Mapping]] = ..., statuses: _Optional[_Iterable[_Union[OperationStatus, _Mapping]]] = ..., uuid: _Optional[_Union[UUID, _Mapping]] = ...) -> None: ...
+    def __init__(self, framework_id: _Optional[_Union[FrameworkID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., info: _Optional[_Union[Offer.Operation, _Mapping[str, _Any]]] = ..., latest_status: _Optional[_Union[OperationStatus, _Mapping[str, _Any]]] = ..., statuses: _Optional[_Iterable[_Union[OperationStatus, _Mapping[str, _Any]]]] = ..., uuid: _Optional[_Union[UUID, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class OperationStatus(_message.Message):
     __slots__ = ("operation_id", "state", "message", "converted_resources", "uuid", "agent_id", "resource_provider_id")
@@ -1539,7 +1549,7 @@ class OperationStatus(_message.Message):
     uuid: UUID
     agent_id: AgentID
     resource_provider_id: ResourceProviderID
-    def __init__(self, operation_id: _Optional[_Union[OperationID, _Mapping]] = ..., state: _Optional[_Union[OperationState, str]] = ..., message: _Optional[str] = ..., converted_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., uuid: _Optional[_Union[UUID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., resource_provider_id: _Optional[_Union[ResourceProviderID, _Mapping]] = ...) -> None: ...
+    def __init__(self, operation_id: _Optional[_Union[OperationID, _Mapping[str, _Any]]] = ..., state: _Optional[_Union[OperationState, str]] = ..., message: _Optional[str] = ..., converted_resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ..., uuid: _Optional[_Union[UUID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., resource_provider_id: _Optional[_Union[ResourceProviderID, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CheckStatusInfo(_message.Message):
     __slots__ = ("type", "command", "http", "tcp")
@@ -1566,11 +1576,11 @@ class CheckStatusInfo(_message.Message):
     command: CheckStatusInfo.Command
     http: CheckStatusInfo.Http
     tcp: CheckStatusInfo.Tcp
-    def __init__(self, type: _Optional[_Union[CheckInfo.Type, str]] = ..., command: _Optional[_Union[CheckStatusInfo.Command, _Mapping]] = ..., http: _Optional[_Union[CheckStatusInfo.Http, _Mapping]] = ..., tcp: _Optional[_Union[CheckStatusInfo.Tcp, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[CheckInfo.Type, str]] = ..., command: _Optional[_Union[CheckStatusInfo.Command, _Mapping[str, _Any]]] = ..., http: _Optional[_Union[CheckStatusInfo.Http, _Mapping[str, _Any]]] = ..., tcp: _Optional[_Union[CheckStatusInfo.Tcp, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class TaskStatus(_message.Message):
     __slots__ = ("task_id", "state", "message", "source", "reason", "data", "agent_id", "executor_id", "timestamp", "uuid", "healthy", "check_status", "labels", "container_status", "unreachable_time", "limitation")
-    class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Source(int, metaclass=_EnumType):
         __slots__ = ()
         SOURCE_MASTER: _ClassVar[TaskStatus.Source]
         SOURCE_AGENT: _ClassVar[TaskStatus.Source]
@@ -1578,7 +1588,7 @@ class TaskStatus(_message.Message):
     SOURCE_MASTER: TaskStatus.Source
     SOURCE_AGENT: TaskStatus.Source
     SOURCE_EXECUTOR: TaskStatus.Source
-    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Reason(int, metaclass=_EnumType):
         __slots__ = ()
         REASON_COMMAND_EXECUTOR_FAILED: _ClassVar[TaskStatus.Reason]
         REASON_CONTAINER_LAUNCH_FAILED: _ClassVar[TaskStatus.Reason]
@@ -1682,7 +1692,7 @@ class TaskStatus(_message.Message):
     container_status: ContainerStatus
     unreachable_time: TimeInfo
     limitation: TaskResourceLimitation
-    def __init__(self, task_id: _Optional[_Union[TaskID, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., message: _Optional[str] = ..., source: _Optional[_Union[TaskStatus.Source, str]] = ..., reason: _Optional[_Union[TaskStatus.Reason, str]] = ..., data: _Optional[bytes] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping]] = ..., timestamp: _Optional[float] = ..., uuid: _Optional[bytes] = ..., healthy: bool = ..., check_status: _Optional[_Union[CheckStatusInfo, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., container_status: _Optional[_Union[ContainerStatus, _Mapping]] = ..., unreachable_time: _Optional[_Union[TimeInfo, _Mapping]] = ..., limitation: _Optional[_Union[TaskResourceLimitation, _Mapping]] = ...) -> None: ...
+    def __init__(self, task_id: _Optional[_Union[TaskID, _Mapping[str, _Any]]] = ..., state: _Optional[_Union[TaskState, str]] = ..., message: _Optional[str] = ..., source: _Optional[_Union[TaskStatus.Source, str]] = ..., reason: _Optional[_Union[TaskStatus.Reason, str]] = ..., data: _Optional[bytes] = ..., agent_id: _Optional[_Union[AgentID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[ExecutorID, _Mapping[str, _Any]]] = ..., timestamp: _Optional[float] = ..., uuid: _Optional[bytes] = ..., healthy: bool = ..., check_status: _Optional[_Union[CheckStatusInfo, _Mapping[str, _Any]]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., container_status: _Optional[_Union[ContainerStatus, _Mapping[str, _Any]]] = ..., unreachable_time: _Optional[_Union[TimeInfo, _Mapping[str, _Any]]] = ..., limitation: _Optional[_Union[TaskResourceLimitation, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Filters(_message.Message):
     __slots__ = ("refuse_seconds",)
@@ -1694,7 +1704,7 @@ class Environment(_message.Message):
     __slots__ = ("variables",)
     class Variable(_message.Message):
         __slots__ = ("name", "type", "value", "secret")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[Environment.Variable.Type]
             VALUE: _ClassVar[Environment.Variable.Type]
@@ -1710,10 +1720,10 @@ class Environment(_message.Message):
         type: Environment.Variable.Type
         value: str
         secret: Secret
-        def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Environment.Variable.Type, str]] = ..., value: _Optional[str] = ..., secret: _Optional[_Union[Secret, _Mapping]] = ...) -> None: ...
+        def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Environment.Variable.Type, str]] = ..., value: _Optional[str] = ..., secret: _Optional[_Union[Secret, _Mapping[str, _Any]]] = ...) -> None: ...
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     variables: _containers.RepeatedCompositeFieldContainer[Environment.Variable]
-    def __init__(self, variables: _Optional[_Iterable[_Union[Environment.Variable, _Mapping]]] = ...) -> None: ...
+    def __init__(self, variables: _Optional[_Iterable[_Union[Environment.Variable, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Parameter(_message.Message):
     __slots__ = ("key", "value")
@@ -1727,7 +1737,7 @@ class Parameters(_message.Message):
     __slots__ = ("parameter",)
     PARAMETER_FIELD_NUMBER: _ClassVar[int]
     parameter: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, parameter: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, parameter: _Optional[_Iterable[_Union[Parameter, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Credential(_message.Message):
     __slots__ = ("principal", "secret")
@@ -1741,11 +1751,11 @@ class Credentials(_message.Message):
     __slots__ = ("credentials",)
     CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     credentials: _containers.RepeatedCompositeFieldContainer[Credential]
-    def __init__(self, credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ...) -> None: ...
+    def __init__(self, credentials: _Optional[_Iterable[_Union[Credential, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Secret(_message.Message):
     __slots__ = ("type", "reference", "value")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Secret.Type]
         REFERENCE: _ClassVar[Secret.Type]
@@ -1771,7 +1781,7 @@ class Secret(_message.Message):
     type: Secret.Type
     reference: Secret.Reference
     value: Secret.Value
-    def __init__(self, type: _Optional[_Union[Secret.Type, str]] = ..., reference: _Optional[_Union[Secret.Reference, _Mapping]] = ..., value: _Optional[_Union[Secret.Value, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Secret.Type, str]] = ..., reference: _Optional[_Union[Secret.Reference, _Mapping[str, _Any]]] = ..., value: _Optional[_Union[Secret.Value, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class RateLimit(_message.Message):
     __slots__ = ("qps", "principal", "capacity")
@@ -1791,11 +1801,11 @@ class RateLimits(_message.Message):
     limits: _containers.RepeatedCompositeFieldContainer[RateLimit]
     aggregate_default_qps: float
     aggregate_default_capacity: int
-    def __init__(self, limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., aggregate_default_qps: _Optional[float] = ..., aggregate_default_capacity: _Optional[int] = ...) -> None: ...
+    def __init__(self, limits: _Optional[_Iterable[_Union[RateLimit, _Mapping[str, _Any]]]] = ..., aggregate_default_qps: _Optional[float] = ..., aggregate_default_capacity: _Optional[int] = ...) -> None: ...
 
 class Image(_message.Message):
     __slots__ = ("type", "appc", "docker", "cached")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         APPC: _ClassVar[Image.Type]
         DOCKER: _ClassVar[Image.Type]
@@ -1809,7 +1819,7 @@ class Image(_message.Message):
         name: str
         id: str
         labels: Labels
-        def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+        def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
     class Docker(_message.Message):
         __slots__ = ("name", "credential", "config")
         NAME_FIELD_NUMBER: _ClassVar[int]
@@ -1818,7 +1828,7 @@ class Image(_message.Message):
         name: str
         credential: Credential
         config: Secret
-        def __init__(self, name: _Optional[str] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., config: _Optional[_Union[Secret, _Mapping]] = ...) -> None: ...
+        def __init__(self, name: _Optional[str] = ..., credential: _Optional[_Union[Credential, _Mapping[str, _Any]]] = ..., config: _Optional[_Union[Secret, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     APPC_FIELD_NUMBER: _ClassVar[int]
     DOCKER_FIELD_NUMBER: _ClassVar[int]
@@ -1827,11 +1837,11 @@ class Image(_message.Message):
     appc: Image.Appc
     docker: Image.Docker
     cached: bool
-    def __init__(self, type: _Optional[_Union[Image.Type, str]] = ..., appc: _Optional[_Union[Image.Appc, _Mapping]] = ..., docker: _Optional[_Union[Image.Docker, _Mapping]] = ..., cached: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Image.Type, str]] = ..., appc: _Optional[_Union[Image.Appc, _Mapping[str, _Any]]] = ..., docker: _Optional[_Union[Image.Docker, _Mapping[str, _Any]]] = ..., cached: bool = ...) -> None: ...
 
 class MountPropagation(_message.Message):
     __slots__ = ("mode",)
-    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Mode(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[MountPropagation.Mode]
         HOST_TO_CONTAINER: _ClassVar[MountPropagation.Mode]
@@ -1845,7 +1855,7 @@ class MountPropagation(_message.Message):
 
 class Volume(_message.Message):
     __slots__ = ("mode", "container_path", "host_path", "image", "source")
-    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Mode(int, metaclass=_EnumType):
         __slots__ = ()
         RW: _ClassVar[Volume.Mode]
         RO: _ClassVar[Volume.Mode]
@@ -1853,7 +1863,7 @@ class Volume(_message.Message):
     RO: Volume.Mode
     class Source(_message.Message):
         __slots__ = ("type", "docker_volume", "host_path", "sandbox_path", "secret", "csi_volume")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[Volume.Source.Type]
             DOCKER_VOLUME: _ClassVar[Volume.Source.Type]
@@ -1875,17 +1885,17 @@ class Volume(_message.Message):
             driver: str
             name: str
             driver_options: Parameters
-            def __init__(self, driver: _Optional[str] = ..., name: _Optional[str] = ..., driver_options: _Optional[_Union[Parameters, _Mapping]] = ...) -> None: ...
+            def __init__(self, driver: _Optional[str] = ..., name: _Optional[str] = ..., driver_options: _Optional[_Union[Parameters, _Mapping[str, _Any]]] = ...) -> None: ...
         class HostPath(_message.Message):
             __slots__ = ("path", "mount_propagation")
             PATH_FIELD_NUMBER: _ClassVar[int]
             MOUNT_PROPAGATION_FIELD_NUMBER: _ClassVar[int]
             path: str
             mount_propagation: MountPropagation
-            def __init__(self, path: _Optional[str] = ..., mount_propagation: _Optional[_Union[MountPropagation, _Mapping]] = ...) -> None: ...
+            def __init__(self, path: _Optional[str] = ..., mount_propagation: _Optional[_Union[MountPropagation, _Mapping[str, _Any]]] = ...) -> None: ...
         class SandboxPath(_message.Message):
             __slots__ = ("type", "path")
-            class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            class Type(int, metaclass=_EnumType):
                 __slots__ = ()
                 UNKNOWN: _ClassVar[Volume.Source.SandboxPath.Type]
                 SELF: _ClassVar[Volume.Source.SandboxPath.Type]
@@ -1914,7 +1924,7 @@ class Volume(_message.Message):
                     def __init__(self, fs_type: _Optional[str] = ..., mount_flags: _Optional[_Iterable[str]] = ...) -> None: ...
                 class AccessMode(_message.Message):
                     __slots__ = ("mode",)
-                    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+                    class Mode(int, metaclass=_EnumType):
                         __slots__ = ()
                         UNKNOWN: _ClassVar[Volume.Source.CSIVolume.VolumeCapability.AccessMode.Mode]
                         SINGLE_NODE_WRITER: _ClassVar[Volume.Source.CSIVolume.VolumeCapability.AccessMode.Mode]
@@ -1937,7 +1947,7 @@ class Volume(_message.Message):
                 block: Volume.Source.CSIVolume.VolumeCapability.BlockVolume
                 mount: Volume.Source.CSIVolume.VolumeCapability.MountVolume
                 access_mode: Volume.Source.CSIVolume.VolumeCapability.AccessMode
-                def __init__(self, block: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.BlockVolume, _Mapping]] = ..., mount: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.MountVolume, _Mapping]] = ..., access_mode: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.AccessMode, _Mapping]] = ...) -> None: ...
+                def __init__(self, block: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.BlockVolume, _Mapping[str, _Any]]] = ..., mount: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.MountVolume, _Mapping[str, _Any]]] = ..., access_mode: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability.AccessMode, _Mapping[str, _Any]]] = ...) -> None: ...
             class StaticProvisioning(_message.Message):
                 __slots__ = ("volume_id", "volume_capability", "node_stage_secrets", "node_publish_secrets", "volume_context")
                 class NodeStageSecretsEntry(_message.Message):
@@ -1946,14 +1956,14 @@ class Volume(_message.Message):
                     VALUE_FIELD_NUMBER: _ClassVar[int]
                     key: str
                     value: Secret
-                    def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Secret, _Mapping]] = ...) -> None: ...
+                    def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Secret, _Mapping[str, _Any]]] = ...) -> None: ...
                 class NodePublishSecretsEntry(_message.Message):
                     __slots__ = ("key", "value")
                     KEY_FIELD_NUMBER: _ClassVar[int]
                     VALUE_FIELD_NUMBER: _ClassVar[int]
                     key: str
                     value: Secret
-                    def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Secret, _Mapping]] = ...) -> None: ...
+                    def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Secret, _Mapping[str, _Any]]] = ...) -> None: ...
                 class VolumeContextEntry(_message.Message):
                     __slots__ = ("key", "value")
                     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1971,12 +1981,12 @@ class Volume(_message.Message):
                 node_stage_secrets: _containers.MessageMap[str, Secret]
                 node_publish_secrets: _containers.MessageMap[str, Secret]
                 volume_context: _containers.ScalarMap[str, str]
-                def __init__(self, volume_id: _Optional[str] = ..., volume_capability: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability, _Mapping]] = ..., node_stage_secrets: _Optional[_Mapping[str, Secret]] = ..., node_publish_secrets: _Optional[_Mapping[str, Secret]] = ..., volume_context: _Optional[_Mapping[str, str]] = ...) -> None: ...
+                def __init__(self, volume_id: _Optional[str] = ..., volume_capability: _Optional[_Union[Volume.Source.CSIVolume.VolumeCapability, _Mapping[str, _Any]]] = ..., node_stage_secrets: _Optional[_Mapping[str, Secret]] = ..., node_publish_secrets: _Optional[_Mapping[str, Secret]] = ..., volume_context: _Optional[_Mapping[str, str]] = ...) -> None: ...
             PLUGIN_NAME_FIELD_NUMBER: _ClassVar[int]
             STATIC_PROVISIONING_FIELD_NUMBER: _ClassVar[int]
             plugin_name: str
             static_provisioning: Volume.Source.CSIVolume.StaticProvisioning
-            def __init__(self, plugin_name: _Optional[str] = ..., static_provisioning: _Optional[_Union[Volume.Source.CSIVolume.StaticProvisioning, _Mapping]] = ...) -> None: ...
+            def __init__(self, plugin_name: _Optional[str] = ..., static_provisioning: _Optional[_Union[Volume.Source.CSIVolume.StaticProvisioning, _Mapping[str, _Any]]] = ...) -> None: ...
         TYPE_FIELD_NUMBER: _ClassVar[int]
         DOCKER_VOLUME_FIELD_NUMBER: _ClassVar[int]
         HOST_PATH_FIELD_NUMBER: _ClassVar[int]
@@ -1989,7 +1999,7 @@ class Volume(_message.Message):
         sandbox_path: Volume.Source.SandboxPath
         secret: Secret
         csi_volume: Volume.Source.CSIVolume
-        def __init__(self, type: _Optional[_Union[Volume.Source.Type, str]] = ..., docker_volume: _Optional[_Union[Volume.Source.DockerVolume, _Mapping]] = ..., host_path: _Optional[_Union[Volume.Source.HostPath, _Mapping]] = ..., sandbox_path: _Optional[_Union[Volume.Source.SandboxPath, _Mapping]] = ..., secret: _Optional[_Union[Secret, _Mapping]] = ..., csi_volume: _Optional[_Union[Volume.Source.CSIVolume, _Mapping]] = ...) -> None: ...
+        def __init__(self, type: _Optional[_Union[Volume.Source.Type, str]] = ..., docker_volume: _Optional[_Union[Volume.Source.DockerVolume, _Mapping[str, _Any]]] = ..., host_path: _Optional[_Union[Volume.Source.HostPath, _Mapping[str, _Any]]] = ..., sandbox_path: _Optional[_Union[Volume.Source.SandboxPath, _Mapping[str, _Any]]] = ..., secret: _Optional[_Union[Secret, _Mapping[str, _Any]]] = ..., csi_volume: _Optional[_Union[Volume.Source.CSIVolume, _Mapping[str, _Any]]] = ...) -> None: ...
     MODE_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_PATH_FIELD_NUMBER: _ClassVar[int]
     HOST_PATH_FIELD_NUMBER: _ClassVar[int]
@@ -2000,11 +2010,11 @@ class Volume(_message.Message):
     host_path: str
     image: Image
     source: Volume.Source
-    def __init__(self, mode: _Optional[_Union[Volume.Mode, str]] = ..., container_path: _Optional[str] = ..., host_path: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ..., source: _Optional[_Union[Volume.Source, _Mapping]] = ...) -> None: ...
+    def __init__(self, mode: _Optional[_Union[Volume.Mode, str]] = ..., container_path: _Optional[str] = ..., host_path: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping[str, _Any]]] = ..., source: _Optional[_Union[Volume.Source, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class NetworkInfo(_message.Message):
     __slots__ = ("ip_addresses", "name", "groups", "labels", "port_mappings")
-    class Protocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Protocol(int, metaclass=_EnumType):
         __slots__ = ()
         IPv4: _ClassVar[NetworkInfo.Protocol]
         IPv6: _ClassVar[NetworkInfo.Protocol]
@@ -2036,11 +2046,11 @@ class NetworkInfo(_message.Message):
     groups: _containers.RepeatedScalarFieldContainer[str]
     labels: Labels
     port_mappings: _containers.RepeatedCompositeFieldContainer[NetworkInfo.PortMapping]
-    def __init__(self, ip_addresses: _Optional[_Iterable[_Union[NetworkInfo.IPAddress, _Mapping]]] = ..., name: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., port_mappings: _Optional[_Iterable[_Union[NetworkInfo.PortMapping, _Mapping]]] = ...) -> None: ...
+    def __init__(self, ip_addresses: _Optional[_Iterable[_Union[NetworkInfo.IPAddress, _Mapping[str, _Any]]]] = ..., name: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ..., port_mappings: _Optional[_Iterable[_Union[NetworkInfo.PortMapping, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class CapabilityInfo(_message.Message):
     __slots__ = ("capabilities",)
-    class Capability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Capability(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[CapabilityInfo.Capability]
         CHOWN: _ClassVar[CapabilityInfo.Capability]
@@ -2134,7 +2144,7 @@ class SeccompInfo(_message.Message):
 
 class LinuxInfo(_message.Message):
     __slots__ = ("capability_info", "bounding_capabilities", "effective_capabilities", "share_pid_namespace", "seccomp", "ipc_mode", "shm_size", "share_cgroups")
-    class IpcMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class IpcMode(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[LinuxInfo.IpcMode]
         PRIVATE: _ClassVar[LinuxInfo.IpcMode]
@@ -2158,13 +2168,13 @@ class LinuxInfo(_message.Message):
     ipc_mode: LinuxInfo.IpcMode
     shm_size: int
     share_cgroups: bool
-    def __init__(self, capability_info: _Optional[_Union[CapabilityInfo, _Mapping]] = ..., bounding_capabilities: _Optional[_Union[CapabilityInfo, _Mapping]] = ..., effective_capabilities: _Optional[_Union[CapabilityInfo, _Mapping]] = ..., share_pid_namespace: bool = ..., seccomp: _Optional[_Union[SeccompInfo, _Mapping]] = ..., ipc_mode: _Optional[_Union[LinuxInfo.IpcMode, str]] = ..., shm_size: _Optional[int] = ..., share_cgroups: bool = ...) -> None: ...
+    def __init__(self, capability_info: _Optional[_Union[CapabilityInfo, _Mapping[str, _Any]]] = ..., bounding_capabilities: _Optional[_Union[CapabilityInfo, _Mapping[str, _Any]]] = ..., effective_capabilities: _Optional[_Union[CapabilityInfo, _Mapping[str, _Any]]] = ..., share_pid_namespace: bool = ..., seccomp: _Optional[_Union[SeccompInfo, _Mapping[str, _Any]]] = ..., ipc_mode: _Optional[_Union[LinuxInfo.IpcMode, str]] = ..., shm_size: _Optional[int] = ..., share_cgroups: bool = ...) -> None: ...
 
 class RLimitInfo(_message.Message):
     __slots__ = ("rlimits",)
     class RLimit(_message.Message):
         __slots__ = ("type", "hard", "soft")
-        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Type(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[RLimitInfo.RLimit.Type]
             RLMT_AS: _ClassVar[RLimitInfo.RLimit.Type]
@@ -2209,7 +2219,7 @@ class RLimitInfo(_message.Message):
         def __init__(self, type: _Optional[_Union[RLimitInfo.RLimit.Type, str]] = ..., hard: _Optional[int] = ..., soft: _Optional[int] = ...) -> None: ...
     RLIMITS_FIELD_NUMBER: _ClassVar[int]
     rlimits: _containers.RepeatedCompositeFieldContainer[RLimitInfo.RLimit]
-    def __init__(self, rlimits: _Optional[_Iterable[_Union[RLimitInfo.RLimit, _Mapping]]] = ...) -> None: ...
+    def __init__(self, rlimits: _Optional[_Iterable[_Union[RLimitInfo.RLimit, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class TTYInfo(_message.Message):
     __slots__ = ("window_size",)
@@ -2222,11 +2232,11 @@ class TTYInfo(_message.Message):
         def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
     WINDOW_SIZE_FIELD_NUMBER: _ClassVar[int]
     window_size: TTYInfo.WindowSize
-    def __init__(self, window_size: _Optional[_Union[TTYInfo.WindowSize, _Mapping]] = ...) -> None: ...
+    def __init__(self, window_size: _Optional[_Union[TTYInfo.WindowSize, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ContainerInfo(_message.Message):
     __slots__ = ("type", "volumes", "hostname", "docker", "mesos", "network_infos", "linux_info", "rlimit_info", "tty_info")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         DOCKER: _ClassVar[ContainerInfo.Type]
         MESOS: _ClassVar[ContainerInfo.Type]
@@ -2234,7 +2244,7 @@ class ContainerInfo(_message.Message):
     MESOS: ContainerInfo.Type
     class DockerInfo(_message.Message):
         __slots__ = ("image", "network", "port_mappings", "privileged", "parameters", "force_pull_image", "volume_driver")
-        class Network(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Network(int, metaclass=_EnumType):
             __slots__ = ()
             HOST: _ClassVar[ContainerInfo.DockerInfo.Network]
             BRIDGE: _ClassVar[ContainerInfo.DockerInfo.Network]
@@ -2267,12 +2277,12 @@ class ContainerInfo(_message.Message):
         parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
         force_pull_image: bool
         volume_driver: str
-        def __init__(self, image: _Optional[str] = ..., network: _Optional[_Union[ContainerInfo.DockerInfo.Network, str]] = ..., port_mappings: _Optional[_Iterable[_Union[ContainerInfo.DockerInfo.PortMapping, _Mapping]]] = ..., privileged: bool = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., force_pull_image: bool = ..., volume_driver: _Optional[str] = ...) -> None: ...
+        def __init__(self, image: _Optional[str] = ..., network: _Optional[_Union[ContainerInfo.DockerInfo.Network, str]] = ..., port_mappings: _Optional[_Iterable[_Union[ContainerInfo.DockerInfo.PortMapping, _Mapping[str, _Any]]]] = ..., privileged: bool = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping[str, _Any]]]] = ..., force_pull_image: bool = ..., volume_driver: _Optional[str] = ...) -> None: ...
     class MesosInfo(_message.Message):
         __slots__ = ("image",)
         IMAGE_FIELD_NUMBER: _ClassVar[int]
         image: Image
-        def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+        def __init__(self, image: _Optional[_Union[Image, _Mapping[str, _Any]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
@@ -2291,7 +2301,7 @@ class ContainerInfo(_message.Message):
     linux_info: LinuxInfo
     rlimit_info: RLimitInfo
     tty_info: TTYInfo
-    def __init__(self, type: _Optional[_Union[ContainerInfo.Type, str]] = ..., volumes: _Optional[_Iterable[_Union[Volume, _Mapping]]] = ..., hostname: _Optional[str] = ..., docker: _Optional[_Union[ContainerInfo.DockerInfo, _Mapping]] = ..., mesos: _Optional[_Union[ContainerInfo.MesosInfo, _Mapping]] = ..., network_infos: _Optional[_Iterable[_Union[NetworkInfo, _Mapping]]] = ..., linux_info: _Optional[_Union[LinuxInfo, _Mapping]] = ..., rlimit_info: _Optional[_Union[RLimitInfo, _Mapping]] = ..., tty_info: _Optional[_Union[TTYInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[ContainerInfo.Type, str]] = ..., volumes: _Optional[_Iterable[_Union[Volume, _Mapping[str, _Any]]]] = ..., hostname: _Optional[str] = ..., docker: _Optional[_Union[ContainerInfo.DockerInfo, _Mapping[str, _Any]]] = ..., mesos: _Optional[_Union[ContainerInfo.MesosInfo, _Mapping[str, _Any]]] = ..., network_infos: _Optional[_Iterable[_Union[NetworkInfo, _Mapping[str, _Any]]]] = ..., linux_info: _Optional[_Union[LinuxInfo, _Mapping[str, _Any]]] = ..., rlimit_info: _Optional[_Union[RLimitInfo, _Mapping[str, _Any]]] = ..., tty_info: _Optional[_Union[TTYInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
     __slots__ = ("container_id", "network_infos", "cgroup_info", "executor_pid")
@@ -2303,13 +2313,13 @@ class ContainerStatus(_message.Message):
     network_infos: _containers.RepeatedCompositeFieldContainer[NetworkInfo]
     cgroup_info: CgroupInfo
     executor_pid: int
-    def __init__(self, container_id: _Optional[_Union[ContainerID, _Mapping]] = ..., network_infos: _Optional[_Iterable[_Union[NetworkInfo, _Mapping]]] = ..., cgroup_info: _Optional[_Union[CgroupInfo, _Mapping]] = ..., executor_pid: _Optional[int] = ...) -> None: ...
+    def __init__(self, container_id: _Optional[_Union[ContainerID, _Mapping[str, _Any]]] = ..., network_infos: _Optional[_Iterable[_Union[NetworkInfo, _Mapping[str, _Any]]]] = ..., cgroup_info: _Optional[_Union[CgroupInfo, _Mapping[str, _Any]]] = ..., executor_pid: _Optional[int] = ...) -> None: ...
 
 class CgroupInfo(_message.Message):
     __slots__ = ("net_cls",)
     class Blkio(_message.Message):
         __slots__ = ()
-        class Operation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class Operation(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[CgroupInfo.Blkio.Operation]
             TOTAL: _ClassVar[CgroupInfo.Blkio.Operation]
@@ -2354,7 +2364,7 @@ class CgroupInfo(_message.Message):
                 io_wait_time: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Value]
                 io_merged: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Value]
                 io_queued: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Value]
-                def __init__(self, device: _Optional[_Union[Device.Number, _Mapping]] = ..., sectors: _Optional[int] = ..., time: _Optional[int] = ..., io_serviced: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_service_bytes: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_service_time: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_wait_time: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_merged: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_queued: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ...) -> None: ...
+                def __init__(self, device: _Optional[_Union[Device.Number, _Mapping[str, _Any]]] = ..., sectors: _Optional[int] = ..., time: _Optional[int] = ..., io_serviced: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_service_bytes: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_service_time: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_wait_time: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_merged: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_queued: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ...) -> None: ...
             def __init__(self) -> None: ...
         class Throttling(_message.Message):
             __slots__ = ()
@@ -2366,7 +2376,7 @@ class CgroupInfo(_message.Message):
                 device: Device.Number
                 io_serviced: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Value]
                 io_service_bytes: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Value]
-                def __init__(self, device: _Optional[_Union[Device.Number, _Mapping]] = ..., io_serviced: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ..., io_service_bytes: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping]]] = ...) -> None: ...
+                def __init__(self, device: _Optional[_Union[Device.Number, _Mapping[str, _Any]]] = ..., io_serviced: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ..., io_service_bytes: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Value, _Mapping[str, _Any]]]] = ...) -> None: ...
             def __init__(self) -> None: ...
         class Statistics(_message.Message):
             __slots__ = ("cfq", "cfq_recursive", "throttling")
@@ -2376,7 +2386,7 @@ class CgroupInfo(_message.Message):
             cfq: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.CFQ.Statistics]
             cfq_recursive: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.CFQ.Statistics]
             throttling: _containers.RepeatedCompositeFieldContainer[CgroupInfo.Blkio.Throttling.Statistics]
-            def __init__(self, cfq: _Optional[_Iterable[_Union[CgroupInfo.Blkio.CFQ.Statistics, _Mapping]]] = ..., cfq_recursive: _Optional[_Iterable[_Union[CgroupInfo.Blkio.CFQ.Statistics, _Mapping]]] = ..., throttling: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Throttling.Statistics, _Mapping]]] = ...) -> None: ...
+            def __init__(self, cfq: _Optional[_Iterable[_Union[CgroupInfo.Blkio.CFQ.Statistics, _Mapping[str, _Any]]]] = ..., cfq_recursive: _Optional[_Iterable[_Union[CgroupInfo.Blkio.CFQ.Statistics, _Mapping[str, _Any]]]] = ..., throttling: _Optional[_Iterable[_Union[CgroupInfo.Blkio.Throttling.Statistics, _Mapping[str, _Any]]]] = ...) -> None: ...
         def __init__(self) -> None: ...
     class NetCls(_message.Message):
         __slots__ = ("classid",)
@@ -2385,13 +2395,13 @@ class CgroupInfo(_message.Message):
         def __init__(self, classid: _Optional[int] = ...) -> None: ...
     NET_CLS_FIELD_NUMBER: _ClassVar[int]
     net_cls: CgroupInfo.NetCls
-    def __init__(self, net_cls: _Optional[_Union[CgroupInfo.NetCls, _Mapping]] = ...) -> None: ...
+    def __init__(self, net_cls: _Optional[_Union[CgroupInfo.NetCls, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Labels(_message.Message):
     __slots__ = ("labels",)
     LABELS_FIELD_NUMBER: _ClassVar[int]
     labels: _containers.RepeatedCompositeFieldContainer[Label]
-    def __init__(self, labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ...) -> None: ...
+    def __init__(self, labels: _Optional[_Iterable[_Union[Label, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("key", "value")
@@ -2413,17 +2423,17 @@ class Port(_message.Message):
     protocol: str
     visibility: DiscoveryInfo.Visibility
     labels: Labels
-    def __init__(self, number: _Optional[int] = ..., name: _Optional[str] = ..., protocol: _Optional[str] = ..., visibility: _Optional[_Union[DiscoveryInfo.Visibility, str]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+    def __init__(self, number: _Optional[int] = ..., name: _Optional[str] = ..., protocol: _Optional[str] = ..., visibility: _Optional[_Union[DiscoveryInfo.Visibility, str]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Ports(_message.Message):
     __slots__ = ("ports",)
     PORTS_FIELD_NUMBER: _ClassVar[int]
     ports: _containers.RepeatedCompositeFieldContainer[Port]
-    def __init__(self, ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ...) -> None: ...
+    def __init__(self, ports: _Optional[_Iterable[_Union[Port, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class DiscoveryInfo(_message.Message):
     __slots__ = ("visibility", "name", "environment", "location", "version", "ports", "labels")
-    class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Visibility(int, metaclass=_EnumType):
         __slots__ = ()
         FRAMEWORK: _ClassVar[DiscoveryInfo.Visibility]
         CLUSTER: _ClassVar[DiscoveryInfo.Visibility]
@@ -2445,7 +2455,7 @@ class DiscoveryInfo(_message.Message):
     version: str
     ports: Ports
     labels: Labels
-    def __init__(self, visibility: _Optional[_Union[DiscoveryInfo.Visibility, str]] = ..., name: _Optional[str] = ..., environment: _Optional[str] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., ports: _Optional[_Union[Ports, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ...) -> None: ...
+    def __init__(self, visibility: _Optional[_Union[DiscoveryInfo.Visibility, str]] = ..., name: _Optional[str] = ..., environment: _Optional[str] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., ports: _Optional[_Union[Ports, _Mapping[str, _Any]]] = ..., labels: _Optional[_Union[Labels, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class WeightInfo(_message.Message):
     __slots__ = ("weight", "role")
@@ -2491,7 +2501,7 @@ class Role(_message.Message):
     weight: float
     frameworks: _containers.RepeatedCompositeFieldContainer[FrameworkID]
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
-    def __init__(self, name: _Optional[str] = ..., weight: _Optional[float] = ..., frameworks: _Optional[_Iterable[_Union[FrameworkID, _Mapping]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[float] = ..., frameworks: _Optional[_Iterable[_Union[FrameworkID, _Mapping[str, _Any]]]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class Metric(_message.Message):
     __slots__ = ("name", "value")
@@ -2517,7 +2527,7 @@ class FileInfo(_message.Message):
     mode: int
     uid: str
     gid: str
-    def __init__(self, path: _Optional[str] = ..., nlink: _Optional[int] = ..., size: _Optional[int] = ..., mtime: _Optional[_Union[TimeInfo, _Mapping]] = ..., mode: _Optional[int] = ..., uid: _Optional[str] = ..., gid: _Optional[str] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., nlink: _Optional[int] = ..., size: _Optional[int] = ..., mtime: _Optional[_Union[TimeInfo, _Mapping[str, _Any]]] = ..., mode: _Optional[int] = ..., uid: _Optional[str] = ..., gid: _Optional[str] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("path", "number")
@@ -2532,7 +2542,7 @@ class Device(_message.Message):
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     path: str
     number: Device.Number
-    def __init__(self, path: _Optional[str] = ..., number: _Optional[_Union[Device.Number, _Mapping]] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., number: _Optional[_Union[Device.Number, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class DeviceAccess(_message.Message):
     __slots__ = ("device", "access")
@@ -2549,13 +2559,13 @@ class DeviceAccess(_message.Message):
     ACCESS_FIELD_NUMBER: _ClassVar[int]
     device: Device
     access: DeviceAccess.Access
-    def __init__(self, device: _Optional[_Union[Device, _Mapping]] = ..., access: _Optional[_Union[DeviceAccess.Access, _Mapping]] = ...) -> None: ...
+    def __init__(self, device: _Optional[_Union[Device, _Mapping[str, _Any]]] = ..., access: _Optional[_Union[DeviceAccess.Access, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class DeviceWhitelist(_message.Message):
     __slots__ = ("allowed_devices",)
     ALLOWED_DEVICES_FIELD_NUMBER: _ClassVar[int]
     allowed_devices: _containers.RepeatedCompositeFieldContainer[DeviceAccess]
-    def __init__(self, allowed_devices: _Optional[_Iterable[_Union[DeviceAccess, _Mapping]]] = ...) -> None: ...
+    def __init__(self, allowed_devices: _Optional[_Iterable[_Union[DeviceAccess, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class DrainConfig(_message.Message):
     __slots__ = ("max_grace_period", "mark_gone")
@@ -2563,7 +2573,7 @@ class DrainConfig(_message.Message):
     MARK_GONE_FIELD_NUMBER: _ClassVar[int]
     max_grace_period: DurationInfo
     mark_gone: bool
-    def __init__(self, max_grace_period: _Optional[_Union[DurationInfo, _Mapping]] = ..., mark_gone: bool = ...) -> None: ...
+    def __init__(self, max_grace_period: _Optional[_Union[DurationInfo, _Mapping[str, _Any]]] = ..., mark_gone: bool = ...) -> None: ...
 
 class DrainInfo(_message.Message):
     __slots__ = ("state", "config")
@@ -2571,4 +2581,4 @@ class DrainInfo(_message.Message):
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     state: DrainState
     config: DrainConfig
-    def __init__(self, state: _Optional[_Union[DrainState, str]] = ..., config: _Optional[_Union[DrainConfig, _Mapping]] = ...) -> None: ...
+    def __init__(self, state: _Optional[_Union[DrainState, str]] = ..., config: _Optional[_Union[DrainConfig, _Mapping[str, _Any]]] = ...) -> None: ...

@@ -3,7 +3,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -15,7 +15,7 @@ class QuotaInfo(_message.Message):
     role: str
     principal: str
     guarantee: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-    def __init__(self, role: _Optional[str] = ..., principal: _Optional[str] = ..., guarantee: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, role: _Optional[str] = ..., principal: _Optional[str] = ..., guarantee: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class QuotaRequest(_message.Message):
     __slots__ = ("force", "role", "guarantee")
@@ -25,7 +25,7 @@ class QuotaRequest(_message.Message):
     force: bool
     role: str
     guarantee: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Resource]
-    def __init__(self, force: bool = ..., role: _Optional[str] = ..., guarantee: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, force: bool = ..., role: _Optional[str] = ..., guarantee: _Optional[_Iterable[_Union[_mesos_pb2.Resource, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class QuotaConfig(_message.Message):
     __slots__ = ("role", "guarantees", "limits")
@@ -35,14 +35,14 @@ class QuotaConfig(_message.Message):
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: _mesos_pb2.Value.Scalar
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
     class LimitsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: _mesos_pb2.Value.Scalar
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_mesos_pb2.Value.Scalar, _Mapping[str, _Any]]] = ...) -> None: ...
     ROLE_FIELD_NUMBER: _ClassVar[int]
     GUARANTEES_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
@@ -57,4 +57,4 @@ class QuotaStatus(_message.Message):
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     infos: _containers.RepeatedCompositeFieldContainer[QuotaInfo]
     configs: _containers.RepeatedCompositeFieldContainer[QuotaConfig]
-    def __init__(self, infos: _Optional[_Iterable[_Union[QuotaInfo, _Mapping]]] = ..., configs: _Optional[_Iterable[_Union[QuotaConfig, _Mapping]]] = ...) -> None: ...
+    def __init__(self, infos: _Optional[_Iterable[_Union[QuotaInfo, _Mapping[str, _Any]]]] = ..., configs: _Optional[_Iterable[_Union[QuotaConfig, _Mapping[str, _Any]]]] = ...) -> None: ...

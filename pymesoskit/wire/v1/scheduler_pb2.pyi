@@ -1,16 +1,26 @@
 from pymesoskit.wire.v1 import mesos_pb2 as _mesos_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import Any as _Any, ClassVar as _ClassVar, Optional as _Optional, TypeVar as _TypeVar, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+_E = _TypeVar("_E")
+
+class _EnumType(type):
+    @property
+    def DESCRIPTOR(self) -> _descriptor.EnumDescriptor: ...
+    def Name(self, number: int) -> str: ...
+    def Value(self: type[_E], name: str) -> _E: ...
+    def keys(self) -> list[str]: ...
+    def values(self: type[_E]) -> list[_E]: ...
+    def items(self: type[_E]) -> list[tuple[str, _E]]: ...
+
 class Event(_message.Message):
     __slots__ = ("type", "subscribed", "offers", "inverse_offers", "rescind", "rescind_inverse_offer", "update", "update_operation_status", "message", "failure", "error")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Event.Type]
         SUBSCRIBED: _ClassVar[Event.Type]
@@ -44,37 +54,37 @@ class Event(_message.Message):
         framework_id: _mesos_pb2.FrameworkID
         heartbeat_interval_seconds: float
         master_info: _mesos_pb2.MasterInfo
-        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ..., heartbeat_interval_seconds: _Optional[float] = ..., master_info: _Optional[_Union[_mesos_pb2.MasterInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ..., heartbeat_interval_seconds: _Optional[float] = ..., master_info: _Optional[_Union[_mesos_pb2.MasterInfo, _Mapping[str, _Any]]] = ...) -> None: ...
     class Offers(_message.Message):
         __slots__ = ("offers",)
         OFFERS_FIELD_NUMBER: _ClassVar[int]
         offers: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Offer]
-        def __init__(self, offers: _Optional[_Iterable[_Union[_mesos_pb2.Offer, _Mapping]]] = ...) -> None: ...
+        def __init__(self, offers: _Optional[_Iterable[_Union[_mesos_pb2.Offer, _Mapping[str, _Any]]]] = ...) -> None: ...
     class InverseOffers(_message.Message):
         __slots__ = ("inverse_offers",)
         INVERSE_OFFERS_FIELD_NUMBER: _ClassVar[int]
         inverse_offers: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.InverseOffer]
-        def __init__(self, inverse_offers: _Optional[_Iterable[_Union[_mesos_pb2.InverseOffer, _Mapping]]] = ...) -> None: ...
+        def __init__(self, inverse_offers: _Optional[_Iterable[_Union[_mesos_pb2.InverseOffer, _Mapping[str, _Any]]]] = ...) -> None: ...
     class Rescind(_message.Message):
         __slots__ = ("offer_id",)
         OFFER_ID_FIELD_NUMBER: _ClassVar[int]
         offer_id: _mesos_pb2.OfferID
-        def __init__(self, offer_id: _Optional[_Union[_mesos_pb2.OfferID, _Mapping]] = ...) -> None: ...
+        def __init__(self, offer_id: _Optional[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]] = ...) -> None: ...
     class RescindInverseOffer(_message.Message):
         __slots__ = ("inverse_offer_id",)
         INVERSE_OFFER_ID_FIELD_NUMBER: _ClassVar[int]
         inverse_offer_id: _mesos_pb2.OfferID
-        def __init__(self, inverse_offer_id: _Optional[_Union[_mesos_pb2.OfferID, _Mapping]] = ...) -> None: ...
+        def __init__(self, inverse_offer_id: _Optional[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]] = ...) -> None: ...
     class Update(_message.Message):
         __slots__ = ("status",)
         STATUS_FIELD_NUMBER: _ClassVar[int]
         status: _mesos_pb2.TaskStatus
-        def __init__(self, status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping]] = ...) -> None: ...
+        def __init__(self, status: _Optional[_Union[_mesos_pb2.TaskStatus, _Mapping[str, _Any]]] = ...) -> None: ...
     class UpdateOperationStatus(_message.Message):
         __slots__ = ("status",)
         STATUS_FIELD_NUMBER: _ClassVar[int]
         status: _mesos_pb2.OperationStatus
-        def __init__(self, status: _Optional[_Union[_mesos_pb2.OperationStatus, _Mapping]] = ...) -> None: ...
+        def __init__(self, status: _Optional[_Union[_mesos_pb2.OperationStatus, _Mapping[str, _Any]]] = ...) -> None: ...
     class Message(_message.Message):
         __slots__ = ("agent_id", "executor_id", "data")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -83,7 +93,7 @@ class Event(_message.Message):
         agent_id: _mesos_pb2.AgentID
         executor_id: _mesos_pb2.ExecutorID
         data: bytes
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., data: _Optional[bytes] = ...) -> None: ...
     class Failure(_message.Message):
         __slots__ = ("agent_id", "executor_id", "status")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -92,7 +102,7 @@ class Event(_message.Message):
         agent_id: _mesos_pb2.AgentID
         executor_id: _mesos_pb2.ExecutorID
         status: int
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., status: _Optional[int] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., status: _Optional[int] = ...) -> None: ...
     class Error(_message.Message):
         __slots__ = ("message",)
         MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -120,11 +130,11 @@ class Event(_message.Message):
     message: Event.Message
     failure: Event.Failure
     error: Event.Error
-    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping]] = ..., offers: _Optional[_Union[Event.Offers, _Mapping]] = ..., inverse_offers: _Optional[_Union[Event.InverseOffers, _Mapping]] = ..., rescind: _Optional[_Union[Event.Rescind, _Mapping]] = ..., rescind_inverse_offer: _Optional[_Union[Event.RescindInverseOffer, _Mapping]] = ..., update: _Optional[_Union[Event.Update, _Mapping]] = ..., update_operation_status: _Optional[_Union[Event.UpdateOperationStatus, _Mapping]] = ..., message: _Optional[_Union[Event.Message, _Mapping]] = ..., failure: _Optional[_Union[Event.Failure, _Mapping]] = ..., error: _Optional[_Union[Event.Error, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping[str, _Any]]] = ..., offers: _Optional[_Union[Event.Offers, _Mapping[str, _Any]]] = ..., inverse_offers: _Optional[_Union[Event.InverseOffers, _Mapping[str, _Any]]] = ..., rescind: _Optional[_Union[Event.Rescind, _Mapping[str, _Any]]] = ..., rescind_inverse_offer: _Optional[_Union[Event.RescindInverseOffer, _Mapping[str, _Any]]] = ..., update: _Optional[_Union[Event.Update, _Mapping[str, _Any]]] = ..., update_operation_status: _Optional[_Union[Event.UpdateOperationStatus, _Mapping[str, _Any]]] = ..., message: _Optional[_Union[Event.Message, _Mapping[str, _Any]]] = ..., failure: _Optional[_Union[Event.Failure, _Mapping[str, _Any]]] = ..., error: _Optional[_Union[Event.Error, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Response(_message.Message):
     __slots__ = ("type", "reconcile_operations")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Response.Type]
         RECONCILE_OPERATIONS: _ClassVar[Response.Type]
@@ -134,18 +144,18 @@ class Response(_message.Message):
         __slots__ = ("operation_statuses",)
         OPERATION_STATUSES_FIELD_NUMBER: _ClassVar[int]
         operation_statuses: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.OperationStatus]
-        def __init__(self, operation_statuses: _Optional[_Iterable[_Union[_mesos_pb2.OperationStatus, _Mapping]]] = ...) -> None: ...
+        def __init__(self, operation_statuses: _Optional[_Iterable[_Union[_mesos_pb2.OperationStatus, _Mapping[str, _Any]]]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     RECONCILE_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     type: Response.Type
     reconcile_operations: Response.ReconcileOperations
-    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., reconcile_operations: _Optional[_Union[Response.ReconcileOperations, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., reconcile_operations: _Optional[_Union[Response.ReconcileOperations, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class AttributeConstraint(_message.Message):
     __slots__ = ("selector", "predicate")
     class Selector(_message.Message):
         __slots__ = ("pseudoattribute_type", "attribute_name")
-        class PseudoattributeType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        class PseudoattributeType(int, metaclass=_EnumType):
             __slots__ = ()
             UNKNOWN: _ClassVar[AttributeConstraint.Selector.PseudoattributeType]
             HOSTNAME: _ClassVar[AttributeConstraint.Selector.PseudoattributeType]
@@ -200,12 +210,12 @@ class AttributeConstraint(_message.Message):
         text_not_equals: AttributeConstraint.Predicate.TextNotEquals
         text_matches: AttributeConstraint.Predicate.TextMatches
         text_not_matches: AttributeConstraint.Predicate.TextNotMatches
-        def __init__(self, exists: _Optional[_Union[AttributeConstraint.Predicate.Exists, _Mapping]] = ..., not_exists: _Optional[_Union[AttributeConstraint.Predicate.NotExists, _Mapping]] = ..., text_equals: _Optional[_Union[AttributeConstraint.Predicate.TextEquals, _Mapping]] = ..., text_not_equals: _Optional[_Union[AttributeConstraint.Predicate.TextNotEquals, _Mapping]] = ..., text_matches: _Optional[_Union[AttributeConstraint.Predicate.TextMatches, _Mapping]] = ..., text_not_matches: _Optional[_Union[AttributeConstraint.Predicate.TextNotMatches, _Mapping]] = ...) -> None: ...
+        def __init__(self, exists: _Optional[_Union[AttributeConstraint.Predicate.Exists, _Mapping[str, _Any]]] = ..., not_exists: _Optional[_Union[AttributeConstraint.Predicate.NotExists, _Mapping[str, _Any]]] = ..., text_equals: _Optional[_Union[AttributeConstraint.Predicate.TextEquals, _Mapping[str, _Any]]] = ..., text_not_equals: _Optional[_Union[AttributeConstraint.Predicate.TextNotEquals, _Mapping[str, _Any]]] = ..., text_matches: _Optional[_Union[AttributeConstraint.Predicate.TextMatches, _Mapping[str, _Any]]] = ..., text_not_matches: _Optional[_Union[AttributeConstraint.Predicate.TextNotMatches, _Mapping[str, _Any]]] = ...) -> None: ...
     SELECTOR_FIELD_NUMBER: _ClassVar[int]
     PREDICATE_FIELD_NUMBER: _ClassVar[int]
     selector: AttributeConstraint.Selector
     predicate: AttributeConstraint.Predicate
-    def __init__(self, selector: _Optional[_Union[AttributeConstraint.Selector, _Mapping]] = ..., predicate: _Optional[_Union[AttributeConstraint.Predicate, _Mapping]] = ...) -> None: ...
+    def __init__(self, selector: _Optional[_Union[AttributeConstraint.Selector, _Mapping[str, _Any]]] = ..., predicate: _Optional[_Union[AttributeConstraint.Predicate, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class OfferConstraints(_message.Message):
     __slots__ = ("role_constraints",)
@@ -215,24 +225,24 @@ class OfferConstraints(_message.Message):
             __slots__ = ("attribute_constraints",)
             ATTRIBUTE_CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
             attribute_constraints: _containers.RepeatedCompositeFieldContainer[AttributeConstraint]
-            def __init__(self, attribute_constraints: _Optional[_Iterable[_Union[AttributeConstraint, _Mapping]]] = ...) -> None: ...
+            def __init__(self, attribute_constraints: _Optional[_Iterable[_Union[AttributeConstraint, _Mapping[str, _Any]]]] = ...) -> None: ...
         GROUPS_FIELD_NUMBER: _ClassVar[int]
         groups: _containers.RepeatedCompositeFieldContainer[OfferConstraints.RoleConstraints.Group]
-        def __init__(self, groups: _Optional[_Iterable[_Union[OfferConstraints.RoleConstraints.Group, _Mapping]]] = ...) -> None: ...
+        def __init__(self, groups: _Optional[_Iterable[_Union[OfferConstraints.RoleConstraints.Group, _Mapping[str, _Any]]]] = ...) -> None: ...
     class RoleConstraintsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
         value: OfferConstraints.RoleConstraints
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OfferConstraints.RoleConstraints, _Mapping]] = ...) -> None: ...
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[OfferConstraints.RoleConstraints, _Mapping[str, _Any]]] = ...) -> None: ...
     ROLE_CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     role_constraints: _containers.MessageMap[str, OfferConstraints.RoleConstraints]
     def __init__(self, role_constraints: _Optional[_Mapping[str, OfferConstraints.RoleConstraints]] = ...) -> None: ...
 
 class Call(_message.Message):
     __slots__ = ("framework_id", "type", "subscribe", "accept", "decline", "accept_inverse_offers", "decline_inverse_offers", "revive", "kill", "shutdown", "acknowledge", "acknowledge_operation_status", "reconcile", "reconcile_operations", "message", "request", "suppress", "update_framework")
-    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    class Type(int, metaclass=_EnumType):
         __slots__ = ()
         UNKNOWN: _ClassVar[Call.Type]
         SUBSCRIBE: _ClassVar[Call.Type]
@@ -278,7 +288,7 @@ class Call(_message.Message):
         framework_info: _mesos_pb2.FrameworkInfo
         suppressed_roles: _containers.RepeatedScalarFieldContainer[str]
         offer_constraints: OfferConstraints
-        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ..., suppressed_roles: _Optional[_Iterable[str]] = ..., offer_constraints: _Optional[_Union[OfferConstraints, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ..., suppressed_roles: _Optional[_Iterable[str]] = ..., offer_constraints: _Optional[_Union[OfferConstraints, _Mapping[str, _Any]]] = ...) -> None: ...
     class Accept(_message.Message):
         __slots__ = ("offer_ids", "operations", "filters")
         OFFER_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -287,28 +297,28 @@ class Call(_message.Message):
         offer_ids: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.OfferID]
         operations: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Offer.Operation]
         filters: _mesos_pb2.Filters
-        def __init__(self, offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping]]] = ..., operations: _Optional[_Iterable[_Union[_mesos_pb2.Offer.Operation, _Mapping]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping]] = ...) -> None: ...
+        def __init__(self, offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]]] = ..., operations: _Optional[_Iterable[_Union[_mesos_pb2.Offer.Operation, _Mapping[str, _Any]]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping[str, _Any]]] = ...) -> None: ...
     class Decline(_message.Message):
         __slots__ = ("offer_ids", "filters")
         OFFER_IDS_FIELD_NUMBER: _ClassVar[int]
         FILTERS_FIELD_NUMBER: _ClassVar[int]
         offer_ids: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.OfferID]
         filters: _mesos_pb2.Filters
-        def __init__(self, offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping]] = ...) -> None: ...
+        def __init__(self, offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping[str, _Any]]] = ...) -> None: ...
     class AcceptInverseOffers(_message.Message):
         __slots__ = ("inverse_offer_ids", "filters")
         INVERSE_OFFER_IDS_FIELD_NUMBER: _ClassVar[int]
         FILTERS_FIELD_NUMBER: _ClassVar[int]
         inverse_offer_ids: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.OfferID]
         filters: _mesos_pb2.Filters
-        def __init__(self, inverse_offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping]] = ...) -> None: ...
+        def __init__(self, inverse_offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping[str, _Any]]] = ...) -> None: ...
     class DeclineInverseOffers(_message.Message):
         __slots__ = ("inverse_offer_ids", "filters")
         INVERSE_OFFER_IDS_FIELD_NUMBER: _ClassVar[int]
         FILTERS_FIELD_NUMBER: _ClassVar[int]
         inverse_offer_ids: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.OfferID]
         filters: _mesos_pb2.Filters
-        def __init__(self, inverse_offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping]] = ...) -> None: ...
+        def __init__(self, inverse_offer_ids: _Optional[_Iterable[_Union[_mesos_pb2.OfferID, _Mapping[str, _Any]]]] = ..., filters: _Optional[_Union[_mesos_pb2.Filters, _Mapping[str, _Any]]] = ...) -> None: ...
     class Revive(_message.Message):
         __slots__ = ("roles",)
         ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -322,14 +332,14 @@ class Call(_message.Message):
         task_id: _mesos_pb2.TaskID
         agent_id: _mesos_pb2.AgentID
         kill_policy: _mesos_pb2.KillPolicy
-        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., kill_policy: _Optional[_Union[_mesos_pb2.KillPolicy, _Mapping]] = ...) -> None: ...
+        def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., kill_policy: _Optional[_Union[_mesos_pb2.KillPolicy, _Mapping[str, _Any]]] = ...) -> None: ...
     class Shutdown(_message.Message):
         __slots__ = ("executor_id", "agent_id")
         EXECUTOR_ID_FIELD_NUMBER: _ClassVar[int]
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         executor_id: _mesos_pb2.ExecutorID
         agent_id: _mesos_pb2.AgentID
-        def __init__(self, executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+        def __init__(self, executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
     class Acknowledge(_message.Message):
         __slots__ = ("agent_id", "task_id", "uuid")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -338,7 +348,7 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         task_id: _mesos_pb2.TaskID
         uuid: bytes
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping]] = ..., uuid: _Optional[bytes] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping[str, _Any]]] = ..., uuid: _Optional[bytes] = ...) -> None: ...
     class AcknowledgeOperationStatus(_message.Message):
         __slots__ = ("agent_id", "resource_provider_id", "uuid", "operation_id")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -349,7 +359,7 @@ class Call(_message.Message):
         resource_provider_id: _mesos_pb2.ResourceProviderID
         uuid: bytes
         operation_id: _mesos_pb2.OperationID
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping]] = ..., uuid: _Optional[bytes] = ..., operation_id: _Optional[_Union[_mesos_pb2.OperationID, _Mapping]] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping[str, _Any]]] = ..., uuid: _Optional[bytes] = ..., operation_id: _Optional[_Union[_mesos_pb2.OperationID, _Mapping[str, _Any]]] = ...) -> None: ...
     class Reconcile(_message.Message):
         __slots__ = ("tasks",)
         class Task(_message.Message):
@@ -358,10 +368,10 @@ class Call(_message.Message):
             AGENT_ID_FIELD_NUMBER: _ClassVar[int]
             task_id: _mesos_pb2.TaskID
             agent_id: _mesos_pb2.AgentID
-            def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ...) -> None: ...
+            def __init__(self, task_id: _Optional[_Union[_mesos_pb2.TaskID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ...) -> None: ...
         TASKS_FIELD_NUMBER: _ClassVar[int]
         tasks: _containers.RepeatedCompositeFieldContainer[Call.Reconcile.Task]
-        def __init__(self, tasks: _Optional[_Iterable[_Union[Call.Reconcile.Task, _Mapping]]] = ...) -> None: ...
+        def __init__(self, tasks: _Optional[_Iterable[_Union[Call.Reconcile.Task, _Mapping[str, _Any]]]] = ...) -> None: ...
     class ReconcileOperations(_message.Message):
         __slots__ = ("operations",)
         class Operation(_message.Message):
@@ -372,10 +382,10 @@ class Call(_message.Message):
             operation_id: _mesos_pb2.OperationID
             agent_id: _mesos_pb2.AgentID
             resource_provider_id: _mesos_pb2.ResourceProviderID
-            def __init__(self, operation_id: _Optional[_Union[_mesos_pb2.OperationID, _Mapping]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping]] = ...) -> None: ...
+            def __init__(self, operation_id: _Optional[_Union[_mesos_pb2.OperationID, _Mapping[str, _Any]]] = ..., agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., resource_provider_id: _Optional[_Union[_mesos_pb2.ResourceProviderID, _Mapping[str, _Any]]] = ...) -> None: ...
         OPERATIONS_FIELD_NUMBER: _ClassVar[int]
         operations: _containers.RepeatedCompositeFieldContainer[Call.ReconcileOperations.Operation]
-        def __init__(self, operations: _Optional[_Iterable[_Union[Call.ReconcileOperations.Operation, _Mapping]]] = ...) -> None: ...
+        def __init__(self, operations: _Optional[_Iterable[_Union[Call.ReconcileOperations.Operation, _Mapping[str, _Any]]]] = ...) -> None: ...
     class Message(_message.Message):
         __slots__ = ("agent_id", "executor_id", "data")
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -384,12 +394,12 @@ class Call(_message.Message):
         agent_id: _mesos_pb2.AgentID
         executor_id: _mesos_pb2.ExecutorID
         data: bytes
-        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+        def __init__(self, agent_id: _Optional[_Union[_mesos_pb2.AgentID, _Mapping[str, _Any]]] = ..., executor_id: _Optional[_Union[_mesos_pb2.ExecutorID, _Mapping[str, _Any]]] = ..., data: _Optional[bytes] = ...) -> None: ...
     class Request(_message.Message):
         __slots__ = ("requests",)
         REQUESTS_FIELD_NUMBER: _ClassVar[int]
         requests: _containers.RepeatedCompositeFieldContainer[_mesos_pb2.Request]
-        def __init__(self, requests: _Optional[_Iterable[_Union[_mesos_pb2.Request, _Mapping]]] = ...) -> None: ...
+        def __init__(self, requests: _Optional[_Iterable[_Union[_mesos_pb2.Request, _Mapping[str, _Any]]]] = ...) -> None: ...
     class Suppress(_message.Message):
         __slots__ = ("roles",)
         ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -403,7 +413,7 @@ class Call(_message.Message):
         framework_info: _mesos_pb2.FrameworkInfo
         suppressed_roles: _containers.RepeatedScalarFieldContainer[str]
         offer_constraints: OfferConstraints
-        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping]] = ..., suppressed_roles: _Optional[_Iterable[str]] = ..., offer_constraints: _Optional[_Union[OfferConstraints, _Mapping]] = ...) -> None: ...
+        def __init__(self, framework_info: _Optional[_Union[_mesos_pb2.FrameworkInfo, _Mapping[str, _Any]]] = ..., suppressed_roles: _Optional[_Iterable[str]] = ..., offer_constraints: _Optional[_Union[OfferConstraints, _Mapping[str, _Any]]] = ...) -> None: ...
     FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
@@ -440,7 +450,7 @@ class Call(_message.Message):
     request: Call.Request
     suppress: Call.Suppress
     update_framework: Call.UpdateFramework
-    def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping]] = ..., type: _Optional[_Union[Call.Type, str]] = ..., subscribe: _Optional[_Union[Call.Subscribe, _Mapping]] = ..., accept: _Optional[_Union[Call.Accept, _Mapping]] = ..., decline: _Optional[_Union[Call.Decline, _Mapping]] = ..., accept_inverse_offers: _Optional[_Union[Call.AcceptInverseOffers, _Mapping]] = ..., decline_inverse_offers: _Optional[_Union[Call.DeclineInverseOffers, _Mapping]] = ..., revive: _Optional[_Union[Call.Revive, _Mapping]] = ..., kill: _Optional[_Union[Call.Kill, _Mapping]] = ..., shutdown: _Optional[_Union[Call.Shutdown, _Mapping]] = ..., acknowledge: _Optional[_Union[Call.Acknowledge, _Mapping]] = ..., acknowledge_operation_status: _Optional[_Union[Call.AcknowledgeOperationStatus, _Mapping]] = ..., reconcile: _Optional[_Union[Call.Reconcile, _Mapping]] = ..., reconcile_operations: _Optional[_Union[Call.ReconcileOperations, _Mapping]] = ..., message: _Optional[_Union[Call.Message, _Mapping]] = ..., request: _Optional[_Union[Call.Request, _Mapping]] = ..., suppress: _Optional[_Union[Call.Suppress, _Mapping]] = ..., update_framework: _Optional[_Union[Call.UpdateFramework, _Mapping]] = ...) -> None: ...
+    def __init__(self, framework_id: _Optional[_Union[_mesos_pb2.FrameworkID, _Mapping[str, _Any]]] = ..., type: _Optional[_Union[Call.Type, str]] = ..., subscribe: _Optional[_Union[Call.Subscribe, _Mapping[str, _Any]]] = ..., accept: _Optional[_Union[Call.Accept, _Mapping[str, _Any]]] = ..., decline: _Optional[_Union[Call.Decline, _Mapping[str, _Any]]] = ..., accept_inverse_offers: _Optional[_Union[Call.AcceptInverseOffers, _Mapping[str, _Any]]] = ..., decline_inverse_offers: _Optional[_Union[Call.DeclineInverseOffers, _Mapping[str, _Any]]] = ..., revive: _Optional[_Union[Call.Revive, _Mapping[str, _Any]]] = ..., kill: _Optional[_Union[Call.Kill, _Mapping[str, _Any]]] = ..., shutdown: _Optional[_Union[Call.Shutdown, _Mapping[str, _Any]]] = ..., acknowledge: _Optional[_Union[Call.Acknowledge, _Mapping[str, _Any]]] = ..., acknowledge_operation_status: _Optional[_Union[Call.AcknowledgeOperationStatus, _Mapping[str, _Any]]] = ..., reconcile: _Optional[_Union[Call.Reconcile, _Mapping[str, _Any]]] = ..., reconcile_operations: _Optional[_Union[Call.ReconcileOperations, _Mapping[str, _Any]]] = ..., message: _Optional[_Union[Call.Message, _Mapping[str, _Any]]] = ..., request: _Optional[_Union[Call.Request, _Mapping[str, _Any]]] = ..., suppress: _Optional[_Union[Call.Suppress, _Mapping[str, _Any]]] = ..., update_framework: _Optional[_Union[Call.UpdateFramework, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class APIResult(_message.Message):
     __slots__ = ("status_code", "response", "error")
@@ -450,4 +460,4 @@ class APIResult(_message.Message):
     status_code: int
     response: Response
     error: str
-    def __init__(self, status_code: _Optional[int] = ..., response: _Optional[_Union[Response, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...
+    def __init__(self, status_code: _Optional[int] = ..., response: _Optional[_Union[Response, _Mapping[str, _Any]]] = ..., error: _Optional[str] = ...) -> None: ...

@@ -19,7 +19,6 @@ from pymesoskit.testing.engine.http.v1 import Refused, RequestHandler, refuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pymesoskit.testing.engine.agent.core import Core
     from pymesoskit.testing.engine.authorization import Permissions, Subject
     from pymesoskit.testing.engine.flags.flags import AgentFlags
 
@@ -58,7 +57,9 @@ def agent_authenticator(flags: AgentFlags) -> Authenticator:
     return Authenticator(load_credentials(flags.http_credentials), realms)
 
 
-def agent_gate(flags: AgentFlags, executors: ExecutorAuthenticator, core: Core) -> Gate:
+def agent_gate(
+    flags: AgentFlags, executors: ExecutorAuthenticator, permissions: Callable[[Subject | None], Permissions]
+) -> Gate:
     """The gate of an agent's endpoints. Raises ``CredentialsError``.
 
     Where operators give their credentials to change something, executors may give their token instead.
@@ -71,7 +72,7 @@ def agent_gate(flags: AgentFlags, executors: ExecutorAuthenticator, core: Core) 
             return Claims(executors.authenticate(request, realm) or {})
         return operators.authenticate(request, realm)
 
-    return Gate(REALMS, authenticate, core.permissions)
+    return Gate(REALMS, authenticate, permissions)
 
 
 def guarded(gate: Gate, answers: Mapping[str, Answer]) -> dict[str, RequestHandler]:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from pymesoskit.testing.engine.agent.auth import ExecutorAuthenticator, check_claims
-from pymesoskit.testing.engine.agent.state import Executor, ExecutorState, Framework, Phase
+from pymesoskit.testing.engine.agent import calls, subscriptions
+from pymesoskit.testing.engine.agent.auth import check_claims
+from pymesoskit.testing.engine.agent.transitions import ExecutorState, Phase
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response
 from pymesoskit.testing.engine.http.v1 import Event, EventStream, check_method, negotiate, parse_call, refuse
 from pymesoskit.testing.engine.machine.identity import is_uuid
-from pymesoskit.testing.engine.network.messages import ExecutorToFramework
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from pymesoskit.testing.engine.agent.core import Core
-    from pymesoskit.testing.engine.agent.executors import Executors
+    from pymesoskit.testing.engine.agent.state import Executor, Framework
     from pymesoskit.testing.runtime.clock import Clock, Timer
 
 #: Seconds between two HEARTBEAT events; the first comes after as long.
@@ -73,17 +73,15 @@ class HttpConnection:
 
 
 class ExecutorApi:
-    """The endpoint; ``handle`` serves it. It also takes the calls of built-in executors."""
+    """The endpoint; ``handle`` serves it."""
 
-    def __init__(self, core: Core, executors: Executors, authenticator: ExecutorAuthenticator) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
-        self._authenticator = authenticator
-        self._executors = executors
 
     def handle(self, request: Request, responder: Responder) -> None:
         """Serves one request. Raises ``Refused``."""
         core = self._core
-        claims = self._authenticator.authenticate(request)
+        claims = core.authenticator.authenticate(request)
         check_method(request, "POST")
         call = parse_call(request, executor_v1.Call)
         error = validation_error(call)
@@ -110,7 +108,7 @@ class ExecutorApi:
             responder.respond(Response.text(501, "501 Not Implemented."))
         else:
             responder.respond(Response(202))
-            self.carry_out(framework, executor, call)
+            calls.carry_out(core, framework, executor, call)
 
     def _subscribe(
         self,
@@ -128,19 +126,7 @@ class ExecutorApi:
 
         stream = responder.stream(200, (("Content-Type", content_type),), closed)
         connection = HttpConnection(EventStream(stream, content_type), self._core.lifeline)
-        self._executors.subscribe(framework, executor, connection, subscribe)
-
-    def carry_out(self, framework: Framework, executor: Executor, call: executor_v1.Call) -> None:
-        """Acts on a valid call of an executor that has subscribed."""
-        core = self._core
-        if call.type == executor_v1.Call.UPDATE:
-            self._executors.reports.from_executor(framework, call.update.status)
-        elif call.type == executor_v1.Call.MESSAGE:
-            if core.phase is not Phase.RUNNING or framework.terminating:
-                core.count("invalid_framework_messages")
-                return
-            core.count("valid_framework_messages")
-            core.send(ExecutorToFramework(core.agent_id, framework.id, executor.id, call.message.data))
+        subscriptions.subscribe(self._core, framework, executor, connection, subscribe)
 
 
 def validation_error(call: executor_v1.Call) -> str | None:

@@ -8,12 +8,12 @@ starts finds them here again.
 from __future__ import annotations
 
 import signal
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Union
+from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define
 
+from pymesoskit.testing.engine.agent.container import Builtin, Callbacks, Container, Kind
 from pymesoskit.testing.engine.containers import layout
 from pymesoskit.testing.engine.containers.commands import note
 from pymesoskit.testing.engine.containers.containers import ContainerTree
@@ -28,7 +28,7 @@ from pymesoskit.testing.engine.executors.docker.process import DockerProcess
 from pymesoskit.testing.engine.executors.simulated import SimulatedExecutor
 from pymesoskit.testing.engine.machine.disk_meter import ThreadMeter
 from pymesoskit.testing.engine.machine.fetcher import ThreadFetcher
-from pymesoskit.testing.engine.machine.launcher import Command, Exit, Launcher, Process, Usage
+from pymesoskit.testing.engine.machine.launcher import Command, Exit, Launcher, Usage
 from pymesoskit.testing.engine.machine.machine import Fetcher, FetchFailure, Machine
 from pymesoskit.testing.engine.machine.pace import INSTANT, Pace
 from pymesoskit.testing.engine.machine.prober import NetworkProber
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
 
+    from pymesoskit.testing.engine.agent.container import AgentPort
     from pymesoskit.testing.engine.executors.base import Spec
     from pymesoskit.testing.engine.executors.docker.container import DockerSettings
     from pymesoskit.testing.engine.machine.machine import Prober
@@ -47,63 +48,6 @@ if TYPE_CHECKING:
 
 #: Signals that end no process.
 HARMLESS = frozenset({0, signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH})
-
-
-class Kind(Enum):
-    """What an executor is."""
-
-    COMMAND = "command"
-    DEFAULT = "default"
-    CUSTOM = "custom"
-
-
-class AgentPort(Protocol):
-    """The agent as the executors on its machine see it."""
-
-    def executor_call(self, container: Container, call: executor.Call) -> None:
-        """An executor says something."""
-
-
-Builtin = Union[CommandExecutor, DefaultExecutor, DockerExecutor, SimulatedExecutor]
-
-
-@define(eq=False)
-class Container:
-    """An executor's container; it is on the host until it has ended."""
-
-    kind: Kind
-    spec: Spec
-    on_end: Callable[[Exit], None]
-    builtin: Builtin | None = None
-    process: Process | None = None
-    launched: bool = False
-    doomed: bool = False  # destroyed, but not gone yet
-    abandon: Callable[[], None] | None = None  # gives up its launch while something is fetched or pulled for it
-    waiters: list[Callable[[Exit], None]] = field(factory=list)  # who wants to know how it ends, besides
-
-    @property
-    def id(self) -> str:
-        return self.spec.container_id
-
-    @property
-    def pid(self) -> int:
-        """Its process; of a built-in executor, that of its task."""
-        if self.builtin is not None:
-            return self.builtin.pid
-        return 0 if self.process is None else self.process.pid
-
-
-class Callbacks(Protocol):
-    """What whoever launches a container wants to hear, each in a later turn."""
-
-    def launched(self) -> None:
-        """It runs."""
-
-    def failed(self, why: str, how: Exit | None = None) -> None:
-        """Instead of the others: it could not be launched; ``how`` its process ended, if it had one already."""
-
-    def ended(self, how: Exit) -> None:
-        """It has ended."""
 
 
 @define(eq=False)
@@ -145,8 +89,10 @@ class Host:
     ) -> None:
         if work_dir is None and launcher.needs_sandbox:
             raise ValueError("a host whose tasks are real processes needs a work directory")
-        self.work_dir = None if work_dir is None else work_dir.resolve()  # sandboxes have paths without links
-        self.environment = dict(environment)
+        self.work_dir: Path | None = (
+            None if work_dir is None else work_dir.resolve()
+        )  # sandboxes have paths without links
+        self.environment: dict[str, str] = dict(environment)
         self._own: list[NetworkProber | ThreadFetcher] = []  # what is to be closed with the host
         if prober is None:
             prober = NetworkProber(actor)
@@ -154,10 +100,10 @@ class Host:
         if fetcher is None:
             fetcher = ThreadFetcher(actor, self.work_dir)
             self._own.append(fetcher)
-        self.machine = Machine(actor, launcher, prober, fetcher, rng, pace)
-        self.meter = ThreadMeter(actor)
-        self.remover = None if self.work_dir is None else Remover(self.work_dir)
-        self.nested = ContainerTree(launcher)
+        self.machine: Machine = Machine(actor, launcher, prober, fetcher, rng, pace)
+        self.meter: ThreadMeter = ThreadMeter(actor)
+        self.remover: Remover | None = None if self.work_dir is None else Remover(self.work_dir)
+        self.nested: ContainerTree = ContainerTree(launcher)
         self._containers: dict[str, Container] = {}
         self._agent: AgentPort | None = None
         self.store: Store = self._new_store()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.resources import Attributes, Format, Resources
 from pymesoskit.testing.engine.agent.core import CAPABILITIES, Core
 from pymesoskit.testing.engine.agent.limits import limit_of, memory_limit
-from pymesoskit.testing.engine.agent.state import CompletedExecutor, Executor, Framework, Phase, Task
+from pymesoskit.testing.engine.agent.reports import bare_container_status
+from pymesoskit.testing.engine.agent.transitions import Phase
 from pymesoskit.testing.engine.authorization import Action
 from pymesoskit.testing.engine.endpoints.logging import toggle_logging
 from pymesoskit.testing.engine.formats import legacy_json as model
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.engine.agent.access import Access
     from pymesoskit.testing.engine.agent.auth import Answer
-    from pymesoskit.testing.engine.agent.reports import Reports
+    from pymesoskit.testing.engine.agent.state import CompletedExecutor, Executor, Framework, Task
     from pymesoskit.testing.engine.authorization import Permissions
     from pymesoskit.testing.engine.machine.launcher import Usage
 
@@ -44,9 +45,8 @@ def amounts(messages: Iterable[mesos.Resource]) -> Resources:
 class Legacy:
     """See the module's text; ``routes`` gives the endpoints by path."""
 
-    def __init__(self, core: Core, reports: Reports, access: Access) -> None:
+    def __init__(self, core: Core, access: Access) -> None:
         self._core = core
-        self._reports = reports
         self._access = access
 
     def routes(self) -> Mapping[str, Answer]:
@@ -173,7 +173,7 @@ class Legacy:
                 "executor_name": executor.info.name,
                 "framework_id": framework.id,
                 "source": executor.info.source,
-                "status": to_json_value(self._reports.bare_container_status(executor)),
+                "status": to_json_value(bare_container_status(executor)),
                 **self._statistics(executor),
             }
             for framework, executor in self._core.executors()

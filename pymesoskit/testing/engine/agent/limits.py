@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.agent.state import Ending, Executor, ExecutorState
+from pymesoskit.testing.engine.agent import executors
+from pymesoskit.testing.engine.agent.state import Ending, Executor
+from pymesoskit.testing.engine.agent.transitions import ExecutorState
 from pymesoskit.testing.engine.containers import volumes
 from pymesoskit.testing.runtime.units import print_size
 from pymesoskit.wire.v1 import mesos
@@ -36,15 +38,6 @@ MEMORY_ISOLATORS = frozenset({"cgroups/mem", "cgroups/all"})
 DISK_ISOLATORS = frozenset({"disk/du", "posix/disk"})
 
 _MEGABYTE = 1 << 20
-
-
-class Meter(Protocol):
-    """Measures directories."""
-
-    def measure(self, directory: Path, done: Callable[[int | None], None]) -> None:
-        """``done(bytes)`` is called in a later turn with what the directory and all below it takes on the disk;
-        ``None`` if it cannot be measured.
-        """
 
 
 @frozen
@@ -98,11 +91,9 @@ def places(executor: Executor, work_dir: Path) -> list[Place]:
 
 @define(eq=False)
 class Limits:
-    """See the module's text. ``kill`` ends an executor's container, its tasks as the ``Ending`` says."""
+    """Measures what containers use, and ends those that exceed their limits. It knows what is being measured."""
 
     core: Core
-    meter: Meter
-    kill: Callable[[Executor, Ending], None]
     _measuring: set[Path] = field(factory=set)
 
     def start(self) -> None:
@@ -148,7 +139,7 @@ class Limits:
             for place in places(executor, work_dir):
                 if place.directory not in self._measuring:
                     self._measuring.add(place.directory)
-                    self.meter.measure(place.directory, self._measured_of(executor, place))
+                    self.core.host.meter.measure(place.directory, self._measured_of(executor, place))
 
     def _measured_of(self, executor: Executor, place: Place) -> Callable[[int | None], None]:
         def measured(used: int | None) -> None:
@@ -175,4 +166,4 @@ class Limits:
         if executor.container is not None:
             assert ending.message is not None
             self.core.note(f"executor {executor.id!r}: {ending.message.splitlines()[0]}")
-            self.kill(executor, ending)
+            executors.kill(self.core, executor, ending)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.agent.state import ExecutorState, Phase
+from pymesoskit.testing.engine.agent.transitions import ExecutorState, Phase
 from pymesoskit.testing.runtime.system import read_system
 from pymesoskit.wire.v1 import mesos
 
@@ -95,7 +95,8 @@ def snapshot(core: Core) -> dict[str, float]:
         "task_fetches_succeeded": core.host.machine.fetches.succeeded,
     }
     values |= {f"containerizer/fetcher/{name}": float(value) for name, value in fetcher.items()}
-    removals = {"succeeded": 0, "failed": 0, "pending": 0, **core.removals()}
+    none = {"succeeded": 0, "failed": 0, "pending": 0}
+    removals = none if core.sandboxes is None else core.sandboxes.removals()
     values |= {f"gc/path_removals_{name}": float(value) for name, value in removals.items()}
     values |= {f"slave/{name}": value for name, value in slave.items()}
     return dict(sorted(values.items()))

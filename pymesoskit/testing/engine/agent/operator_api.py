@@ -12,7 +12,8 @@ from pymesoskit.testing.engine.agent.container_api import status_of
 from pymesoskit.testing.engine.agent.legacy import resource_statistics, usage_statistics
 from pymesoskit.testing.engine.agent.media_types import check_streaming, media_types, parse
 from pymesoskit.testing.engine.agent.metrics import snapshot
-from pymesoskit.testing.engine.agent.state import CompletedExecutor, Executor, Framework, Phase
+from pymesoskit.testing.engine.agent.reports import bare_container_status
+from pymesoskit.testing.engine.agent.transitions import Phase
 from pymesoskit.testing.engine.agent.validation import call_error
 from pymesoskit.testing.engine.authorization import Action
 from pymesoskit.testing.engine.containers.containers import message_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.agent.access import Access
     from pymesoskit.testing.engine.agent.container_api import ContainerApi
     from pymesoskit.testing.engine.agent.core import Core
-    from pymesoskit.testing.engine.agent.reports import Reports
+    from pymesoskit.testing.engine.agent.state import CompletedExecutor, Executor, Framework
     from pymesoskit.testing.engine.authorization import Permissions
     from pymesoskit.testing.engine.flags.flags import AgentFlags
 
@@ -64,13 +65,11 @@ class OperatorApi:
     def __init__(
         self,
         core: Core,
-        reports: Reports,
         files: FileRoots,
         containers: ContainerApi,
         access: Access,
     ) -> None:
         self._core = core
-        self._reports = reports
         self._files = files
         self._containers = containers
         self._access = access
@@ -228,7 +227,7 @@ class OperatorApi:
                 continue
             item = self._container(framework, executor)
             item.container_id.value = executor.container_id
-            item.container_status.CopyFrom(self._reports.bare_container_status(executor))
+            item.container_status.CopyFrom(bare_container_status(executor))
             statistics = resource_statistics(self._core, executor)
             if statistics is not None:
                 item.resource_statistics.CopyFrom(statistics)

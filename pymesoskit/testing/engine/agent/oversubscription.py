@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 
 from pymesoskit.resources import Resources
-from pymesoskit.testing.engine.agent.state import Ending, ExecutorState, Phase
+from pymesoskit.testing.engine.agent import executors
+from pymesoskit.testing.engine.agent.state import Ending
+from pymesoskit.testing.engine.agent.transitions import ExecutorState, Phase
 from pymesoskit.testing.engine.network.messages import UpdateAgent
 from pymesoskit.wire.v1 import mesos
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pymesoskit.testing.engine.agent.core import Core
-    from pymesoskit.testing.engine.agent.executors import Executors
     from pymesoskit.testing.engine.machine.launcher import Usage
 
 #: Seconds between two questions to a QoS controller, at least.
@@ -64,32 +65,22 @@ class QosController(Protocol):
 
 
 class Oversubscription:
-    """See the module's text."""
+    """Asks the estimator and the controller of one agent, as long as the agent lives."""
 
-    def __init__(
-        self,
-        core: Core,
-        executors: Executors,
-        estimator: ResourceEstimator | None,
-        controller: QosController | None,
-    ) -> None:
+    def __init__(self, core: Core, estimator: ResourceEstimator | None, controller: QosController | None) -> None:
         self._core = core
-        self._executors = executors
         self._estimator = estimator
         self._controller = controller
 
     def start(self) -> None:
-        """Begins to ask."""
+        """Asks for the first time."""
         if self._estimator is not None:
             self._estimate(self._estimator)
         if self._controller is not None:
             self._correct_later()
 
-    def connected(self) -> None:
-        """A master has taken the agent in: it hears what is oversubscribed, be it nothing."""
-        self._tell()
-
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tells the master what is oversubscribed, even if that is nothing."""
         self._core.send(UpdateAgent(self._core.agent_id, tuple(self._core.oversubscribed.to_messages())))
 
     def _usages(self) -> dict[tuple[str, str], Usage]:
@@ -110,7 +101,7 @@ class Oversubscription:
         if oversubscribed != core.oversubscribed:
             core.oversubscribed = oversubscribed
             if core.phase is Phase.RUNNING:
-                self._tell()
+                self.tell()
         core.lifeline.call_later(core.flags.oversubscribed_resources_interval, self._estimate, estimator)
 
     def _correct_later(self) -> None:
@@ -129,7 +120,8 @@ class Oversubscription:
                 continue
             if executor.state in {ExecutorState.REGISTERING, ExecutorState.RUNNING}:
                 self._core.count("executors_preempted")
-                self._executors.kill(
+                executors.kill(
+                    self._core,
                     executor,
                     Ending(
                         self._core.lost_state(framework, mesos.TASK_GONE),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pymesoskit.testing.engine.agent import reports
+from pymesoskit.testing.engine.agent.checkpointed import checkpointed
 from pymesoskit.testing.engine.agent.core import CAPABILITIES, Core
-from pymesoskit.testing.engine.agent.launch import needs_checkpoint
-from pymesoskit.testing.engine.agent.state import ExecutorState, Phase
+from pymesoskit.testing.engine.agent.state import has_capability
+from pymesoskit.testing.engine.agent.transitions import ExecutorState, Phase, PhaseCause
 from pymesoskit.testing.engine.network.messages import (
     AgentRegistered,
     AgentReregistered,
@@ -24,7 +26,6 @@ from pymesoskit.wire.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pymesoskit.resources import Resources
     from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.engine.network.network import Address
     from pymesoskit.testing.runtime.clock import Timer
@@ -34,36 +35,27 @@ RETRY_MAX = 60.0
 
 
 class Registration:
-    """See the module's text. ``connected`` and ``disconnected`` are told of the two turns of the agent's life."""
+    """Finds the leading master and registers with it. It knows which timers run, and how long pings may fail to come.
 
-    def __init__(
-        self,
-        core: Core,
-        leadership: Leadership,
-        *,
-        connected: Callable[[bool], None],
-        disconnected: Callable[[], None],
-        ended: Callable[[str], None],
-    ) -> None:
+    It reports by the core's hooks ``registered``, ``master_lost`` and ``failed``.
+    """
+
+    def __init__(self, core: Core, leadership: Leadership) -> None:
         self._core = core
         self._leadership = leadership
-        self._connected = connected
-        self._disconnected = disconnected
-        self._ended = ended
-        self._ping_timeout = 75.0
+        self._ping_timeout = 75.0  # seconds; the master says how long with each registration
         self._ping_timer: Timer | None = None
         self._retry_timer: Timer | None = None
         self._unwatch: Callable[[], None] | None = None
-        self.registered_time = 0.0
-        self.first_backoff: float | None = None  # seconds until the first attempt, if it is not left to chance
+        self.first_backoff: float | None = None  # seconds until the first attempt; None: random
 
     def start(self) -> None:
-        """The agent has recovered: looks for a master."""
+        """Looks for a master from now on."""
         self._unwatch = self._leadership.watch(lambda: self._core.lifeline.deliver(self.detect))
         self.detect()
 
     def stop(self) -> None:
-        """Looks no more."""
+        """Stops looking for masters."""
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
@@ -73,8 +65,8 @@ class Registration:
         core = self._core
         if core.phase in {Phase.TERMINATING, Phase.ENDED, Phase.RECOVERING}:
             return
-        core.phase = Phase.DISCONNECTED
-        self._disconnected()
+        core.step(PhaseCause.DETECT)
+        core.master_lost(None)
         for timer in (self._ping_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
@@ -130,40 +122,46 @@ class Registration:
         if sender != core.master or core.phase is not Phase.DISCONNECTED:
             return
         if core.info.HasField("id") and core.agent_id != message.agent_id:
-            self._ended(f"Registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
+            core.failed(f"Registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
             return
         core.info.id.value = message.agent_id
         self._enter_running(message.total_ping_timeout, new=True)
 
-    def reregistered(self, sender: Address, message: AgentReregistered) -> bool:
-        """The master knows the agent again; False if the message is not for us."""
+    def reregistered(self, sender: Address, message: AgentReregistered) -> None:
+        """The master knows the agent again, and names the tasks that only it knows: the agent reports them as lost."""
         core = self._core
         if sender != core.master or core.phase not in {Phase.DISCONNECTED, Phase.RUNNING}:
-            return False
+            return
         if core.agent_id != message.agent_id:
-            self._ended(f"Re-registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
-            return False
+            core.failed(f"Re-registered but got wrong id: {message.agent_id} (expected: {core.agent_id})")
+            return
         if core.phase is Phase.DISCONNECTED:
             self._enter_running(message.total_ping_timeout, new=False)
-        return True
+        infos = {info.id.value: info for info in message.frameworks}
+        for framework_id, task_id in message.unknown_tasks:
+            framework = core.frameworks.get(framework_id)
+            if framework is not None and framework.task(task_id) is not None:
+                continue
+            info = framework.info if framework is not None else infos.get(framework_id)
+            aware = info is not None and has_capability(info, mesos.FrameworkInfo.Capability.PARTITION_AWARE)
+            reports.unknown_task(core, framework_id, task_id, mesos.TASK_DROPPED if aware else mesos.TASK_LOST)
 
     def _enter_running(self, ping_timeout: float, *, new: bool) -> None:
         core = self._core
-        core.phase = Phase.RUNNING
+        core.step(PhaseCause.REGISTER)
         self._ping_timeout = ping_timeout
-        self.registered_time = core.lifeline.time()
         if self._retry_timer is not None:
             self._retry_timer.cancel()
         self._expect_ping()
         core.note("registered" if new else "re-registered")
-        self._connected(new)
+        core.registered(new)
 
     # Pings
 
     def ping(self, sender: Address, message: PingAgent) -> None:
-        """A master asks whether the agent is alive, and says whether it holds it for connected.
+        """Answers a master's ping; registers again if that master says that the agent is disconnected.
 
-        It is alive from the moment it starts, before it has found out who its master is.
+        The agent answers from the moment it starts, even before it knows who its master is.
         """
         core = self._core
         core.network.send(core.address, sender, PongAgent())
@@ -171,7 +169,7 @@ class Registration:
             if message.connected:
                 self._expect_ping()
             else:
-                core.note("the master holds it for disconnected: it registers again")
+                core.note("is disconnected as the master sees it: registers again")
                 self.detect()
 
     def _expect_ping(self) -> None:
@@ -181,10 +179,5 @@ class Registration:
 
     def _no_ping(self) -> None:
         self._ping_timer = None
-        self._core.note("no ping from the master: looks for it again")
+        self._core.note("got no ping from the master in time: looks for it again")
         self.detect()
-
-
-def checkpointed(total: Resources) -> list[mesos.Resource]:
-    """The resources that only the agent knows of: dynamic reservations and volumes."""
-    return [resource for resource in total.to_messages() if needs_checkpoint(resource)]

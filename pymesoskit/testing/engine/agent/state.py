@@ -1,25 +1,24 @@
-"""What an agent knows: itself, its frameworks, their executors, their tasks.
+"""What an agent knows of its frameworks, their executors and their tasks.
 
-Records and the tables of their states; what happens to them is in the modules around. Source:
-docs/reference/agent-executor.md 1,
-2.1, 3.3 and 5.1.
+Records only: what happens to them is in the modules around, the states of executors are in ``transitions.py``. Source:
+docs/reference/agent-executor.md 1, 3.3 and 5.1.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
 
-from pymesoskit.testing.engine.agent.host import Container, Kind
+from pymesoskit.testing.engine.agent.container import Container, Kind
+from pymesoskit.testing.engine.agent.transitions import EXECUTOR, ExecutorCause, ExecutorState
 from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pymesoskit.testing.engine.containers.layout import RunLayout
     from pymesoskit.testing.runtime.clock import Timer
@@ -27,45 +26,6 @@ if TYPE_CHECKING:
 #: How many of each an agent remembers.
 COMPLETED_TASKS_PER_EXECUTOR = 200
 COMPLETED_FRAMEWORKS = 50
-
-
-class Phase(Enum):
-    """What an agent is doing."""
-
-    RECOVERING = "RECOVERING"
-    DISCONNECTED = "DISCONNECTED"  # looking for, or waiting for, its master
-    RUNNING = "RUNNING"
-    TERMINATING = "TERMINATING"
-    ENDED = "ENDED"
-
-
-class ExecutorState(Enum):
-    """An executor's state."""
-
-    REGISTERING = "REGISTERING"
-    RUNNING = "RUNNING"
-    TERMINATING = "TERMINATING"
-    TERMINATED = "TERMINATED"
-
-
-class ExecutorInput(Enum):
-    """What changes it."""
-
-    SUBSCRIBE = "it subscribes"
-    SHUTDOWN = "it is shut down or killed"
-    END = "its container has ended"
-
-
-#: (state, what happens) -> state; anything that is not here is ignored or refused.
-EXECUTOR_TRANSITIONS: Mapping[tuple[ExecutorState, ExecutorInput], ExecutorState] = {
-    (ExecutorState.REGISTERING, ExecutorInput.SUBSCRIBE): ExecutorState.RUNNING,
-    (ExecutorState.RUNNING, ExecutorInput.SUBSCRIBE): ExecutorState.RUNNING,
-    (ExecutorState.REGISTERING, ExecutorInput.SHUTDOWN): ExecutorState.TERMINATING,
-    (ExecutorState.RUNNING, ExecutorInput.SHUTDOWN): ExecutorState.TERMINATING,
-    (ExecutorState.REGISTERING, ExecutorInput.END): ExecutorState.TERMINATED,
-    (ExecutorState.RUNNING, ExecutorInput.END): ExecutorState.TERMINATED,
-    (ExecutorState.TERMINATING, ExecutorInput.END): ExecutorState.TERMINATED,
-}
 
 
 class Connection(Protocol):
@@ -182,13 +142,12 @@ class Executor:
     def is_command(self) -> bool:
         return self.kind is Kind.COMMAND
 
-    def enter(self, event: ExecutorInput) -> bool:
-        """Changes the state by the table; False (and no change) where the table has nothing."""
-        state = EXECUTOR_TRANSITIONS.get((self.state, event))
-        if state is None:
-            return False
-        self.state = state
-        return True
+    def enter(self, cause: ExecutorCause) -> bool:
+        """Changes the state by the table; returns False where the table has nothing, and changes nothing then."""
+        following = EXECUTOR[self.state].get(cause)
+        if following is not None:
+            self.state = following
+        return following is not None
 
     def live(self) -> Iterator[Task]:
         """The tasks that have not ended: those that it has, then those that it is to get."""

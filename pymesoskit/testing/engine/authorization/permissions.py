@@ -46,7 +46,7 @@ class Permissions:
         self._authorizer = authorizer
         self._report = report
         self._approvers: dict[Action, Approver] = {}
-        self.subject = subject
+        self.subject: Subject | None = subject
 
     @property
     def principal(self) -> str | None:

@@ -1,4 +1,4 @@
-"""From a ``CommandInfo`` to what a launcher runs, and the sandbox it runs in.
+"""Turns a ``CommandInfo`` into what a launcher runs, and makes the sandbox in which it runs.
 
 Source: docs/reference/agent-executor.md 8, 9 and 12.
 """
@@ -6,6 +6,7 @@ Source: docs/reference/agent-executor.md 8, 9 and 12.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 from pathlib import Path
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-#: Nobody but its user and group looks into a sandbox.
+#: Only its user and group can look into a sandbox.
 SANDBOX_MODE = 0o750
 
-#: The files that a command's output goes to.
+#: The files that hold a command's output.
 OUTPUT = ("stdout", "stderr")
 
 
 class SandboxError(Exception):
-    """A container cannot be made as asked; the text says why."""
+    """The container cannot be made as asked; the text says why."""
 
 
 def command_of(
@@ -43,9 +44,10 @@ def command_of(
     output: tuple[str, str] = OUTPUT,
     whole_tree: bool = True,
 ) -> Command:
-    """The command as a launcher takes it. A shell command runs as ``sh -c``; otherwise the arguments are all of
-    argv. One without a value says so and exits with 1. ``path``: where programs are looked for, if not on the
-    environment's PATH.
+    """Returns the command for a launcher.
+
+    A shell command runs as ``sh -c VALUE``; otherwise the arguments are all of argv. A command without a value says so
+    on its stderr and exits with status 1. ``path`` is where programs are looked up, if not on the environment's PATH.
     """
     argv: tuple[str, ...]
     executable: str | None
@@ -80,12 +82,12 @@ def _rlimits(container: mesos.ContainerInfo | None) -> Iterable[tuple[str, int |
 
 
 def overlaid(environment: Mapping[str, str], more: mesos.Environment) -> dict[str, str]:
-    """An environment with a message's variables on top."""
+    """Returns an environment with the variables of a message added, which win."""
     return {**environment, **{variable.name: variable.value for variable in more.variables}}
 
 
 def describe_command(task: mesos.TaskInfo) -> str:
-    """The name of a command task's executor: at most 15 characters of its command are shown."""
+    """Returns the name of a command task's executor, which shows at most 15 characters of the command."""
     command = task.command
     if command.shell:
         text = f"sh -c '{_cut(command.value)}'" if command.HasField("value") else "NO COMMAND"
@@ -104,12 +106,12 @@ def _cut(text: str) -> str:
 
 
 def is_docker(container: mesos.ContainerInfo) -> bool:
-    """Whether it is one of the Docker engine's."""
+    """Returns whether it is a container of the Docker engine."""
     return container.HasField("type") and container.type == mesos.ContainerInfo.DOCKER
 
 
 def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None:
-    """Raises ``SandboxError`` for containers that nothing on the agent can make."""
+    """Raises ``SandboxError`` for a container that none of the agent's containerizers can make."""
     if is_docker(container) and "docker" not in containerizers.split(","):
         raise SandboxError(
             f"None of the enabled containerizers ({containerizers}) could create a container for the provided"
@@ -120,7 +122,7 @@ def check_supported(container: mesos.ContainerInfo, containerizers: str) -> None
 
 
 def check_nested(container: mesos.ContainerInfo) -> None:
-    """The same for containers that are no executor's."""
+    """Raises ``SandboxError`` for a nested or standalone container that cannot be made."""
     if container.HasField("type") and container.type != mesos.ContainerInfo.MESOS:
         raise SandboxError("The provided ContainerInfo is not supported")
     _check_image(container)
@@ -133,8 +135,10 @@ def _check_image(container: mesos.ContainerInfo) -> None:
 
 
 def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
-    """Makes the directory, the user's if the cluster may give it away. Raises ``SandboxError``, which begins with
-    ``failure``; then the directory is not there.
+    """Makes the directory, and gives it to the user if the cluster runs as root.
+
+    Raises ``SandboxError``, whose text begins with ``failure``; then there is no directory. That includes the case that
+    a task has put a link in the place of a directory above it: the cluster makes nothing where the link leads.
     """
     try:
         make_directories(directory)
@@ -153,20 +157,28 @@ def make_sandbox(directory: Path, user: str | None, failure: str) -> None:
 
 
 def make_directories(directory: Path) -> None:
-    """Makes the directory and what is missing above it, as few calls as that takes; raises OSError."""
+    """Makes the directory and its missing parents with as few system calls as possible.
+
+    Raises OSError, also for a link in the place of a directory.
+    """
+    if os.path.realpath(directory) != str(directory):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     try:
         directory.mkdir(SANDBOX_MODE)
     except FileExistsError:
         directory.chmod(SANDBOX_MODE)
     except FileNotFoundError:
-        for parent in (directory.parent.parent, directory.parent):  # an executor's and its runs: mostly just these
+        for parent in (
+            directory.parent.parent,
+            directory.parent,
+        ):  # an executor's directory and its runs: usually just these
             with contextlib.suppress(FileExistsError):
                 parent.mkdir(parents=True)
         directory.mkdir(SANDBOX_MODE)
 
 
 def note(sandbox: Path, text: str) -> None:
-    """Leaves a line for people in the sandbox's stderr, if that is a file."""
+    """Writes a line for people to the sandbox's stderr, if that is a file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     with contextlib.suppress(OSError), os.fdopen(os.open(sandbox / "stderr", flags, 0o644), "w") as file:
         file.write(text + "\n")

@@ -1,4 +1,4 @@
-"""The containers that run below an executor's, or on their own: launched, waited for, killed and removed by id.
+"""Containers that are nested in an executor's or stand alone: they are launched, awaited, killed and removed by id.
 
 The default executor and the agent's operator API share them. They belong to the machine, so they outlive the agent.
 Source: docs/reference/operator-api.md 4.1, agent-executor.md 9.
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.containers.switchboard import Switchboard
     from pymesoskit.testing.engine.machine.launcher import Command, Exit, Launcher, Process, ProcessIo, Usage
 
-#: A container's id with those it is nested in: (top, child, …).
+#: The id of a container and of those around it: (top, child, …).
 Path = tuple[str, ...]
 
 
 def path_of(container_id: mesos.ContainerID) -> Path:
-    """The ids from the outermost container to this one."""
+    """Returns the ids from the outermost container to this one."""
     path: list[str] = []
     at = container_id
     while True:
@@ -35,7 +35,7 @@ def path_of(container_id: mesos.ContainerID) -> Path:
 
 
 def message_of(path: Path) -> mesos.ContainerID:
-    """The message for such an id."""
+    """Returns the message for such an id."""
     message = mesos.ContainerID(value=path[0])
     for name in path[1:]:
         message = mesos.ContainerID(value=name, parent=message)
@@ -44,14 +44,14 @@ def message_of(path: Path) -> mesos.ContainerID:
 
 @define(eq=False)
 class NestedContainer:
-    """A container that is not an executor's."""
+    """A nested or standalone container."""
 
     path: Path
     command: Command
     process: Process | None = None
     ended: Exit | None = None
     waiters: list[Callable[[Exit], None]] = field(factory=list)
-    switchboard: Switchboard | None = None  # if somebody can talk to it
+    switchboard: Switchboard | None = None  # if it was launched to be talked to
 
     @property
     def pid(self) -> int:
@@ -78,23 +78,23 @@ class NestedContainer:
 
 
 class ContainerTree:
-    """All of a machine's containers but those of executors; see the module's text."""
+    """All nested and standalone containers of one machine."""
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._containers: dict[Path, NestedContainer] = {}
 
     def find(self, path: Path) -> NestedContainer | None:
-        """The container, running or ended, until it is removed."""
+        """Returns the container, running or ended, until it is removed; None if there is none."""
         return self._containers.get(path)
 
     def running(self, path: Path) -> NestedContainer | None:
-        """The container, if it runs."""
+        """Returns the container if it runs."""
         found = self._containers.get(path)
         return found if found is not None and found.runs else None
 
     def below(self, *top: str) -> list[NestedContainer]:
-        """The containers nested in one, at any depth."""
+        """Returns the containers that are nested in one, at any depth."""
         depth = len(top)
         return [item for path, item in self._containers.items() if len(path) > depth and path[:depth] == top]
 
@@ -110,10 +110,10 @@ class ContainerTree:
         on_error: Callable[[str], None],
         switchboard: Switchboard | None = None,
     ) -> NestedContainer:
-        """Runs the command in a new container of that id (the caller has seen to it that none of that id runs).
+        """Runs the command in a new container of that id. The caller ensures that no container of that id runs.
 
-        What is nested in it ends with it. How it ended is remembered until it is removed or the outermost container
-        ends: so nothing is left of a container that is nested in none.
+        Containers that are nested in it end with it. Its exit status is kept until it is removed or the outermost
+        container ends, so nothing is kept of a standalone container.
         """
         container = NestedContainer(path, command, switchboard=switchboard)
         self._containers[path] = container
@@ -139,18 +139,18 @@ class ContainerTree:
         return container
 
     def launcher_for(self, path: Path, switchboard: Switchboard | None = None) -> Launcher:
-        """A ``Launcher`` whose command becomes the container of that id."""
+        """Returns a ``Launcher`` whose command becomes the container of that id."""
         return _ContainerLauncher(self, self._launcher, path, switchboard)
 
     def remove(self, path: Path) -> None:
-        """Forgets the container and those nested in it; harmless if there is none."""
+        """Forgets the container and those nested in it; does nothing if there is none."""
         for known in [known for known in self._containers if known[: len(path)] == path]:
             del self._containers[known]
 
 
 @define(eq=False)
 class _ContainerLauncher:
-    """See ``ContainerTree.launcher_for``."""
+    """Launches its command as a container of a tree."""
 
     tree: ContainerTree
     launcher: Launcher
@@ -171,4 +171,4 @@ class _ContainerLauncher:
         return self.tree.launch(self.path, command, on_start, on_exit, on_error, self.switchboard)
 
     def close(self) -> None:
-        """What it launched belongs to the tree."""
+        """Does nothing: what it has launched belongs to the tree."""

@@ -1,6 +1,6 @@
-"""The environment that executors and their tasks are given.
+"""The environment of executors and their tasks. It starts empty: nothing of the agent's own environment is inherited.
 
-Source: docs/reference/agent-executor.md 7 (and the lines measured at its top).
+Source: docs/reference/agent-executor.md 7.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.flags.flags import AgentFlags
     from pymesoskit.testing.engine.network.endpoint import Endpoint
 
-#: What a command finds its programs by if nobody says otherwise.
+#: The PATH of commands that do not set one.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: How long the path of a unix domain socket is at most, its end included.
+#: The maximum length of the path of a unix domain socket, with the final zero byte.
 MAX_SOCKET_PATH = 108
 
-#: The isolator with which variables may be secrets.
+#: The isolator that resolves secret variables.
 SECRET_ISOLATOR = "environment_secret"  # noqa: S105 (its name)
 
 
 class SecretError(Exception):
-    """A variable is a secret that cannot be resolved; the text says why."""
+    """A secret variable cannot be resolved; the text says why."""
 
 
 @frozen
 class AgentSettings:
-    """What of an agent shows in its executors' environment. Durations are in Mesos's text syntax."""
+    """What an agent contributes to the environment of its executors. Durations are in Mesos's text syntax."""
 
     endpoint: Endpoint
     shutdown_grace_period: str
@@ -44,16 +44,16 @@ class AgentSettings:
     http_command_executor: bool = False
     environment: Mapping[str, str] = MappingProxyType({})  # --executor_environment_variables
     domain_socket: str | None = None
-    secrets: bool = False  # whether variables that are secrets are resolved
+    secrets: bool = False  # whether secret variables are resolved
 
 
 def resolves_secrets(flags: AgentFlags) -> bool:
-    """Whether the agent gives commands the variables that are secrets."""
+    """Returns whether the agent resolves secret variables."""
     return SECRET_ISOLATOR in flags.isolators
 
 
 def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:
-    """Where the unix domain socket of executors is. Raises ValueError if its path is too long for one."""
+    """Returns the path of the unix domain socket for executors, or None. Raises ValueError if the path is too long."""
     if not flags.http_executor_domain_sockets or work_dir is None:
         return None
     path = Path(flags.domain_socket_location) if flags.domain_socket_location else work_dir / "agent.sock"
@@ -66,9 +66,9 @@ def executor_socket(flags: AgentFlags, work_dir: Path | None) -> Path | None:
 
 
 def variables(environment: mesos.Environment, *, secrets: bool) -> dict[str, str]:
-    """The variables of a message: the secrets, if they are resolved, and the plain ones, which may replace them.
+    """Returns the variables of a message: the secret ones, if they are resolved, and the plain ones, which win.
 
-    Raises ``SecretError``: only secrets that are here by value can be resolved.
+    Raises ``SecretError`` for a secret that is given by reference.
     """
     result = {}
     for variable in environment.variables if secrets else ():
@@ -123,13 +123,13 @@ def of_executor(
 
 
 def allocation_role(resources: Iterable[mesos.Resource]) -> str | None:
-    """The role that the resources were allocated to."""
+    """Returns the role to which the resources were allocated."""
     return next((resource.allocation_info.role for resource in resources if resource.allocation_info.role), None)
 
 
 def of_command_task(executor: Mapping[str, str], task: mesos.TaskInfo) -> dict[str, str]:
-    """What a command task sees: its executor's environment (with the secrets of its command), its own variables, and
-    the role, which nothing replaces.
+    """Returns the environment of a command task: that of its executor (with the secrets of its command), its own
+    variables, and the role, which cannot be replaced.
     """
     result = {**executor, **variables(task.command.environment, secrets=False)}
     role = allocation_role(task.resources)
@@ -147,10 +147,10 @@ def of_nested(
     role: str | None = None,
     ip: str | None = None,
 ) -> dict[str, str]:
-    """What a container that is no executor's sees: nothing of the machine's environment, but a PATH, its sandbox, its
-    own variables; a task of a group also the address and the role, which nothing replaces.
+    """Returns the environment of a nested or standalone container: a PATH, its sandbox and its own variables; for a
+    task of a group also the address and the role, which cannot be replaced.
 
-    ``inherited`` is what a session sees: all of its parent's, the sandbox included. Raises ``SecretError``.
+    ``inherited`` is for sessions: the whole environment of the parent, including its sandbox. Raises ``SecretError``.
     """
     result = {"PATH": DEFAULT_PATH, "MESOS_SANDBOX": directory} if inherited is None else dict(inherited)
     result |= variables(command.environment, secrets=secrets)

@@ -1,6 +1,6 @@
-"""Where an agent keeps what: the paths below its work directory.
+"""The paths below an agent's work directory.
 
-Pure path arithmetic; who writes and reads is ``store.py`` and ``recovery.py``. Source:
+This module only computes paths; ``store.py`` and ``recovery.py`` write and read. Source:
 docs/reference/agent-executor.md 12.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from attrs import frozen
 
-#: The last path of a container id's nesting: (top, child, grandchild …).
+#: The ids of nested containers from the outside inwards: (child, grandchild, …).
 ContainerPath = tuple[str, ...]
 
 
@@ -25,17 +25,12 @@ class RunLayout:
 
     @property
     def sandbox(self) -> PurePosixPath:
-        """The sandbox, below the work directory."""
+        """The sandbox, relative to the work directory."""
         return executor_path(self.agent_id, self.framework_id, self.executor_id) / "runs" / self.container_id
 
     @property
-    def virtual(self) -> str:
-        """The name under which ``/files`` shows the sandbox of an executor's latest run."""
-        return f"/frameworks/{self.framework_id}/executors/{self.executor_id}/runs/latest"
-
-    @property
     def meta(self) -> str:
-        """Where the run's checkpoints are, below ``meta/``."""
+        """The directory of the run's checkpoints, relative to ``meta/``."""
         return f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/runs/{self.container_id}"
 
     @property
@@ -44,7 +39,7 @@ class RunLayout:
 
     @property
     def generated(self) -> str:
-        """Whether the agent made the executor up for a command task: ``1`` or ``0``."""
+        """The document that says whether the agent generated the executor for a command task: ``1`` or ``0``."""
         return (
             f"{executor_meta(self.agent_id, self.framework_id, self.executor_id)}/executor.generated_for_command_task"
         )
@@ -58,17 +53,17 @@ class RunLayout:
         return f"{self.meta}/executor.sentinel"
 
     def pid(self, name: str) -> str:
-        """``forked.pid``, ``libprocess.pid`` or ``http.marker``."""
+        """Returns the path of ``forked.pid``, ``libprocess.pid`` or ``http.marker``."""
         return f"{self.meta}/pids/{name}"
 
     def task(self, task_id: str, name: str) -> str:
-        """``task.info`` or ``task.updates`` of a task."""
+        """Returns the path of ``task.info`` or ``task.updates`` of a task."""
         return f"{self.meta}/tasks/{task_id}/{name}"
 
 
 LATEST_AGENT = "slaves/latest"
 BOOT_ID = "boot_id"
-BOOTS = "boots"  # how often the machine was booted
+BOOTS = "boots"  # how often the machine has been booted
 RESOURCES = "resources/resources.info"
 
 
@@ -97,22 +92,22 @@ def executor_meta(agent_id: str, framework_id: str, executor_id: str) -> str:
 
 
 def executor_path(agent_id: str, framework_id: str, executor_id: str) -> PurePosixPath:
-    """An executor's directory, below the work directory."""
+    """Returns an executor's directory, relative to the work directory."""
     return PurePosixPath("slaves", agent_id, "frameworks", framework_id, "executors", executor_id)
 
 
 def nested_sandbox(sandbox: Path, nesting: ContainerPath) -> Path:
-    """The sandbox of a container nested in an executor's: ``containers/<id>`` for each level."""
+    """Returns the sandbox of a nested container: ``containers/<id>`` below the outer one for each level."""
     for container_id in nesting:
         sandbox = sandbox / "containers" / container_id
     return sandbox
 
 
 def standalone_sandbox(container_id: str) -> PurePosixPath:
-    """The sandbox of a container that belongs to no executor, below the work directory."""
+    """Returns the sandbox of a standalone container, relative to the work directory."""
     return PurePosixPath("containers", container_id)
 
 
 def volume_path(role: str, persistence_id: str) -> PurePosixPath:
-    """A persistent volume's directory, below the work directory: slashes in the role become spaces."""
+    """Returns a persistent volume's directory, relative to its root. Slashes in the role become spaces."""
     return PurePosixPath("volumes", "roles", role.replace("/", " "), persistence_id)

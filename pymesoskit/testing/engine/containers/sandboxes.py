@@ -1,8 +1,8 @@
 """The sandboxes that an agent shows under ``/files`` and removes when they are old enough.
 
-Nothing is remembered of a sandbox: what there is, and since when nobody uses it, is read from the work directory. So
-the agent's memory does not grow with the number of tasks that it has run, and an agent that starts again goes on where
-the one before it has stopped. Source: docs/reference/agent-executor.md 12 (gc), operator-api.md 3.4.
+The agent remembers nothing of a sandbox. The work directory shows which sandboxes there are and since when each has
+been unused, so the agent's memory does not grow with the number of tasks that it has run, and a restarted agent
+continues where the one before it stopped. Source: docs/reference/agent-executor.md 12 (gc), operator-api.md 3.4.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ TOGETHER = 0.25
 
 @define(eq=False)
 class Sandboxes:
-    """The sandboxes below one work directory; see the module's text for what it does not keep.
+    """The sandboxes below one work directory.
 
-    A directory is removed ``gc_delay`` seconds after its last use: a run's when its executor has ended, an executor's
-    and a framework's when nothing of it runs any more, another agent's when this one starts. Every ``watch_interval``
-    seconds directories are removed that are older than ``gc_delay`` x max(0, 1 - ``headroom`` - use of the disk).
-    ``enters`` says who may look into the sandbox of a run, ``live`` names the runs that are in use.
+    A directory is removed ``gc_delay`` seconds after its last use. The use of a run's directory ends with its executor,
+    that of an executor's or a framework's directory when nothing of it runs any more, and that of another agent's
+    directory before this agent starts. If the disk becomes full, directories are removed earlier: every
+    ``watch_interval`` seconds those are removed that have been unused for longer than
+    ``gc_delay`` x max(0, 1 - ``headroom`` - used fraction of the disk).
+
+    ``live`` returns the runs that are in use. ``enters`` decides who may look into the sandbox of a run.
     """
 
     work_dir: Path
@@ -53,14 +56,14 @@ class Sandboxes:
     gc_delay: float
     headroom: float
     watch_interval: float
-    _oldest: float | None = None  # since when the directory has been unused that is due next
+    _oldest: float | None = None  # since when the directory that is due next has been unused
     _pending: int = 0
     _removed: int = 0
     _failed: int = 0
     _shared: set[Path] = field(factory=set)
 
     def start(self) -> None:
-        """Shows the sandboxes, and begins to remove the old ones. The agent must have recovered what is in use."""
+        """Shows the sandboxes and begins to remove old ones. The agent must have recovered what is in use before."""
         self.files.provide(self._root, self._entries)
         self.remover.resume()
         self._look_after(self.clock.time())
@@ -77,11 +80,11 @@ class Sandboxes:
             self.files.share(volume)
 
     def executor_removed(self, run: RunLayout) -> None:
-        """The executor has ended and been removed: its directories are not in use any more."""
+        """Called when an executor has ended and been removed: its directories become unused."""
         self._unused(self.work_dir / run.sandbox, self._executor(run.framework_id, run.executor_id))
 
     def framework_removed(self, framework_id: str) -> None:
-        """Nothing of the framework is left."""
+        """Called when nothing of a framework is left: its directory becomes unused."""
         self._unused(self.work_dir / layout.framework_path(self.agent_id(), framework_id))
 
     def _unused(self, *directories: Path) -> None:
@@ -105,7 +108,7 @@ class Sandboxes:
         self.clock.call_later(max(TOGETHER, remaining), self._collect_due, oldest)
 
     def _collect_due(self, oldest: float) -> None:
-        if self._oldest == oldest:  # else what was due has been removed earlier
+        if self._oldest == oldest:  # otherwise ``_watch`` has removed it earlier
             self._collect(self.gc_delay)
 
     def _watch(self) -> None:
@@ -116,7 +119,7 @@ class Sandboxes:
             self._collect(age)
 
     def _collect(self, age: float) -> None:
-        """Removes what has not been in use for so many seconds, and sees to what is due next."""
+        """Removes directories that have been unused for ``age`` seconds, and schedules the next removal."""
         now = self.clock.time()
         remaining = []
         for directory, meta in self._unused_directories():
@@ -137,9 +140,7 @@ class Sandboxes:
             self._look_after(min(remaining))
 
     def _unused_directories(self) -> Iterator[tuple[Path, str]]:
-        """Yields the directories that nobody uses, the outer ones first, with the names of what was checkpointed of
-        them.
-        """
+        """Yields the unused directories, outer ones first, each with the name of its checkpoints."""
         runs = list(self.live())
         live_runs = {run.container_id for run in runs}
         live_executors = {(run.framework_id, run.executor_id) for run in runs}
@@ -181,13 +182,13 @@ class Sandboxes:
             except OSError:
                 return None
             if "/" in container_id or container_id in {"", ".", ".."}:
-                return None  # somebody has put a link of his own there
+                return None  # a task has replaced the link
         run = layout.RunLayout(self.agent_id(), framework_id, executor_id, container_id)
         virtual = ("" if by_latest else prefix) + "/".join(parts[:7])
         return Root(virtual, runs / container_id, lambda permissions: self.enters(run, permissions))
 
     def _entries(self) -> Iterator[tuple[str, Path]]:
-        """Yields all sandboxes with the paths under which they are shown."""
+        """Yields (path under which it is shown, directory) of all sandboxes."""
         for framework in _directories(self.work_dir / "slaves" / self.agent_id() / "frameworks"):
             for executor in _directories(framework / "executors"):
                 for run in _directories(executor / "runs"):
@@ -199,7 +200,7 @@ class Sandboxes:
 
 
 def _directories(directory: Path) -> Iterator[Path]:
-    """Yields the directories right below one; links to directories are none."""
+    """Yields the directories right below one, without links to directories."""
     try:
         with os.scandir(directory) as entries:
             found = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]

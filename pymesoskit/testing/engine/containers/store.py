@@ -1,7 +1,7 @@
-"""What survives an agent's death: its checkpoints.
+"""An agent's checkpoints, which survive its death.
 
-Names are relative to ``<work_dir>/meta`` (``layout.py``). ``DiskStore`` keeps files as Mesos lays them out;
-``MemoryStore`` serves machines without a work directory. A write is whole or has not happened.
+Names are relative to ``<work_dir>/meta`` (``layout.py``). ``DiskStore`` keeps files in Mesos's layout; ``MemoryStore``
+serves machines without a work directory. Writes are atomic.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class Store(Protocol):
         """Replaces the document."""
 
     def append(self, name: str, record: bytes) -> None:
-        """Adds a record to a log."""
+        """Appends a record to a log."""
 
     def read(self, name: str) -> bytes | None:
-        """The document, None if there is none."""
+        """Returns the document, None if there is none."""
 
     def records(self, name: str) -> list[bytes]:
-        """The records of a log; what was cut off in the middle of being written is left out."""
+        """Returns the records of a log, without an incomplete one at the end."""
 
     def names(self, directory: str) -> list[str]:
-        """What is directly in a directory, sorted."""
+        """Returns the names right below a directory, sorted."""
 
     def remove(self, name: str) -> None:
-        """Removes a document, or a directory with all in it; harmless if there is none."""
+        """Removes a document, or a directory with its contents; does nothing if there is none."""
 
 
 def split_records(data: bytes) -> Iterator[bytes]:
-    """The whole records at the beginning of the data."""
+    """Yields the complete records at the beginning of the data."""
     at = 0
     while at + _LENGTH.size <= len(data):
         end = at + _LENGTH.size + _LENGTH.unpack_from(data, at)[0]
@@ -51,7 +51,7 @@ def split_records(data: bytes) -> Iterator[bytes]:
 
 
 class DiskStore:
-    """Documents as files below a directory."""
+    """Keeps documents as files below a directory."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -93,7 +93,7 @@ class DiskStore:
 
 
 class MemoryStore:
-    """The same without a disk."""
+    """Keeps documents in memory."""
 
     def __init__(self) -> None:
         self._documents: dict[str, bytearray] = {}

@@ -1,7 +1,7 @@
-"""Those who listen to a container's output, and the way to its input: what Mesos calls the I/O switchboard.
+"""The listeners to a container's output and the writer to its input: Mesos's I/O switchboard.
 
-A container has one if it was launched to be talked to: a session, or a task with a terminal. Several may listen, to
-what comes from then on. Source: docs/reference/operator-api.md 4.1.
+A container has one if it was launched to be talked to: a session, or a task with a terminal. There can be several
+listeners; each hears the output from then on. Source: docs/reference/operator-api.md 4.1.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
     from pymesoskit.wire.v1 import mesos
 
-    #: Gets (1: stdout or 2: stderr, data); (0, b"") once there is no more.
+    #: Called with (1: stdout or 2: stderr, data), and with (0, b"") at the end.
     Listener = Callable[[int, bytes], None]
 
 
 class Switchboard:
-    """See the module's text. ``io`` is set when the process is launched."""
+    """The switchboard of one container. ``io`` is set when its process is launched."""
 
     def __init__(self, *, tty: bool, rows: int = 0, columns: int = 0) -> None:
         self.tty = tty
         self.io: ProcessIo | None = None
-        self.ended = False
-        self.input_taken = False  # somebody writes to its input; nobody else may meanwhile
-        self.interaction = Interaction(self._output, self._end, tty, rows, columns)
+        self.ended: bool = False
+        self.input_taken = False  # there is a writer to its input, and only one is allowed
+        self.interaction: Interaction = Interaction(self._output, self._end, tty, rows, columns)
         self._listeners: list[Listener] = []
 
     @classmethod
     def of(cls, container: mesos.ContainerInfo) -> Switchboard | None:
-        """That of a container whose description asks for a terminal, else None."""
+        """Returns the switchboard of a container that asks for a terminal, else None."""
         if not container.HasField("tty_info"):
             return None
         size = container.tty_info.window_size
         return cls(tty=True, rows=size.rows, columns=size.columns)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """``listener`` gets the output from now on; returns what ends that."""
+        """Passes the output from now on to ``listener``, and returns a function that stops it."""
         if self.ended:
             listener(0, b"")
         else:
@@ -47,7 +47,7 @@ class Switchboard:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def at_end(self, callback: Callable[[], None]) -> None:
-        """Calls back when there will be no more output, at once if that is so already."""
+        """Calls ``callback`` when the output has ended, at once if it already has."""
         self.listen(lambda kind, _: callback() if kind == 0 else None)
 
     def _output(self, kind: int, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Volumes: where persistent ones lie, and how containers see them and others in their sandboxes.
+"""Volumes: where persistent volumes are stored, and how volumes are shown in sandboxes.
 
-There are no mounts here: a volume is shown in a sandbox by a symbolic link, as Mesos's ``filesystem/posix`` isolator
-and, without bind mounts, its ``volume/sandbox_path`` isolator do. Source: docs/reference/agent-executor.md 12.
+Nothing is mounted. A volume is shown by a symbolic link in the sandbox, as by Mesos's ``filesystem/posix`` isolator and
+by its ``volume/sandbox_path`` isolator without bind mounts. Source: docs/reference/agent-executor.md 12.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def directory_of(work_dir: Path, volume: mesos.Resource) -> Path:
 
 
 def create(work_dir: Path, volume: mesos.Resource) -> None:
-    """Makes the directory of a new persistent volume unless it is there. Raises OSError."""
+    """Makes the directory of a new persistent volume if it is missing. Raises OSError."""
     directory_of(work_dir, volume).mkdir(parents=True, exist_ok=True)
 
 
@@ -74,8 +74,8 @@ def destroy(work_dir: Path, volume: mesos.Resource, remove: Callable[[Path], boo
 def link_persistent(sandbox: Path, work_dir: Path, volume: mesos.Resource, *, give_away: bool) -> Path | None:
     """Shows a persistent volume in a sandbox, and returns its directory.
 
-    ``give_away``: the volume becomes the property of whoever owns the sandbox, unless that is root. A container path
-    with a slash shows nothing (None), as in Mesos. Raises ``SandboxError``.
+    With ``give_away`` the owner of the sandbox becomes the owner of the volume, unless that is root. As in Mesos, a
+    volume whose container path contains a slash is not shown, and None is returned. Raises ``SandboxError``.
     """
     path = volume.disk.volume.container_path
     if "/" in path:
@@ -92,7 +92,7 @@ def link_persistent(sandbox: Path, work_dir: Path, volume: mesos.Resource, *, gi
 
 
 def unlink_persistent(sandbox: Path, work_dir: Path, volume: mesos.Resource) -> None:
-    """Takes a persistent volume out of a sandbox; its files stay."""
+    """Removes the link to a persistent volume from a sandbox; the volume stays."""
     path = volume.disk.volume.container_path
     shown = sandbox / path
     if "/" not in path and shown.is_symlink() and shown.readlink() == directory_of(work_dir, volume):
@@ -121,7 +121,7 @@ def check_volumes(container: mesos.ContainerInfo, isolators: Collection[str]) ->
 def link_volumes_of(
     sandbox: Path, container: mesos.ContainerInfo, parent: Path | None, isolators: Collection[str]
 ) -> None:
-    """Shows the volumes of a ``ContainerInfo`` that the agent's isolators know; others are not shown.
+    """Shows those volumes of a ``ContainerInfo`` that the agent's isolators support.
 
     ``parent`` is the sandbox of the container around this one. Raises ``SandboxError``.
     """
@@ -146,6 +146,8 @@ def _in_a_sandbox(source: mesos.Volume.Source.SandboxPath, own: Path, parent: Pa
     target = base / source.path
     try:
         if not target.exists():
+            if base.resolve() not in target.resolve().parents:  # a task has put a link there
+                raise SandboxError(f"The path '{source.path}' is not inside the sandbox")
             target.mkdir(parents=True, exist_ok=True)
             give_to_owner(base, target)
     except OSError as error:
@@ -156,7 +158,7 @@ def _in_a_sandbox(source: mesos.Volume.Source.SandboxPath, own: Path, parent: Pa
 def link(sandbox: Path, container_path: str, target: Path) -> None:
     """Shows ``target`` in the sandbox under a relative path. Raises ``SandboxError``.
 
-    An absolute path shows nothing: it needs a root file system of the container's own.
+    An absolute path is ignored: it would need a root file system of the container's own.
     """
     if container_path.startswith("/"):
         return

@@ -69,7 +69,7 @@ class FileSource:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.size = os.fstat(file.fileno()).st_size
+        self.size: int = os.fstat(file.fileno()).st_size
 
     def read(self, count: int) -> bytes:
         """The next bytes."""

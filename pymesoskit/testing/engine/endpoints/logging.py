@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.flags.kinds import DURATION
-from pymesoskit.testing.engine.http.forms import numify
+from pymesoskit.testing.engine.http.forms import durify, numify
 from pymesoskit.testing.engine.http.handler import Response
 from pymesoskit.testing.engine.http.v1 import refuse
 
@@ -31,8 +30,8 @@ def toggle_logging(log: ProcessLog, request: Request) -> Response:
         number = numify(level, 32)
         if number < 0:
             raise refuse(400, f"Invalid level '{number}'.\n")
-        seconds = DURATION.parse(duration)
-    except (ValueError, ArithmeticError) as error:
+        seconds = durify(duration)
+    except ValueError as error:
         raise refuse(400, f"{error}.\n") from None
     log.raise_to(number, seconds)
     return Response(200)

@@ -1,14 +1,14 @@
-"""What the built-in executors have in common: how they talk to their agent, and outlive it.
+"""What the built-in executors have in common: how they talk to their agent, and how they outlive it.
 
-They are processes of their own in Mesos and act like such here: they live on the machine (``host.py``), reach the
-agent only by executor calls, go on while it is away, and subscribe again, with what is unacknowledged, when it is back.
-Source: docs/reference/agent-executor.md 6.4, 8 and 9.
+In Mesos they are processes of their own, and here they act like processes: they live on the machine (``host.py``) and
+reach the agent only through executor calls. While the agent is away they continue; when it is back they subscribe
+again and resend what has not been acknowledged. Source: docs/reference/agent-executor.md 6.4, 8 and 9.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: How long an executor whose work is done waits for the last acknowledgement, in seconds.
+#: Seconds that an executor whose work is done waits for the last acknowledgement.
 LAST_ACKNOWLEDGEMENT = 60.0
-#: How long a command executor that does not speak HTTP stays when its task has ended, acknowledged or not, in seconds.
+#: Seconds between the end of a task and the exit of a command executor that does not use HTTP, acknowledged or not.
 PARTING = 1.0
-#: What of the shutdown grace period is kept for the executor itself, in seconds.
+#: Seconds of the shutdown grace period that the executor keeps for itself.
 OWN_GRACE = 2.0
 
 
@@ -44,57 +44,47 @@ class Spec:
     shutdown_grace: float  # seconds between SHUTDOWN and the end
     user: str | None
     ip: str
-    docker: DockerSettings | None = None  # how it runs in a container of the Docker engine, if it does
-    http: bool = False  # whether the command executor speaks HTTP
-    secrets: bool = False  # whether variables that are secrets are resolved
+    docker: DockerSettings | None = None  # how it runs in a Docker container, if it does
+    http: bool = False  # whether the command executor uses the HTTP API
+    secrets: bool = False  # whether secret variables are resolved
     switch_user: bool = True  # whether tasks may have users of their own
     isolators: frozenset[str] = frozenset()  # --isolation
 
 
 class Line(Protocol):
-    """How an executor reaches the world."""
+    """How an executor reaches its agent and its machine."""
 
     def call(self, call: executor.Call) -> None:
-        """Calls the agent, if there is one."""
+        """Sends the call to the agent, if there is one."""
 
     def exit(self, how: Exit) -> None:
-        """Its process ends."""
+        """Ends the executor's process."""
 
     def fail(self, why: str) -> None:
-        """It could not even start what it was launched for."""
+        """Reports that the executor could not start the task that it was launched for."""
 
 
 class BuiltinExecutor(ABC):
-    """The base of the built-in executors; ``start`` is its main(), events come by ``receive``."""
-
-    #: Which method takes which event.
-    HANDLERS: ClassVar[dict[int, str]] = {
-        executor.Event.SUBSCRIBED: "_subscribed",
-        executor.Event.LAUNCH: "_launch",
-        executor.Event.LAUNCH_GROUP: "_launch_group",
-        executor.Event.KILL: "_kill",
-        executor.Event.ACKNOWLEDGED: "_acknowledged",
-        executor.Event.SHUTDOWN: "_shutdown",
-    }
+    """Base class of the built-in executors. ``start`` is its main program; ``receive`` takes events."""
 
     def __init__(self, spec: Spec, machine: Machine, line: Line) -> None:
         self.spec = spec
         self.machine = machine
         self.line = line
-        self.dead = False
+        self.dead: bool = False
         self._unacknowledged: dict[bytes, executor.Call.Update] = {}
-        self._new_tasks: dict[str, mesos.TaskInfo] = {}  # no update of them has been acknowledged yet
+        self._new_tasks: dict[str, mesos.TaskInfo] = {}  # tasks of which no update has been acknowledged
         self._recovery: Timer | None = None
         self._patience: Timer | None = None
 
     # The agent
 
     def start(self) -> None:
-        """Subscribes."""
+        """Starts the executor: it subscribes."""
         self._subscribe()
 
     def agent_lost(self) -> None:
-        """The connection to the agent broke."""
+        """Called when the connection to the agent has broken."""
         if self.dead:
             return
         if not self.spec.checkpoint:
@@ -103,7 +93,7 @@ class BuiltinExecutor(ABC):
             self._recovery = self.machine.clock.call_later(self.spec.recovery_timeout, self._shutdown, None)
 
     def agent_found(self) -> None:
-        """There is an agent again."""
+        """Called when there is an agent again."""
         if not self.dead:
             self._subscribe()
 
@@ -111,13 +101,13 @@ class BuiltinExecutor(ABC):
         """The agent has finished its recovery."""
 
     def receive(self, event: executor.Event) -> None:
-        """Acts on an event."""
-        name = self.HANDLERS.get(event.type)
-        if name is not None and not self.dead:
-            getattr(self, name)(event)
+        """Handles an event; an event of an unknown type is ignored."""
+        handler = _HANDLERS.get(event.type)
+        if handler is not None and not self.dead:
+            handler(self, event)
 
     def destroy(self) -> None:
-        """Its process was killed, and what it ran with it."""
+        """Called when its process has been killed: ends everything that it ran, without a report."""
         self.dead = True
         for timer in (self._recovery, self._patience):
             if timer is not None:
@@ -125,7 +115,7 @@ class BuiltinExecutor(ABC):
         self._destroy_tasks()
 
     def when_gone(self, callback: Callable[[], None]) -> None:
-        """Calls back, in a later turn, when what a destroyed executor ran has ended."""
+        """Calls ``callback`` in a later turn, when everything that a destroyed executor ran has ended."""
         self.machine.actor.post(callback)
 
     def _call(self, call_type: executor.Call.Type) -> executor.Call:
@@ -142,7 +132,7 @@ class BuiltinExecutor(ABC):
         self.line.call(call)
 
     def report(self, status: mesos.TaskStatus) -> None:
-        """Sends a status update, again and again with each subscription until the agent has acknowledged it."""
+        """Sends a status update, and resends it with each subscription until the agent has acknowledged it."""
         if self.dead:
             return
         call = self._call(executor.Call.UPDATE)
@@ -165,38 +155,38 @@ class BuiltinExecutor(ABC):
 
     @abstractmethod
     def _launch(self, event: executor.Event) -> None:
-        """A task."""
+        """Handles LAUNCH."""
 
     @abstractmethod
     def _launch_group(self, event: executor.Event) -> None:
-        """A group of tasks."""
+        """Handles LAUNCH_GROUP."""
 
     @abstractmethod
     def _kill(self, event: executor.Event) -> None:
-        """A task is to be killed."""
+        """Handles KILL."""
 
     @abstractmethod
     def _shutdown(self, event: executor.Event | None) -> None:
-        """All is to end; without an event when the agent has been away for too long."""
+        """Handles SHUTDOWN. ``event`` is None when the agent has been away for too long."""
 
-    # What subclasses say
+    # For subclasses
 
     def usages(self) -> list[Usage | None]:
-        """What its tasks use that are not in containers of their own."""
+        """Returns the usage of its tasks that are not in containers of their own."""
         return []
 
     @abstractmethod
     def _is_done(self) -> bool:
-        """Whether nothing runs any more and nothing will."""
+        """Returns whether nothing runs and nothing will be launched."""
 
     @abstractmethod
     def _destroy_tasks(self) -> None:
-        """Ends what runs, without a word."""
+        """Ends everything that runs, without a report."""
 
     # The end
 
     def _wind_down(self) -> None:
-        """Nothing is left to do: exits once all updates are acknowledged, or when that takes too long."""
+        """Exits once all updates are acknowledged, or when that takes too long."""
         if not self._unacknowledged:
             self._exit()
         elif self._patience is None:
@@ -206,3 +196,15 @@ class BuiltinExecutor(ABC):
         if not self.dead:
             self.destroy()
             self.line.exit(Exit.of_code(0))
+
+
+#: The handler of each type of event. The table does not belong to an executor, so a dead executor is not kept alive by
+#: references to itself: there can be very many.
+_HANDLERS: dict[int, Callable[[BuiltinExecutor, executor.Event], None]] = {
+    executor.Event.SUBSCRIBED: lambda self, event: self._subscribed(event),
+    executor.Event.LAUNCH: lambda self, event: self._launch(event),
+    executor.Event.LAUNCH_GROUP: lambda self, event: self._launch_group(event),
+    executor.Event.KILL: lambda self, event: self._kill(event),
+    executor.Event.ACKNOWLEDGED: lambda self, event: self._acknowledged(event),
+    executor.Event.SHUTDOWN: lambda self, event: self._shutdown(event),
+}

@@ -1,7 +1,7 @@
-"""Checks and health checks of tasks: when to look, and what a result means.
+"""Checks and health checks of tasks: when they run, and what a result means.
 
-How to look is the business of a ``Launcher`` (COMMAND) and of a ``Prober`` (HTTP, TCP), both handed in; what follows
-from a result (an update, a kill) that of the task's executor. Source: docs/reference/agent-executor.md 11.
+A ``Launcher`` runs COMMAND checks and a ``Prober`` runs HTTP and TCP checks; both are passed in. The task's executor
+decides what follows from a result (an update or a kill). Source: docs/reference/agent-executor.md 11.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_V6 = "::1"
-#: Seconds between two looks at least, so that time passes even if a check asks for an interval of 0.
+#: The shortest interval in seconds, so that time passes even if a check asks for an interval of 0.
 LEAST_INTERVAL = 0.001
 
 
 class Unavailable(Enum):
-    """Nothing could be found out this time, and nothing follows from that."""
+    """The check gave no result this time, which has no consequences."""
 
     UNAVAILABLE = "unavailable"
 
 
-#: An exit code, an HTTP status code, whether a connection came about; None if there is no answer.
+#: An exit code, an HTTP status code, or whether a connection was established; None without an answer.
 Result = Union[int, bool, None]
 OnResult = Callable[[Result], None]
 OnLook = Callable[[Union[Result, Unavailable]], None]
@@ -42,20 +42,20 @@ OnLook = Callable[[Union[Result, Unavailable]], None]
 
 @frozen
 class Look:
-    """What looking needs."""
+    """What a check needs to run."""
 
     clock: Clock
     launcher: Launcher
     prober: Prober
-    command: Callable[[mesos.CommandInfo], Command]  # how a command of the task's container is run
-    address: str = LOOPBACK  # where ports of the task's container are reached over IPv4
-    nested: bool = False  # in a container of its own, which ends with the task's
-    scripted: Callable[[], bool | None] = lambda: None  # what a look finds if the task is simulated
+    command: Callable[[mesos.CommandInfo], Command]  # builds the command that runs in the task's container
+    address: str = LOOPBACK  # the IPv4 address of the task's container
+    nested: bool = False  # runs in a container of its own, which ends with the task's
+    scripted: Callable[[], bool | None] = lambda: None  # whether checks of a simulated task succeed now
 
 
 @frozen
 class Timing:
-    """When to look, in seconds."""
+    """When a check runs, in seconds."""
 
     delay: float
     interval: float
@@ -70,9 +70,9 @@ Probe = Callable[[float, OnLook], None]
 
 
 def run_command(look: Look, info: mesos.CommandInfo, timeout: float, on_look: OnLook) -> None:
-    """Runs the command beside the task: its exit code; None if it is ended by a signal or takes too long.
+    """Runs the command beside the task. The result is its exit code, or None if a signal ends it or it takes too long.
 
-    One that is killed in a container nested in the task's says nothing: that container is going down.
+    A command that is killed in a container nested in the task's gives no result, because that container is going down.
     """
     timer: Timer | None = None
     process: Process | None = None
@@ -103,7 +103,7 @@ def run_command(look: Look, info: mesos.CommandInfo, timeout: float, on_look: On
 def run_prober(
     look: Look, probe: Callable[[float, Callable[[Result], None]], None], timeout: float, on_look: OnLook
 ) -> None:
-    """Lets the prober look; None if it does not come to an end in time."""
+    """Runs the prober. The result is None if it does not finish in time."""
     timer: Timer | None = None
     over = False
 
@@ -120,14 +120,14 @@ def run_prober(
     probe(timeout, looked)
 
 
-#: What looks at simulated tasks find, by the name of the check's type: if they succeed, and if they fail.
+#: The results of a check of a simulated task that succeeds and of one that fails, by type.
 SCRIPTED: dict[str, tuple[Result, Result]] = {"COMMAND": (0, 1), "HTTP": (200, 500), "TCP": (True, False)}
 
 
 def probe_of(look: Look, check: mesos.CheckInfo | mesos.HealthCheck) -> Probe | None:
-    """Returns how to look at what the check is about, None for a type that says nothing.
+    """Returns the function that runs the check once, or None for an unknown type.
 
-    A look at a simulated task opens no socket and starts no command: its outcome says what is found.
+    A check of a simulated task opens no socket and starts no command: the task's outcome decides the result.
     """
     if look.scripted() is None:
         return _real_probe(look, check)
@@ -166,7 +166,7 @@ def _tcp(look: Look, host: str, port: int) -> Probe:
 
 
 def is_healthy(health: mesos.HealthCheck, result: Result) -> bool:
-    """Whether the result of one look means that the task is healthy."""
+    """Returns whether the result of one health check means that the task is healthy."""
     if result is None:
         return False
     if health.type == mesos.HealthCheck.HTTP:
@@ -175,7 +175,7 @@ def is_healthy(health: mesos.HealthCheck, result: Result) -> bool:
 
 
 def check_status(check: mesos.CheckInfo, result: Result) -> mesos.CheckStatusInfo:
-    """The result as frameworks see it; without one, the empty result of that type."""
+    """Returns the result as frameworks see it; without one, the empty result of that type."""
     status = mesos.CheckStatusInfo(type=check.type)
     if check.type == mesos.CheckInfo.COMMAND:
         status.command.SetInParent()
@@ -193,7 +193,7 @@ def check_status(check: mesos.CheckInfo, result: Result) -> mesos.CheckStatusInf
 
 
 class Checker:
-    """Looks again and again: first after the delay, then so long after the end of the look before."""
+    """Repeats a check: the first run starts after the delay, each other one an interval after the end of the last."""
 
     def __init__(self, clock: Clock, probe: Probe, timing: Timing, on_result: OnResult) -> None:
         self._clock = clock
@@ -206,21 +206,21 @@ class Checker:
         self._paused = False
 
     def start(self) -> None:
-        """The first look is due after the delay."""
+        """Schedules the first run."""
         self._later(self._timing.delay)
 
     def stop(self) -> None:
-        """Looks no more; the result of a look that is under way is dropped."""
+        """Stops for good; the result of a run that is under way is dropped."""
         self._stopped = True
         self._cancel()
 
     def pause(self) -> None:
-        """Looks no more for now."""
+        """Stops for now."""
         self._paused = True
         self._cancel()
 
     def resume(self) -> None:
-        """Goes on looking, at once."""
+        """Continues at once after ``pause``."""
         if self._paused:
             self._paused = False
             if not self._looking:
@@ -251,7 +251,7 @@ class Checker:
 
 @frozen
 class Health:
-    """What the looks so far have shown."""
+    """What the results so far have shown."""
 
     failures: int = 0  # in a row
     ever_healthy: bool = False
@@ -260,7 +260,7 @@ class Health:
 
 @frozen
 class Verdict:
-    """What follows from one look."""
+    """What follows from one result."""
 
     health: Health
     report: bool | None  # the health to send an update with, None for no update
@@ -268,11 +268,11 @@ class Verdict:
 
 
 def judge(health: mesos.HealthCheck, before: Health, result: Result, age: float) -> Verdict:
-    """What one more result means for a task that has been running for ``age`` seconds.
+    """Returns what one more result means for a task that has been running for ``age`` seconds.
 
-    Failures before the first success and within the grace period do not count. Each other one is reported, and as
-    many in a row as ``consecutive_failures`` says are the end. A success is reported if it is the first, or the first
-    after a failure.
+    Failures before the first success and within the grace period do not count. Each other failure is reported, and
+    ``consecutive_failures`` of them in a row kill the task. A success is reported if it is the first one, or the first
+    one after a failure.
     """
     if is_healthy(health, result):
         return Verdict(Health(0, True, True), None if before.last is True else True, False)

@@ -1,6 +1,6 @@
 """The command executor: runs the command of one task.
 
-Source: docs/reference/agent-executor.md 8. How a task runs and ends is ``task_run.py``.
+``task_run.py`` has how a task runs and ends. Source: docs/reference/agent-executor.md 8.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def wants_killing_state(framework: mesos.FrameworkInfo) -> bool:
-    """Whether the framework has the capability TASK_KILLING_STATE."""
+    """Returns whether the framework has the capability TASK_KILLING_STATE."""
     wanted = mesos.FrameworkInfo.Capability.TASK_KILLING_STATE
     return any(capability.type == wanted for capability in framework.capabilities)
 
 
 class CommandExecutor(BuiltinExecutor):
-    """See the module's text."""
+    """Runs one task in the executor's own container, and exits after it."""
 
     _run: TaskRun | None = None
     switchboard: Switchboard | None = None  # of its task, if that has a terminal
@@ -85,7 +85,7 @@ class CommandExecutor(BuiltinExecutor):
         return command_of(info, variables, self.spec.directory, user=self.spec.user, output=("stderr", "stderr"))
 
     def _abort(self) -> None:
-        """A command without a value is one that the executor does not survive."""
+        """Ends the executor as by SIGABRT, which is what a command without a value does to the real one."""
         assert self._run is not None
         self.report(self._run.status(mesos.TASK_STARTING))
         self.destroy()
@@ -141,4 +141,4 @@ class CommandExecutor(BuiltinExecutor):
     def _destroy_tasks(self) -> None:
         if self._run is not None:
             self._run.destroy()
-            self._run = None  # nothing refers to a dead executor in a circle: there may be very many
+            self._run = None  # so that no cycle of references keeps a dead executor: there can be very many

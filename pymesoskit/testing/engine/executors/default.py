@@ -1,7 +1,7 @@
 """The default executor: runs groups of tasks, each task in a container nested in its own.
 
-Source: docs/reference/agent-executor.md 9. How a task runs and ends is ``task_run.py``, what nested containers are
-``containers.py``.
+``task_run.py`` has how a task runs and ends, ``containers.py`` what nested containers are. Source:
+docs/reference/agent-executor.md 9.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ WAIT_RETRY = 1.0
 
 @define(eq=False)
 class Group:
-    """Tasks that were launched together and, unless they finish, end together."""
+    """Tasks that were launched together. If one of them fails or is killed, the others are killed."""
 
     runs: list[TaskRun] = field(factory=list)
-    unanswered: int = 0  # launches of which nothing has been heard yet
-    refused: dict[str, str] = field(factory=dict)  # by task id, why it cannot be launched at all
+    unanswered: int = 0  # launches without a result so far
+    refused: dict[str, str] = field(factory=dict)  # by task id: why it cannot be launched
     errors: list[tuple[TaskRun, str]] = field(factory=list)
-    exits: list[tuple[TaskRun, Exit]] = field(factory=list)  # that came before RUNNING could be sent
+    exits: list[tuple[TaskRun, Exit]] = field(factory=list)  # ends that came before TASK_RUNNING could be sent
 
 
 class DefaultExecutor(BuiltinExecutor):
-    """See the module's text."""
+    """Runs task groups, and exits after its last task."""
 
     def __init__(self, spec: Spec, machine: Machine, line: Line, containers: ContainerTree) -> None:
         super().__init__(spec, machine, line)
@@ -61,13 +61,13 @@ class DefaultExecutor(BuiltinExecutor):
         self._runs: dict[str, TaskRun] = {}  # those that have not ended
         self._launched = False
         self._shutting_down = False
-        self._unhealthy = False  # some task was killed by its health check
+        self._unhealthy = False  # a health check has killed one of its tasks
         self._sees_ends = True  # the agent tells it, by WAIT_NESTED_CONTAINER, which containers have ended
         self._unseen: list[tuple[TaskRun, Group, Exit]] = []  # ends that it has not been told
 
     @property
     def pid(self) -> int:
-        """The process of one of its tasks, for want of one of its own."""
+        """The process of one of its tasks, because it has none of its own; 0 without a task."""
         return next((run.pid for run in self._runs.values()), 0)
 
     def agent_lost(self) -> None:
@@ -95,7 +95,7 @@ class DefaultExecutor(BuiltinExecutor):
 
     def start(self) -> None:
         if self.spec.directory is not None:
-            with contextlib.suppress(OSError):  # somebody has put something else in their place
+            with contextlib.suppress(OSError):  # there is something else of that name
                 open_output(self.spec.directory, self.spec.user)
         super().start()
 
@@ -138,7 +138,7 @@ class DefaultExecutor(BuiltinExecutor):
 
         def check_command(info: mesos.CommandInfo) -> Command:
             own = (info.user or user) if self.spec.switch_user else None
-            log = f"{self.spec.directory}/stderr"  # what checks say is the executor's to tell
+            log = f"{self.spec.directory}/stderr"  # the output of checks goes to the executor's log
             seen = overlaid(variables, info.environment)
             return command_of(info, seen, sandbox, user=own, path=programs, output=(log, log), whole_tree=False)
 
@@ -185,7 +185,7 @@ class DefaultExecutor(BuiltinExecutor):
             if failure is None:
                 run.launch()
                 return
-            if directory is not None:  # its container's first process waits for the URIs, and gives up
+            if directory is not None:  # written by the process that waits for the URIs
                 note(directory, f"{failure.detail}\nFailed to synchronize with agent (it's probably exited)")
             self._failed(run, group, f"Command {Exit.of_code(1).describe()}")
 
@@ -222,7 +222,7 @@ class DefaultExecutor(BuiltinExecutor):
     # Ends
 
     def _failed(self, run: TaskRun, group: Group, why: str) -> None:
-        run.ended = True
+        run.give_up()
         group.errors.append((run, why))
         self._answered(group)
 
@@ -251,13 +251,13 @@ class DefaultExecutor(BuiltinExecutor):
 
     def _kill(self, event: executor.Event) -> None:
         run = self._runs.get(event.kill.task_id.value)
-        if run is not None and run.announced:  # a kill that comes before the whole group is launched is lost
+        if run is not None and run.announced:  # as in Mesos, a kill before the whole group has been launched is lost
             asked, own = grace_of(event.kill.kill_policy), grace_of(run.task.kill_policy)
             run.kill(next(grace for grace in (asked, own, DEFAULT_GRACE) if grace is not None), may_tighten=False)
 
     def _shutdown(self, event: executor.Event | None) -> None:
         self._shutting_down = True
-        if event is None or not self._runs:  # without an agent there is no way to kill them in good order
+        if event is None or not self._runs:  # without an agent it cannot kill its tasks' containers
             self._wind_down()
             return
         for run in list(self._runs.values()):

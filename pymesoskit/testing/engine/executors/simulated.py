@@ -1,7 +1,7 @@
-"""What stands in for custom executors on machines that only simulate.
+"""The stand-in for custom executors on simulated machines.
 
-It runs each of its tasks as the launcher's outcome says and reports RUNNING and the end; it ends when it is told to.
-It is nothing that Mesos has: a real custom executor does as it likes.
+It runs each task according to the launcher's outcome, reports TASK_RUNNING and the end, and exits when it is told to.
+Mesos has nothing like it: a real custom executor does what its author wants.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedExecutor(BuiltinExecutor):
-    """See the module's text."""
+    """Plays a custom executor: runs tasks as their outcomes say."""
 
     pid = 0
 

@@ -1,7 +1,8 @@
-"""One task in the hands of a built-in executor: its process, its statuses, how it is killed.
+"""One task in the hands of a built-in executor: its process, its statuses, and how it is killed.
 
-What the command executor and the default executor have in common lives here; what they differ in (groups, when
-RUNNING is sent, repeated kills) with them. Source: docs/reference/agent-executor.md 8, 9 and 11.
+This module holds what the command executor and the default executor have in common. What they differ in (groups, when
+TASK_RUNNING is sent, repeated kills) is in their modules, and the table of a task's states in ``run_states.py``.
+Source: docs/reference/agent-executor.md 8, 9 and 11.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pymesoskit.testing.engine.executors.checks import (
     judge,
     probe_of,
 )
+from pymesoskit.testing.engine.executors.run_states import RUN, KillCause, RunCause, RunState
 from pymesoskit.testing.engine.machine.identity import uuid_bytes
 from pymesoskit.wire.v1 import mesos
 
@@ -32,20 +34,20 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: How long a task has between SIGTERM and SIGKILL unless it says so itself, in seconds.
+#: Seconds between SIGTERM and SIGKILL for a task without a kill policy.
 DEFAULT_GRACE = 3.0
 
 _NANOSECONDS = 1_000_000_000
 
 
 def grace_of(policy: mesos.KillPolicy) -> float | None:
-    """The grace period of a kill policy in seconds, None if it has none."""
+    """Returns the grace period of a kill policy in seconds, None if it has none."""
     return policy.grace_period.nanoseconds / _NANOSECONDS if policy.HasField("grace_period") else None
 
 
 @frozen
 class Identity:
-    """What every status of the task carries."""
+    """What all statuses of the task contain."""
 
     executor_id: str
     container_id: mesos.ContainerID | None = None  # of the task's own container, if it has one
@@ -53,7 +55,7 @@ class Identity:
 
 @define(eq=False)
 class TaskRun:
-    """A task whose process runs, or is about to, or has ended."""
+    """A task whose process runs, is about to run, or has ended."""
 
     task: mesos.TaskInfo
     machine: Machine
@@ -68,12 +70,8 @@ class TaskRun:
     check_launcher: Launcher | None = None  # of its checks' commands, if not the machine's
     nested: bool = False  # it is in a container of its own, and so are its checks' commands
 
-    started: bool = False
-    announced: bool = False  # TASK_RUNNING was sent
-    ended: bool = False
-    killed: bool = False
-    unhealthy: bool = False  # killed by its health check
-    too_late: bool = False  # killed because of max_completion_time
+    state: RunState = RunState.LAUNCHING
+    kill_cause: KillCause | None = None  # why it was killed first
     last_status: mesos.TaskStatus | None = None
     _process: Process | None = None
     _killed_since: float = 0.0
@@ -95,8 +93,30 @@ class TaskRun:
 
     @property
     def io(self) -> ProcessIo | None:
-        """The way to its input, if somebody can talk to it."""
+        """The way to its input, if it was launched to be talked to."""
         return None if self._process is None else self._process.io
+
+    @property
+    def announced(self) -> bool:
+        """Whether TASK_RUNNING has been reported and the task has not ended."""
+        return self.state in {RunState.RUNNING, RunState.KILLING}
+
+    @property
+    def ended(self) -> bool:
+        return self.state is RunState.ENDED
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether its health check has killed it."""
+        return self.kill_cause is KillCause.UNHEALTHY
+
+    def enter(self, cause: RunCause) -> bool:
+        """Changes the state by the table, and returns False (and changes nothing) where the table has no entry."""
+        state = RUN[self.state].get(cause)
+        if state is None:
+            return False
+        self.state = state
+        return True
 
     def usage(self) -> Usage | None:
         """What it uses now."""
@@ -107,23 +127,27 @@ class TaskRun:
         self._process = self.machine.launcher.launch(self.command, self._on_start, self._on_exit, self._on_error)
 
     def running(self) -> None:
-        """The task counts as running: tells so, and begins what is counted from here."""
-        self.announced = True
+        """Reports that the task runs, and begins what is counted from here: checks and the completion time."""
+        self.enter(RunCause.ANNOUNCE)
         self.report(self.status(mesos.TASK_RUNNING))
         self._running_since = self.machine.clock.monotonic()
-        if self.killed or self.ended:
+        if self.state is not RunState.RUNNING:
             return
         self._start_checks()
         limit = self.task.max_completion_time.nanoseconds / _NANOSECONDS
         if limit > 0:
             self._completion = self.machine.clock.call_later(limit, self._complete)
 
+    def give_up(self) -> None:
+        """The task is never launched."""
+        self.enter(RunCause.FAIL)
+
     # Statuses
 
     def status(
         self, state: mesos.TaskState, *, message: str | None = None, reason: mesos.TaskStatus.Reason | None = None
     ) -> mesos.TaskStatus:
-        """A fresh status in that state."""
+        """Returns a new status in that state."""
         status = mesos.TaskStatus(
             task_id=self.task.task_id,
             state=state,
@@ -144,12 +168,12 @@ class TaskRun:
         return status
 
     def terminal(self, how: Exit) -> mesos.TaskStatus:
-        """The status that the end of the process means."""
+        """Returns the status that reports the end of the process."""
         message = f"Command {how.describe()}"
-        if self.too_late:
+        if self.kill_cause is KillCause.TOO_LATE:
             reached = mesos.TaskStatus.REASON_MAX_COMPLETION_TIME_REACHED
             status = self.status(mesos.TASK_FAILED, message=message, reason=reached)
-        elif self.killed:
+        elif self.kill_cause is not None:
             status = self.status(mesos.TASK_KILLED, message=message)
         elif how.exceeded is not None:
             limitation = mesos.TaskStatus.REASON_CONTAINER_LIMITATION
@@ -164,20 +188,20 @@ class TaskRun:
 
     # Ending it
 
-    def kill(self, grace: float, *, may_tighten: bool) -> None:
-        """SIGTERM now, SIGKILL after the grace period (in seconds).
+    def kill(self, grace: float, *, may_tighten: bool, cause: KillCause = KillCause.ASKED) -> None:
+        """Sends SIGTERM now and SIGKILL after the grace period (in seconds).
 
-        Once it is being killed, a further kill is ignored, or (``may_tighten``) can bring SIGKILL forward but never
-        put it off: its grace period, too, counts from the first kill.
+        A further kill is ignored, or (``may_tighten``) can bring SIGKILL forward but never put it off: its grace
+        period, too, counts from the first kill.
         """
-        if self.ended or (self.killed and not may_tighten):
+        first = self.kill_cause is None
+        if not (first or may_tighten) or not self.enter(RunCause.KILL):
             return
-        first = not self.killed
         if first:
-            self.killed = True
+            self.kill_cause = cause
             self._killed_since = self.machine.clock.monotonic()
             self.quiet()
-            if self.killing_state and not self.too_late:
+            if self.killing_state and cause is not KillCause.TOO_LATE:
                 self.report(self.status(mesos.TASK_KILLING))
         deadline = self._killed_since + grace
         if deadline >= self._deadline:
@@ -185,11 +209,11 @@ class TaskRun:
         self._deadline = deadline
         if self._escalation is not None:
             self._escalation.cancel()
-        if self.started:
+        if self.state is RunState.KILLING:
             self._signal(first)
 
     def quiet(self) -> None:
-        """No more checks, no completion timer: the task is being ended or has ended."""
+        """Stops the checks and the timer of its completion, because the task is being ended or has ended."""
         if self._completion is not None:
             self._completion.cancel()
             self._completion = None
@@ -205,13 +229,12 @@ class TaskRun:
             checker.resume()
 
     def destroy(self) -> None:
-        """Ends it at once, without another word."""
+        """Ends it at once, without a report."""
         self.quiet()
         if self._escalation is not None:
             self._escalation.cancel()
-        if self._process is not None and not self.ended:
+        if self.enter(RunCause.DESTROY) and self._process is not None:
             self._process.kill(signal.SIGKILL)
-        self.ended = True
 
     def _signal(self, first: bool) -> None:
         assert self._process is not None
@@ -222,37 +245,31 @@ class TaskRun:
 
     def _complete(self) -> None:
         self._completion = None
-        self.too_late = True
-        self.kill(0.0, may_tighten=True)
+        self.kill(0.0, may_tighten=True, cause=KillCause.TOO_LATE)
 
     # What the process does
 
     def _on_start(self) -> None:
-        self.started = True
-        if self.ended:
-            self.destroy_late()
+        if self.ended:  # it was destroyed before it has started
+            if self._process is not None:
+                self._process.kill(signal.SIGKILL)
             return
+        doomed = self.state is RunState.DOOMED
+        self.enter(RunCause.START)
         self.on_started(self)
-        if self.killed and not self.ended:
+        if doomed and self.state is RunState.KILLING:
             self._signal(True)
-
-    def destroy_late(self) -> None:
-        """It started only after it had been given up."""
-        if self._process is not None:
-            self._process.kill(signal.SIGKILL)
 
     def _on_exit(self, how: Exit) -> None:
         self.quiet()
         if self._escalation is not None:
             self._escalation.cancel()
-        if not self.ended:
-            self.ended = True
+        if self.enter(RunCause.END):
             self.on_ended(self, how)
 
     def _on_error(self, why: str) -> None:
         self.quiet()
-        if not self.ended:
-            self.ended = True
+        if self.enter(RunCause.FAIL):
             self.on_error(self, why)
 
     # Checks
@@ -293,12 +310,12 @@ class TaskRun:
             status.healthy = verdict.report
             self.report(status)
         if verdict.kill:
-            self.unhealthy = True
             policy = grace_of(self.task.kill_policy)
-            self.kill(DEFAULT_GRACE if policy is None else policy, may_tighten=True)
+            grace = DEFAULT_GRACE if policy is None else policy
+            self.kill(grace, may_tighten=True, cause=KillCause.UNHEALTHY)
 
     def _again(self, reason: mesos.TaskStatus.Reason) -> mesos.TaskStatus:
-        """The last status once more, as a new one."""
+        """Returns the last status once more, as a new one."""
         status = mesos.TaskStatus()
         assert self.last_status is not None
         status.CopyFrom(self.last_status)

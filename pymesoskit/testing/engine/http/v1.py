@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError, Message
 
+from pymesoskit.testing.engine.http.forms import durify
 from pymesoskit.testing.engine.http.handler import Request, Responder, Response, Stream, admits
 from pymesoskit.testing.engine.http.strings import bad_string
-from pymesoskit.testing.runtime.units import parse_duration
 from pymesoskit.wire import ConversionError, JsonSyntaxError, encode_record, from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -61,8 +61,8 @@ def check_timeout(request: Request) -> None:
     timeout = request.query().get("timeout")
     if timeout is not None:
         try:
-            parse_duration(timeout)
-        except (ValueError, ArithmeticError) as error:
+            durify(timeout)
+        except ValueError as error:
             raise refuse(400, f"Invalid timeout '{timeout}': {error}.\n") from None
 
 
@@ -151,7 +151,7 @@ class Event:
     __slots__ = ("_json", "_protobuf", "message")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        self.message: Message = message
         self._json: bytes | None = None
         self._protobuf: bytes | None = None
 
@@ -173,7 +173,7 @@ class EventStream:
 
     def __init__(self, stream: Stream, content_type: str) -> None:
         self._stream = stream
-        self.content_type = content_type
+        self.content_type: str = content_type
 
     @property
     def closed(self) -> bool:
@@ -214,10 +214,18 @@ class Router:
     its own is served by that of its longest prefix (``/api/v1/schedulers`` by ``/api/v1``). Percent escapes are decoded
     in the name of the process (``/slave%281%29/state``), and nowhere else. An unknown path is 404 ``404 Not Found.``,
     and so is one with ``/..``. A query that cannot be decoded is 400 on any path.
+
+    ``assets`` finds what serves the parts of a path that has no handler.
     """
 
-    def __init__(self, process: str, routes: Mapping[str, RequestHandler]) -> None:
+    def __init__(
+        self,
+        process: str,
+        routes: Mapping[str, RequestHandler],
+        assets: Callable[[tuple[str, ...]], RequestHandler | None] = lambda _: None,
+    ) -> None:
         self._process = process
+        self._assets = assets
         self._routes = {tuple(path.strip("/").split("/")): handler for path, handler in routes.items()}
 
     def find(self, path: str) -> RequestHandler | None:
@@ -229,12 +237,11 @@ class Router:
             parts = parts[1:]
             if parts and parts[0] in _OTHER_PROCESSES:
                 return None
-        while parts:
-            handler = self._routes.get(parts)
+        for length in range(len(parts), 0, -1):
+            handler = self._routes.get(parts[:length])
             if handler is not None:
                 return handler
-            parts = parts[:-1]
-        return None
+        return self._assets(parts)
 
     def paths(self) -> list[str]:
         """All paths that have a handler of their own."""

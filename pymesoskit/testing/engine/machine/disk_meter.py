@@ -1,4 +1,4 @@
-"""Measures what directories take on the disk, as ``du`` does, in a thread of its own."""
+"""Measures the disk usage of directories, as ``du`` does, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.runtime.actor import Actor
 
-#: What ``st_blocks`` counts, in bytes.
+#: The unit of ``st_blocks``, in bytes.
 BLOCK = 512
 
 
 class ThreadMeter:
-    """A ``Meter`` (``limits.py``) of real directories. The thread is made by the first measurement."""
+    """Measures directories. The first measurement starts the thread."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._pool: ThreadPoolExecutor | None = None
 
     def measure(self, directory: Path, done: Callable[[int | None], None]) -> None:
-        """See ``Meter``."""
+        """Calls ``done(bytes)`` in a later turn with the size on disk of the directory and everything below it.
+
+        Calls ``done(None)`` if it cannot be measured.
+        """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "pymesoskit-meter")
 
@@ -38,15 +41,16 @@ class ThreadMeter:
         self._pool.submit(disk_use, directory).add_done_callback(measured)
 
     def close(self) -> None:
-        """Waits for the measurement that is under way."""
+        """Waits for the measurement that is under way, and drops the others."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
 
 def disk_use(directory: Path) -> int:
-    """The bytes that the directory and all below it take on the disk. Links are not followed, files with several names
-    count once, and what goes while it is looked at does not count. Raises OSError if there is no directory of that
-    name (a link to one is none).
+    """Returns the bytes that the directory and everything below it take on the disk.
+
+    Links are not followed, files with several names count once, and files that disappear meanwhile do not count.
+    Raises OSError if the path is not a directory; a link to a directory does not count as one.
     """
     top = os.lstat(directory)
     if not stat.S_ISDIR(top.st_mode):

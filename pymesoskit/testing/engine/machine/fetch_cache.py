@@ -1,6 +1,6 @@
-"""The fetcher's cache: URIs that ask for it are brought to a machine once, for each user, and copied from there.
+"""The fetcher's cache: URIs with ``cache`` are downloaded once for each machine and user, and copied from there.
 
-It is in the machine's work directory. When it grows beyond its capacity, what has not been used for longest goes.
+The cache is in the machine's work directory. When it exceeds its capacity, the least recently used files are removed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class _Entry:
     """A file of the cache."""
 
     path: Path
-    size: int | None = None  # None: it has not been brought yet
-    users: int = 0  # who are about to copy or unpack it
-    lock: threading.Lock = field(factory=threading.Lock)  # held by who brings it
+    size: int | None = None  # None: it has not been downloaded yet
+    users: int = 0  # how many copy or unpack it now
+    lock: threading.Lock = field(factory=threading.Lock)  # held while it is downloaded
 
 
 class FetchCache:
-    """See the module's text. Any thread may call. ``capacity`` is in bytes."""
+    """A cache with a capacity in bytes. Its methods can be called from any thread."""
 
     def __init__(self, directory: Path, capacity: int) -> None:
         self._directory = directory
@@ -42,7 +42,7 @@ class FetchCache:
 
     @property
     def used(self) -> int:
-        """How many bytes it holds."""
+        """The size of all its files in bytes."""
         with self._lock:
             return self._used()
 
@@ -51,8 +51,8 @@ class FetchCache:
 
     @contextmanager
     def file(self, key: Key, name: str, bring: Callable[[Path], None]) -> Iterator[Path]:
-        """The file, which stays while the caller is in the context; ``bring(path)`` makes it if it is not there. What
-        it is called ends as ``name`` does. Raises what ``bring`` raises; then nothing is kept.
+        """Yields the path of the file, which stays while the caller is in the context. ``bring(path)`` makes the file
+        if it is missing. Its name ends like ``name``. Raises what ``bring`` raises; then nothing is kept.
         """
         with self._lock:
             entry = self._entries.get(key)
@@ -74,7 +74,7 @@ class FetchCache:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Removes what failed, and what is too much."""
+        """Removes failed entries, and the oldest ones beyond the capacity."""
         used = self._used()
         for key, entry in list(self._entries.items()):
             if entry.users == 0 and (entry.size is None or used > self._capacity):

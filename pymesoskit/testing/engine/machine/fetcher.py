@@ -48,7 +48,7 @@ for _name in ("bz2", "lzma"):  # tarfile imports them when it needs them, which 
     with contextlib.suppress(ImportError):
         importlib.import_module(_name)
 
-#: What the file system, the network or an archive may say.
+#: What the file system, the network or an archive may raise.
 _ERRORS = (
     OSError,
     http.client.HTTPException,
@@ -67,16 +67,16 @@ class FetchError(Exception):
 
 @frozen
 class Settings:
-    """What an agent's flags say of fetching."""
+    """An agent's settings for fetching."""
 
-    frameworks_home: str = ""  # --frameworks_home: what relative paths are relative to
-    stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without a byte after which a download has failed
-    work_dir: Path | None = None  # what files are never put outside of. None: the sandbox
+    frameworks_home: str = ""  # --frameworks_home: the base of relative paths
+    stall_timeout: float = 60.0  # --fetcher_stall_timeout: seconds without data after which a download fails
+    work_dir: Path | None = None  # no file is put outside of it. None: the sandbox
     lines: Lines = field(factory=Lines)
 
 
 class ThreadFetcher:
-    """A ``Fetcher`` (``machine.py``) with real files and real downloads. The pool is made by the first fetch."""
+    """A ``Fetcher`` (``machine.py``) of real files and downloads. The first fetch starts the threads."""
 
     def __init__(self, actor: Actor, work_dir: Path | None = None) -> None:
         self._actor = actor
@@ -84,14 +84,14 @@ class ThreadFetcher:
         self._settings = Settings(work_dir=work_dir)
 
     def with_cache(self, directory: Path, capacity: int, settings: Settings) -> CachingFetcher:
-        """The same with a cache of so many bytes for one machine; it is closed with this one."""
+        """Returns a fetcher with a cache of ``capacity`` bytes for one machine; it is closed with this one."""
         settings = evolve(settings, lines=self._settings.lines, work_dir=directory.parent)
         return CachingFetcher(self, FetchCache(directory, capacity), settings)
 
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
-        """See ``Fetcher``."""
+        """Fetches the command's URIs; see ``Fetcher.fetch``."""
         self.submit(command, directory, user, done, None, self._settings)
 
     def submit(
@@ -103,7 +103,7 @@ class ThreadFetcher:
         cache: FetchCache | None,
         settings: Settings,
     ) -> None:
-        """Fetches all, by way of the cache what asks for it."""
+        """Fetches all URIs in a thread, those with ``cache`` through the cache."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, "pymesoskit-fetcher")
         uris = [mesos.CommandInfo.URI.FromString(uri.SerializeToString()) for uri in command.uris]
@@ -118,11 +118,11 @@ class ThreadFetcher:
 
     @property
     def cache_used(self) -> int:
-        """See ``Fetcher``: it has no cache."""
+        """Always 0: it has no cache."""
         return 0
 
     def close(self) -> None:
-        """Breaks off what is under way; what has not begun is dropped."""
+        """Aborts what is under way, and drops what has not begun."""
         self._settings.lines.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -139,20 +139,20 @@ class CachingFetcher:
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
-        """See ``Fetcher``."""
+        """Fetches the command's URIs; see ``Fetcher.fetch``."""
         self.fetcher.submit(command, directory, user, done, self.cache, self.settings)
 
     @property
     def cache_used(self) -> int:
-        """See ``Fetcher``."""
+        """The size of the cached files in bytes."""
         return self.cache.used
 
 
-# What is asked for
+# URIs
 
 
 def uris_error(command: mesos.CommandInfo) -> str | None:
-    """Why the URIs are not even looked for; None if nothing is wrong with them."""
+    """Returns why the URIs are refused before anything is fetched, None if they are valid."""
     for uri in command.uris:
         try:
             name_of(uri.value)
@@ -167,7 +167,7 @@ def uris_error(command: mesos.CommandInfo) -> str | None:
 
 
 def name_of(uri: str) -> str:
-    """The name under which a URI is stored: all behind its last slash, a query included. Raises ValueError."""
+    """Returns the file name of a URI: everything after its last slash, including a query. Raises ValueError."""
     if not {"\\", "'", "\0"}.isdisjoint(uri):
         raise ValueError("Illegal characters in URI")
     scheme, separator, path = uri.partition("://")
@@ -179,7 +179,7 @@ def name_of(uri: str) -> str:
 
 
 def local_path(uri: str, frameworks_home: str) -> str | None:
-    """The path on this machine that a URI names, None if it names another place. Raises ValueError."""
+    """Returns the path on this machine that a URI names, None if it is remote. Raises ValueError."""
     is_file = uri.startswith("file://")
     if not is_file and "://" in uri:
         return None
@@ -206,7 +206,7 @@ def fetch_all(
     cache: FetchCache | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Fetches all URIs into the directory, as that user. Raises ``FetchError`` that names the one that could not be."""
+    """Fetches all URIs into the directory, as that user. Raises ``FetchError``, which names the failed one."""
     for uri in uris:
         try:
             fetch(uri, directory, user, cache, Settings() if settings is None else settings)
@@ -217,7 +217,7 @@ def fetch_all(
 def fetch(
     uri: mesos.CommandInfo.URI, directory: Path, user: str | None, cache: FetchCache | None, settings: Settings
 ) -> None:
-    """Fetches one URI. Raises what the file system, the network or the archive says."""
+    """Fetches one URI. Raises what the file system, the network or the archive raises."""
     value = uri.value.lstrip()
     name = uri.output_file or name_of(value)
     limit = (settings.work_dir or directory).resolve()
@@ -243,7 +243,7 @@ def fetch(
 
 @frozen
 class _Filler:
-    """Brings a file into the cache: it is read as the user, but the cache is the cluster's."""
+    """Copies a file into the cache. It is read as the user, but written as the cluster, which owns the cache."""
 
     value: str
     user: str | None
@@ -255,7 +255,7 @@ class _Filler:
 
 
 def _place(packed: IO[bytes], name: str, target: Path, sandbox: Path, user: str | None, *, unpacks: bool) -> None:
-    """Puts a file of the cache into the sandbox: only its contents if it is an archive."""
+    """Copies a file of the cache into the sandbox; of an archive only the contents."""
     if unpacks:
         with acting_as(user):
             if unpack(packed, name, sandbox):
@@ -265,14 +265,14 @@ def _place(packed: IO[bytes], name: str, target: Path, sandbox: Path, user: str 
 
 
 def create(target: Path, user: str | None) -> IO[bytes]:
-    """Opens the file for writing as that user, with the directories above it. Raises OSError."""
+    """Makes the file and its directories as that user, and opens it for writing. Raises OSError."""
     with acting_as(user):
         target.parent.mkdir(parents=True, exist_ok=True)
         return target.open("wb")
 
 
 def open_source(value: str, user: str | None, settings: Settings) -> IO[bytes]:
-    """Opens what the URI names; a file on this machine as that user. Raises OSError and ValueError."""
+    """Opens the file that the URI names, a local one as that user. Raises OSError and ValueError."""
     path = local_path(value, settings.frameworks_home)
     if path is not None:
         return _open_regular(path, user)
@@ -298,7 +298,7 @@ def _open_regular(path: str, user: str | None) -> IO[bytes]:
 
 
 def download(lines: Lines, url: str, stall_timeout: float) -> IO[bytes]:
-    """Opens the URL; what is read from it is what is sent, byte for byte. Raises OSError and ValueError."""
+    """Opens the URL for reading; the data is what the server sends, byte for byte. Raises OSError and ValueError."""
     try:
         answer: http.client.HTTPResponse = lines.opener(None).open(url, timeout=stall_timeout)
     except urllib.error.HTTPError as error:

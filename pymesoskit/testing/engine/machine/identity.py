@@ -1,4 +1,4 @@
-"""Random ids from the generator that was handed in, so that a seed decides them."""
+"""Random ids from a given generator, so that they depend on the seed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _RANDOM_BITS = (1 << 128) - 1 ^ (0xF000 << 64) ^ (0xC000 << 48)
 
 
 def uuid_bytes(rng: random.Random) -> bytes:
-    """A random UUID (version 4) in its 16 bytes."""
+    """Returns the 16 bytes of a random UUID (version 4)."""
     return (rng.getrandbits(128) & _RANDOM_BITS | _VERSION_4).to_bytes(16, "big")
 
 
 def uuid_text(rng: random.Random) -> str:
-    """A random UUID (version 4) as text."""
+    """Returns a random UUID (version 4) as text."""
     return str(uuid.UUID(bytes=uuid_bytes(rng)))
 
 
 def is_uuid(data: bytes) -> bool:
-    """Whether Mesos takes the bytes for a UUID: 16 of them, of a known version."""
+    """Returns whether Mesos accepts the bytes as a UUID: 16 bytes of a known version."""
     return len(data) == 16 and 1 <= data[6] >> 4 <= 5

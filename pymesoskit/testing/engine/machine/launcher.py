@@ -1,7 +1,7 @@
-"""The seam between executors and what really runs: processes or simulations.
+"""The interface between executors and what runs for them: processes or simulations.
 
-A ``Launcher`` starts commands and tells how they ended. ``process.py`` has real processes, ``simulated.py`` scripted
-ones. The statuses that frameworks see are made by executors, never here.
+A ``Launcher`` starts commands and reports how they ended. ``process.py`` has real processes, ``simulated.py`` scripted
+ones. Executors, not launchers, make the statuses that frameworks see.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @frozen
 class Interaction:
-    """How somebody talks to a process. The callbacks come in the actor's turn."""
+    """The connection to a process that is talked to. The callbacks come in the actor's turn."""
 
     on_output: Callable[[int, bytes], None]  # 1: stdout, 2: stderr
-    on_end: Callable[[], None]  # there will be no more output
+    on_end: Callable[[], None]  # the output is complete
     tty: bool = False  # a terminal instead of three pipes
     rows: int = 0
     columns: int = 0
@@ -33,48 +33,48 @@ class ProcessIo(Protocol):
     """The other end of a process's pipes or terminal."""
 
     def write(self, data: bytes) -> None:
-        """Sends to its stdin, as soon as it reads."""
+        """Writes to its stdin as soon as it reads."""
 
     def close_input(self) -> None:
-        """Its stdin ends; a terminal stays open."""
+        """Closes its stdin; a terminal stays open."""
 
     def resize(self, rows: int, columns: int) -> None:
-        """The terminal's window has another size."""
+        """Sets the size of the terminal's window."""
 
 
 @frozen
 class Remains:
-    """Something that a command brings about and that is no process of its tree, so that it could outlive everything."""
+    """Something that a command makes outside of its process tree, such as a container, and that could outlive it."""
 
     name: str
-    removal: tuple[str, ...]  # the command that removes such things; their names come after its arguments
+    removal: tuple[str, ...]  # the command that removes such things, without their names at the end
     environment: Mapping[str, str]  # of that command
 
 
 @frozen
 class Command:
-    """What to run, and as whom."""
+    """What runs, and as which user."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
-    directory: Path | None  # working directory. None: the launcher needs none
-    executable: str | None = None  # what is executed if not argv[0]; looked for in the directory, then on the path
-    path: str | None = None  # where to look for it. None: the environment's PATH
+    directory: Path | None  # the working directory. None: the launcher needs none
+    executable: str | None = None  # what is executed instead of argv[0]; looked up in the directory, then on the path
+    path: str | None = None  # where it is looked up. None: the environment's PATH
     stdout: str = "stdout"  # the files that its output is appended to, in its directory unless absolute
     stderr: str = "stderr"
-    whole_tree: bool = True  # signals go to all its descendants, too. Without: only SIGKILL does
+    whole_tree: bool = True  # signals go to all its descendants, too; otherwise only SIGKILL does
     user: str | None = None  # None: as the cluster
     rlimits: tuple[tuple[str, int | None, int | None], ...] = ()  # (RLIMIT name, soft, hard), None: unlimited
-    task: mesos.TaskInfo | None = None  # the task this is the command of, if it is one's
+    task: mesos.TaskInfo | None = None  # the task whose command it is, if there is one
     delay: float = 0.0  # seconds between the start of the process and that of the command
-    interaction: Interaction | None = None  # somebody talks to it: no files, but pipes or a terminal
-    remains: Remains | None = None  # what the launcher removes when it ends everything
+    interaction: Interaction | None = None  # it is talked to: pipes or a terminal instead of files
+    remains: Remains | None = None  # removed by the launcher when it ends everything
     removes: str | None = None  # if it exits with 0, the remains of that name are gone
 
 
 @frozen
 class Usage:
-    """What a process tree has used so far."""
+    """The resources that a process tree has used so far."""
 
     cpus_user_time_secs: float = 0.0
     cpus_system_time_secs: float = 0.0
@@ -90,16 +90,16 @@ class Exit:
     status: int
     usage: Usage = Usage()
     breaks_executor: bool = False  # only simulated processes do that
-    exceeded: str | None = None  # the limit for which the launcher has ended it
+    exceeded: str | None = None  # the limit that it has exceeded, so that the launcher has killed it
 
     @classmethod
     def of_signal(cls, number: int) -> Exit:
-        """Ended by that signal."""
+        """Returns the end by a signal."""
         return cls(number)
 
     @classmethod
     def of_code(cls, code: int) -> Exit:
-        """Exited with that code."""
+        """Returns the exit with a code."""
         return cls((code & 0xFF) << 8)
 
     @property
@@ -113,7 +113,7 @@ class Exit:
         return self.status & 0x7F or None
 
     def describe(self) -> str:
-        """``exited with status 3``, ``terminated with signal Killed``: Mesos's words."""
+        """Returns Mesos's text: ``exited with status 3`` or ``terminated with signal Killed``."""
         number = self.signal
         if number is None:
             return f"exited with status {self.code}"
@@ -122,7 +122,7 @@ class Exit:
 
 
 class Process(Protocol):
-    """A command that was launched."""
+    """A command that has been launched."""
 
     @property
     def pid(self) -> int:
@@ -130,19 +130,17 @@ class Process(Protocol):
 
     @property
     def io(self) -> ProcessIo | None:
-        """Its other end, if the command was launched with an ``Interaction``."""
+        """The connection to it, if the command was launched with an ``Interaction``."""
 
     @property
     def healthy(self) -> bool | None:
-        """What checks of the process find at the moment, if it is simulated; None for a real process, at which they
-        have to look.
-        """
+        """Whether checks of a simulated process succeed now; None for a real process, which they have to look at."""
 
     def kill(self, number: int) -> None:
-        """Sends the signal to the process and all its descendants; harmless when it has ended."""
+        """Sends the signal to the process and all its descendants; does nothing when it has ended."""
 
     def usage(self) -> Usage | None:
-        """What its tree uses now; None when that is not known (any more)."""
+        """Returns the current usage of its tree, None when that is not known (any more)."""
 
 
 class Launcher(Protocol):
@@ -164,4 +162,4 @@ class Launcher(Protocol):
         """
 
     def close(self) -> None:
-        """Ends all that it has started, and itself."""
+        """Ends everything that it has started, and itself."""

@@ -1,6 +1,7 @@
-"""Connections of threads that can be broken from outside, so that a cluster that ends need not wait for the other end.
+"""Connections of threads that can be aborted from outside, so that the end of a cluster waits for no remote side.
 
-The fetcher and the prober connect by way of ``Lines``; ``close`` makes every read and write of theirs fail at once.
+The fetcher and the prober make their connections with ``Lines``; ``close`` makes all their reads and writes fail at
+once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Lines:
-    """See the module's text. Any thread may call."""
+    """A set of connections that are aborted together. Its methods can be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +28,7 @@ class Lines:
         self._closed = False
 
     def add(self, line: socket.socket) -> None:
-        """It is broken with the others. Raises OSError, and closes it, when that has happened already."""
+        """Adds a socket. Closes it and raises OSError if ``close`` has been called already."""
         with self._lock:
             if not self._closed:
                 self._sockets.add(line)
@@ -38,7 +39,7 @@ class Lines:
     def connect(
         self, address: tuple[str, int], timeout: Any = None, source_address: tuple[str, int] | None = None
     ) -> socket.socket:
-        """As ``socket.create_connection``, for addresses that are numbers or names. Raises OSError."""
+        """Connects as ``socket.create_connection`` does. Raises OSError."""
         error: OSError | None = None
         for family, kind, protocol, _, where in socket.getaddrinfo(*address, 0, socket.SOCK_STREAM):
             line = socket.socket(family, kind, protocol)
@@ -54,14 +55,14 @@ class Lines:
                 error = failed
             else:
                 return line
-        raise error or OSError(0, f"there is no address of {address[0]}")
+        raise error or OSError(0, f"no address found for {address[0]}")
 
     def opener(self, context: ssl.SSLContext | None, *handlers: Any) -> urllib.request.OpenerDirector:
-        """What opens URLs over such connections."""
+        """Returns an opener that opens URLs over such connections."""
         return urllib.request.build_opener(_HttpHandler(self), _HttpsHandler(self, context), *handlers)
 
     def close(self) -> None:
-        """Breaks all of them, and lets there be no more."""
+        """Aborts all connections, and refuses new ones."""
         with self._lock:
             self._closed = True
             lines = list(self._sockets)

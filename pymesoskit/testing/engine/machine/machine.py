@@ -1,4 +1,4 @@
-"""What the executors of one machine share: time, chance, launchers, and what looks at ports."""
+"""What the executors of one machine share: the clock, the random generator, the launcher, the prober, the fetcher."""
 
 from __future__ import annotations
 
@@ -22,42 +22,44 @@ if TYPE_CHECKING:
 
 
 class Prober(Protocol):
-    """Looks at ports. The callbacks come in the actor's turn."""
+    """Probes ports for checks. The callbacks come in the actor's turn."""
 
     def http(self, url: str, timeout: float, on_result: Callable[[int | None], None]) -> None:
-        """GETs the URL (redirects followed, certificates not checked): the status code, None if there was no answer."""
+        """GETs the URL; redirects are followed and certificates not checked. The result is the status code, or None
+        without an answer.
+        """
 
     def tcp(self, host: str, port: int, timeout: float, on_result: Callable[[bool], None]) -> None:
-        """Whether something listens there."""
+        """Connects to the port. The result is whether something listens there."""
 
 
 class Fetcher(Protocol):
-    """Brings a command's URIs into its sandbox."""
+    """Fetches a command's URIs into its sandbox."""
 
     def fetch(
         self, command: mesos.CommandInfo, directory: str, user: str | None, done: Callable[[str | None], None]
     ) -> None:
-        """Fetches all; ``done(None)``, or with the reason why not, is called in a later turn."""
+        """Fetches all URIs; ``done(None)`` or ``done(reason)`` is called in a later turn."""
 
     @property
     def cache_used(self) -> int:
-        """How many bytes of what was fetched are kept to be used again."""
+        """The size of the cached files in bytes."""
 
 
 @frozen
 class FetchFailure:
-    """Why a command's URIs are not there."""
+    """Why a command's URIs could not be fetched."""
 
-    detail: str  # for people: left in the sandbox
-    reason: str | None = None  # what the launch fails with; None: the fetcher has ended with an error
+    detail: str  # for people: written into the sandbox
+    reason: str | None = None  # the error of the launch; None: the fetcher has exited with an error
 
     @classmethod
     def refused(cls, detail: str) -> FetchFailure:
-        """The URIs were not even looked for."""
+        """Returns the failure of URIs that are refused before anything is fetched."""
         return cls(detail, f"Could not fetch: {detail}")
 
     def text(self, container_id: str) -> str:
-        """Returns what the launch of the container fails with."""
+        """Returns the error of the container's launch."""
         if self.reason is not None:
             return self.reason
         return f"Failed to fetch all URIs for container '{container_id}': exited with status 1"
@@ -65,7 +67,7 @@ class FetchFailure:
 
 @define
 class Fetches:
-    """How many containers' URIs were fetched, and could not be, in an agent's life."""
+    """The number of containers whose URIs were fetched, and could not be fetched, in one life of an agent."""
 
     succeeded: int = 0
     failed: int = 0
@@ -73,7 +75,7 @@ class Fetches:
 
 @frozen
 class Machine:
-    """See the module's text."""
+    """One machine, as its executors see it."""
 
     actor: Actor
     launcher: Launcher
@@ -94,12 +96,12 @@ class Machine:
         user: str | None,
         done: Callable[[FetchFailure | None], None],
     ) -> None:
-        """Brings the command's URIs into the sandbox; ``done`` is called at once if there are none to bring (or no
-        sandbox), else in a later turn.
+        """Fetches the command's URIs into the sandbox. ``done`` is called at once if there are no URIs or there is no
+        sandbox, otherwise in a later turn.
 
-        ``user`` is whom the container runs as (None: as the cluster). A command that names a user of its own is
-        fetched for as that one, even if the agent does not switch users: then there must be such a user, and the files
-        of the container's output become the user's.
+        ``user`` is the user of the container (None: that of the cluster). If the command names a user, its URIs are
+        fetched as that user, even if the agent does not switch users. In that case the user must exist, and gets the
+        files of the container's output.
         """
         owner = command.user or user
 
@@ -131,7 +133,7 @@ class Machine:
 
 
 def give_output(directory: str, user: str) -> str | None:
-    """Makes the files of a container's output the property of that user, and returns what is wrong, or None."""
+    """Gives the files of a container's output to that user, and returns the error, or None."""
     name = f"{directory}/stdout"
     try:
         pwd.getpwnam(user)
@@ -144,8 +146,8 @@ def give_output(directory: str, user: str) -> str | None:
 
 
 def open_output(directory: str, user: str | None) -> None:
-    """Makes the files of a container's output, which a process may not do itself: they become the user's, if this
-    process is root. Raises OSError, and KeyError if there is no such user.
+    """Makes the files of a container's output for a container that may not do so itself, and gives them to the user if
+    this process runs as root. Raises OSError, and KeyError if there is no such user.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     for name in ("stdout", "stderr"):

@@ -1,7 +1,7 @@
-"""The pipes, or the pseudo-terminal, of a process that somebody talks to.
+"""The pipes, or the pseudo-terminal, of a process that is talked to.
 
-Threads read and write, so that neither a process that is silent nor one that does not listen holds up the actor; what
-is read is also appended to the files of the command's output, as Mesos's container logger does.
+Threads read and write, so that neither a silent process nor one that does not read blocks the actor. What they read is
+also appended to the files of the command's output, as by Mesos's container logger.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STDOUT, STDERR = 1, 2
 
 
 class Pipes:
-    """Three pipes or one pseudo-terminal: ``theirs`` is for the process, the other ends stay here."""
+    """Three pipes or one pseudo-terminal. ``theirs`` are the ends for the process; the other ends stay here."""
 
     def __init__(self, interaction: Interaction, command: Command) -> None:
         self._interaction = interaction
         self._command = command
         if interaction.tty:
             ours, theirs = pty.openpty()
-            self.theirs = (theirs, theirs, theirs)
+            self.theirs: tuple[int, int, int] = (theirs, theirs, theirs)
             self._outputs = {ours: STDOUT}
             self._input: int | None = ours
             self.resize(interaction.rows, interaction.columns)
@@ -47,32 +47,32 @@ class Pipes:
         self._ended = False
 
     def start(self, actor: Actor) -> None:
-        """The process has its ends: reads and writes from now on."""
+        """Called when the process has its ends: starts to read and to write."""
         for fd in set(self.theirs):
             os.close(fd)
         threading.Thread(target=self._read, args=(actor,), name="pymesoskit-output", daemon=True).start()
         threading.Thread(target=self._write, name="pymesoskit-input", daemon=True).start()
 
     def abandon(self) -> None:
-        """There is no process: closes all."""
+        """Called when there is no process: closes all ends."""
         for fd in {*self.theirs, *self._outputs, *(() if self._input is None else (self._input,))}:
             os.close(fd)
 
     # ``launcher.ProcessIo``
 
     def write(self, data: bytes) -> None:
-        """Sends to its stdin, as soon as it reads."""
+        """Writes to its stdin as soon as it reads."""
         self._writes.put(data)
 
     def close_input(self) -> None:
-        """Its stdin ends; a terminal stays open."""
+        """Closes its stdin; a terminal stays open."""
         if not self._interaction.tty:
             self._writes.put(None)
 
     def resize(self, rows: int, columns: int) -> None:
-        """The terminal's window has another size."""
+        """Sets the size of the terminal's window."""
         if self._interaction.tty and rows and columns and self._input is not None:
-            with contextlib.suppress(OSError):  # it has just ended
+            with contextlib.suppress(OSError):  # the process has just ended
                 fcntl.ioctl(self._input, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     # Threads
@@ -84,13 +84,13 @@ class Pipes:
             for fd in select.select(list(watched), [], [])[0]:
                 try:
                     data = os.read(fd, _CHUNK)
-                except OSError:  # EIO: nobody holds the other end of the terminal any more
+                except OSError:  # EIO: the other end of the terminal is closed
                     data = b""
                 if not data:
                     del watched[fd]
                     continue
                 if watched[fd] in logs:
-                    with contextlib.suppress(OSError):  # the disk is full: whoever listens still hears
+                    with contextlib.suppress(OSError):  # the disk is full: listeners still get the data
                         os.write(logs[watched[fd]], data)
                 actor.post(self._interaction.on_output, watched[fd], data)
         for fd in logs.values():
@@ -106,7 +106,7 @@ class Pipes:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
         logs = {}
         for kind, name in ((STDOUT, self._command.stdout), (STDERR, self._command.stderr)):
-            with contextlib.suppress(OSError):  # somebody has put something else in its place
+            with contextlib.suppress(OSError):  # there is something else of that name
                 logs[kind] = os.open(directory / name, flags, 0o644)
         return logs
 

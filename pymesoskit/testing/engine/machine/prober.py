@@ -1,4 +1,4 @@
-"""Looking at real ports, for HTTP and TCP checks: each look in a thread of a small pool."""
+"""Probes real ports for HTTP and TCP checks, each in a thread of a small pool."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.runtime.actor import Actor
 
-#: How many looks are under way at most; further ones wait.
+#: The maximum number of concurrent probes; further ones wait.
 WORKERS = 16
 
 _CHUNK = 1 << 16
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class NetworkProber:
-    """A ``Prober`` (``checks.py``) on the machine's own network. The pool is made by the first look."""
+    """A ``Prober`` (``machine.py``) of the machine's own network. The first probe starts the threads."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
@@ -34,15 +34,15 @@ class NetworkProber:
         self._lines = Lines()
 
     def http(self, url: str, timeout: float, on_result: Callable[[int | None], None]) -> None:
-        """See ``Prober``."""
+        """GETs the URL; see ``Prober.http``."""
         self._submit(lambda: http_status(self._lines, url, timeout), on_result)
 
     def tcp(self, host: str, port: int, timeout: float, on_result: Callable[[bool], None]) -> None:
-        """See ``Prober``."""
+        """Connects to the port; see ``Prober.tcp``."""
         self._submit(lambda: connects(self._lines, host, port, timeout), on_result)
 
     def close(self) -> None:
-        """Breaks off the looks that are under way."""
+        """Aborts the probes that are under way."""
         self._lines.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -59,7 +59,7 @@ class NetworkProber:
 
 
 def http_status(lines: Lines, url: str, timeout: float) -> int | None:
-    """The status code of a GET; as ``curl -L -k`` sees it, without proxies. None without an answer."""
+    """Returns the status code of a GET as by ``curl -L -k`` without proxies, None without an answer."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -67,7 +67,7 @@ def http_status(lines: Lines, url: str, timeout: float) -> int | None:
     try:
         with opener.open(url, timeout=timeout) as answer:
             deadline = time.monotonic() + timeout
-            while answer.read1(_CHUNK):  # the answer counts when it is complete
+            while answer.read1(_CHUNK):  # only a complete answer counts
                 if time.monotonic() > deadline:
                     return None
             return int(answer.status)
@@ -79,7 +79,7 @@ def http_status(lines: Lines, url: str, timeout: float) -> int | None:
 
 
 def connects(lines: Lines, host: str, port: int, timeout: float) -> bool:
-    """Whether a TCP connection comes about within so many seconds."""
+    """Returns whether a TCP connection is established within ``timeout`` seconds."""
     try:
         with lines.connect((host, port), timeout):
             return True

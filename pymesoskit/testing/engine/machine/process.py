@@ -1,8 +1,8 @@
 """Tasks as real processes.
 
-``ProcessLauncher`` hands commands to the supervisor (``supervisor.py``), a small process that forks, waits and, when
-this one ends by whatever means, kills all that is left. It is started with the first command. A thread reads its
-answers and posts them to the actor; nothing else here runs outside the actor's turn.
+``ProcessLauncher`` sends commands to the supervisor (``supervisor.py``), a small process that forks, waits and, when
+this process ends for any reason, kills everything that is left. The first command starts it. A thread reads its answers
+and posts them to the actor; everything else here runs in the actor's turn.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from pymesoskit.testing.runtime.actor import Actor
 
 _HEADER = struct.Struct("!I")
-#: How long the supervisor may take to end everything, in seconds (its own limits are a little less), and how much
-#: longer if there are remains to be removed.
+#: Seconds that the supervisor may take to end everything (its own limits are a little lower), without and with remains
+#: to be removed.
 _PATIENCE = 5.0
 _PATIENCE_WITH_REMAINS = supervisor.LAST_REMOVAL + _PATIENCE
 
 
 @define
 class RealProcess:
-    """A process that the supervisor was asked for."""
+    """A process that the supervisor has been asked to start."""
 
     number: int
     launcher: ProcessLauncher
@@ -62,7 +62,7 @@ class RealProcess:
 
 @define
 class _Connection:
-    """One supervisor: the process, our end of the socket, and the thread that reads it."""
+    """One supervisor: its process, our end of the socket, and the thread that reads from it."""
 
     program: subprocess.Popen[bytes]
     socket: socket.socket
@@ -71,7 +71,7 @@ class _Connection:
 
 
 class ProcessLauncher:
-    """Runs commands as processes, by way of one supervisor for the whole cluster."""
+    """Runs commands as processes. One supervisor serves the whole cluster."""
 
     needs_sandbox = True
 
@@ -89,7 +89,7 @@ class ProcessLauncher:
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
     ) -> RealProcess:
-        """See ``Launcher``."""
+        """Starts the command; see ``Launcher.launch``."""
         process = RealProcess(next(self._numbers), self, on_start, on_exit, on_error, command.removes)
         try:
             if command.interaction is not None:
@@ -114,11 +114,13 @@ class ProcessLauncher:
         """Sends the signal to the process, and to its descendants if the command says so."""
         connection = self._connection
         if connection is not None and process.number in connection.processes:
-            with contextlib.suppress(OSError):  # the supervisor is gone, and its processes with it: the reader tells
+            with contextlib.suppress(
+                OSError
+            ):  # the supervisor is gone, and its processes with it: the reader reports that
                 self._send(connection, {"op": "kill", "id": process.number, "signal": number}, ())
 
     def close(self) -> None:
-        """Ends all processes and the supervisor; returns when they are gone."""
+        """Ends all processes and the supervisor, and returns when they are gone."""
         self._closed = True
         connection, self._connection = self._connection, None
         if connection is None:
@@ -232,7 +234,7 @@ class ProcessLauncher:
                 process.on_exit(Exit(answer["status"], used, exceeded=answer.get("exceeded")))
 
     def _lost(self, connection: _Connection) -> None:
-        """The supervisor is gone. Unless this is our own doing, its processes are ended here, as it would have done."""
+        """Called when the supervisor is gone. Unless ``close`` has ended it, its processes are killed here."""
         if self._connection is not connection:
             return
         self._connection = None
@@ -244,9 +246,9 @@ class ProcessLauncher:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.on_exit(Exit.of_signal(signal.SIGKILL))
             else:
-                process.on_error("the process that starts processes was killed")
+                process.on_error("the supervisor, which starts all processes, was killed")
         if self._remains:
-            self._connect()  # somebody has to remove them in the end
+            self._connect()  # a new supervisor removes them in the end
 
 
 def _order_of(remains: Remains) -> dict[str, Any]:
@@ -254,7 +256,7 @@ def _order_of(remains: Remains) -> dict[str, Any]:
 
 
 def switch_to(user: str | None) -> tuple[str, int, int] | None:
-    """Name, uid and gid to switch to; None where no switch is needed or (not being root) possible.
+    """Returns the name, uid and gid to switch to; None if no switch is needed or, without root, possible.
 
     Raises KeyError if there is no such user.
     """
@@ -268,8 +270,8 @@ def switch_to(user: str | None) -> tuple[str, int, int] | None:
 
 
 def process_limit(command: Command, ids: tuple[str, int, int] | None) -> int | None:
-    """The limit of processes that the supervisor must see to, because the kernel does not limit root's; None if there
-    is none.
+    """Returns the limit of processes that the supervisor enforces, because the kernel does not limit root; None without
+    one.
     """
     if ids is not None or os.geteuid() != 0:
         return None
@@ -277,7 +279,7 @@ def process_limit(command: Command, ids: tuple[str, int, int] | None) -> int | N
 
 
 def tree_usage(root: int) -> Usage | None:
-    """What the process and its descendants use now, from /proc; None if it is gone or there is no /proc.
+    """Returns the current usage of the process and its descendants from /proc, None if it is gone or without /proc.
 
     Memory that several of them share counts once, as in a control group.
     """
@@ -305,7 +307,7 @@ def tree_usage(root: int) -> Usage | None:
 
 
 def proportional_memory(pid: int, otherwise: int) -> int:
-    """The bytes of a process's memory, of what it shares with others its part; ``otherwise`` if that is not known."""
+    """Returns the memory of a process in bytes, with its share of shared memory; ``otherwise`` if that is not known."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines()
     except OSError:

@@ -26,6 +26,7 @@ class Remover:
     """Removes directories below one work directory. The thread is started by the first removal."""
 
     def __init__(self, work_dir: Path) -> None:
+        """``work_dir`` must be absolute and without links."""
         self._work_dir = work_dir
         self._aside = work_dir / WAITING
         self._numbers = itertools.count(1)
@@ -34,7 +35,12 @@ class Remover:
         self._closed = threading.Event()
 
     def remove(self, directory: Path) -> bool:
-        """Removes the directory from its place, and its contents later. Returns False if it cannot be moved."""
+        """Removes the directory from its place, and its contents later.
+
+        Returns False if it cannot be moved, or if a link stands for a directory above it: what the link leads to stays.
+        """
+        if os.path.realpath(directory) != str(directory):
+            return False
         target = self._aside / f"{os.getpid()}-{next(self._numbers)}"
         try:
             self._aside.mkdir(mode=0o700, exist_ok=True)

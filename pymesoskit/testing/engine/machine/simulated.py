@@ -1,9 +1,9 @@
-"""Tasks that only pretend to run.
+"""Simulated tasks.
 
-``SimulatedLauncher`` gives each command the ``Outcome`` that a function or a table has for its task: how long it
-takes, how it ends, how it takes a SIGTERM, what it uses. There is no process and no directory, and a task costs no
-more than one timer, so that hundreds of thousands fit into one Python process. Executors treat such a command as they
-treat a process.
+``SimulatedLauncher`` gives each command the ``Outcome`` that a function or a table has for its task: how long it runs,
+how it ends, how it reacts to SIGTERM, what it uses, how healthy it is. There is no process and no directory, and a task
+costs no more than one timer, so hundreds of thousands fit into one Python process. Executors treat such a command like
+a process.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pymesoskit.testing.runtime.actor import Actor
     from pymesoskit.testing.runtime.clock import Timer
 
-#: Where the process ids of simulated processes begin: beyond those of Linux, so that none is ever a real one.
+#: The first process id of simulated processes, beyond those of Linux, so that none is the id of a real process.
 FIRST_PID = 1 << 23
 
 
 @frozen
 class Outcome:
-    """What becomes of a simulated command."""
+    """What happens to a simulated command. Times are in seconds."""
 
     run_time: float = 0.0  # seconds; math.inf: until it is killed
     exit: Exit = field(default=Exit(0))
@@ -41,51 +41,51 @@ class Outcome:
 
     @classmethod
     def finishes(cls, after: float = 0.0) -> Outcome:
-        """Exits with 0 after that many seconds."""
+        """Returns an outcome that exits with status 0 after that many seconds."""
         return cls(after)
 
     @classmethod
     def fails(cls, after: float = 0.0, code: int = 1) -> Outcome:
-        """Exits with the code after that many seconds."""
+        """Returns an outcome that exits with the code after that many seconds."""
         return cls(after, Exit.of_code(code))
 
     @classmethod
     def crashes(cls, after: float = 0.0, number: int = signal.SIGSEGV) -> Outcome:
-        """Is ended by that signal after so many seconds."""
+        """Returns an outcome that is ended by the signal after that many seconds."""
         return cls(after, Exit.of_signal(number))
 
     @classmethod
     def runs(cls) -> Outcome:
-        """Runs until it is killed."""
+        """Returns an outcome that runs until it is killed."""
         return cls(math.inf)
 
     @classmethod
     def cannot_start(cls, why: str) -> Outcome:
-        """Fails before it runs."""
+        """Returns an outcome that fails to launch, with the reason."""
         return cls(start_error=why)
 
     @classmethod
     def loses_executor(cls, after: float = 0.0) -> Outcome:
-        """Its executor dies after so many seconds, and it with it."""
+        """Returns an outcome whose executor dies after that many seconds, and the task with it."""
         return cls(after, Exit(signal.SIGKILL, breaks_executor=True))
 
     def ignoring_sigterm(self) -> Outcome:
-        """The same, but only SIGKILL ends it."""
+        """Returns the same outcome, but only SIGKILL ends it."""
         return evolve(self, term_delay=math.inf)
 
     def healthy(self, after: float = 0.0) -> Outcome:
-        """Returns the same, but checks and health checks of any type succeed from ``after`` seconds on.
+        """Returns the same outcome, whose checks and health checks of any type succeed from ``after`` seconds on.
 
-        If nothing is said of the time before, they fail until then. Raises ValueError if ``after`` is not later than
-        the step before. ``Outcome.runs().healthy(after=3).unhealthy(after=60)`` is healthy between 3 s and 60 s.
+        If this is the first step they fail before. ``Outcome.runs().healthy(after=3).unhealthy(after=60)`` is healthy
+        between 3 s and 60 s. Raises ValueError if ``after`` is negative or not later than the step before.
         """
         return self._with_health(after, True)
 
     def unhealthy(self, after: float = 0.0) -> Outcome:
-        """Returns the same, but checks and health checks of any type fail from ``after`` seconds on.
+        """Returns the same outcome, whose checks and health checks of any type fail from ``after`` seconds on.
 
-        If nothing is said of the time before, they succeed until then. Raises ValueError if ``after`` is not later than
-        the step before.
+        If this is the first step they succeed before. Raises ValueError if ``after`` is negative or not later than the
+        step before.
         """
         return self._with_health(after, False)
 
@@ -96,7 +96,7 @@ class Outcome:
         return evolve(self, health=(*self.health, (after, value)))
 
     def is_healthy_at(self, age: float) -> bool:
-        """Returns whether checks succeed that many seconds after the start; always, if nothing is said of health."""
+        """Returns whether checks succeed ``age`` seconds after the start; without any step they always do."""
         value = not self.health[0][1] if self.health else True
         for after, becomes in self.health:
             if age >= after:
@@ -104,12 +104,12 @@ class Outcome:
         return value
 
 
-#: From a task to what becomes of it: a function, or a table by task id, then by task name, with ``"*"`` for all others.
+#: The outcome of each task: a function, or a table by task id, then by task name, with ``"*"`` for all others.
 Outcomes = Union[Callable[[mesos.TaskInfo], Outcome], Mapping[str, Outcome]]
 
 
 def outcome_of(outcomes: Outcomes, task: mesos.TaskInfo) -> Outcome:
-    """What the function or table has for the task; a task that the table does not know finishes at once."""
+    """Returns the outcome of the task; a task that is not in the table finishes at once."""
     if callable(outcomes):
         return outcomes(task)
     for key in (task.task_id.value, task.name, "*"):
@@ -120,17 +120,17 @@ def outcome_of(outcomes: Outcomes, task: mesos.TaskInfo) -> Outcome:
 
 @define(eq=False)
 class SimulatedProcess:
-    """A command that pretends to run."""
+    """A simulated command that has been launched."""
 
     launcher: SimulatedLauncher
     outcome: Outcome
     on_exit: Callable[[Exit], None]
     pid: int
     interaction: Interaction | None
-    io: ProcessIo | None = None  # it does not listen
+    io: ProcessIo | None = None  # it has no input
     timer: Timer | None = None
     started: float = 0.0  # on the clock's ``monotonic()``
-    doomed: float = math.inf  # when a signal that it got will end it, on the clock's ``monotonic()``
+    doomed: float = math.inf  # when a signal will end it, on the clock's ``monotonic()``
     ended: bool = False
 
     @property
@@ -149,8 +149,8 @@ class SimulatedProcess:
 
 
 class SimulatedLauncher:
-    """Gives each command of a task the outcome that ``outcomes`` has for it. Checks of the task find what its outcome
-    says of its health; other commands of no task exit with 0 at once.
+    """Gives each command of a task the outcome that ``outcomes`` has for it. Commands without a task exit with status 0
+    at once.
     """
 
     needs_sandbox = False
@@ -167,7 +167,7 @@ class SimulatedLauncher:
         on_exit: Callable[[Exit], None],
         on_error: Callable[[str], None],
     ) -> SimulatedProcess:
-        """See ``Launcher``."""
+        """Starts the command; see ``Launcher.launch``."""
         outcome = Outcome() if command.task is None else outcome_of(self._outcomes, command.task)
         process = SimulatedProcess(self, outcome, on_exit, next(self._pids), command.interaction)
         if outcome.start_error is not None:
@@ -182,7 +182,7 @@ class SimulatedLauncher:
         on_start()
         run_time = process.outcome.run_time
         if process.ended or process.timer is not None:
-            return  # killed meanwhile
+            return  # it has been killed meanwhile
         if run_time <= 0:
             self._end(process, process.outcome.exit)
         elif run_time < math.inf:
@@ -193,7 +193,7 @@ class SimulatedLauncher:
         return self._actor.clock.monotonic()
 
     def end_after(self, process: SimulatedProcess, delay: float, how: Exit) -> None:
-        """Ends it so much later, unless an earlier signal does so before that."""
+        """Ends the process after ``delay`` seconds, unless an earlier signal ends it before."""
         due = self._actor.clock.monotonic() + delay
         if due >= process.doomed:
             return
@@ -211,4 +211,4 @@ class SimulatedLauncher:
             process.on_exit(Exit(how.status, process.outcome.usage, how.breaks_executor))
 
     def close(self) -> None:
-        """There is nothing to end: a pretended process is gone with its actor."""
+        """Does nothing: a simulated process is gone with its actor."""

@@ -55,25 +55,26 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 HEADER = struct.Struct("!I")
-#: How long the end of everything may take, in seconds, before this process gives up and ends itself.
+#: Seconds that ending everything may take before this process gives up and exits.
 LAST_CALL = 4.0
-#: How long the removal of remains may take before that, in seconds.
+#: Seconds that the removal of remains may take before that.
 LAST_REMOVAL = 15.0
-#: How long what has been removed may take to end the command that waits for it, in seconds, before it is removed again,
-#: and how often it is.
+#: Seconds that a command may take to end after its remains have been removed, before they are removed again, and how
+#: often they are removed.
 GRACE_OF_REMOVED, REMOVALS = 0.5, 4
-#: Answers gather up to so many bytes before they are sent: about ten.
+#: The number of bytes of answers that are sent together: about ten answers.
 ENOUGH_TO_SEND = 300
-#: Rounds of stopping a tree that grows while it is being stopped.
+#: The maximum number of rounds in which a growing tree is stopped.
 STOP_ROUNDS = 100
-#: How many processes a task may have unless its order says: more than any needs, fewer than a machine bears.
+#: The maximum number of processes of a task without a limit of its own: more than any task needs, fewer than a machine
+#: can handle.
 MOST_PROCESSES = 4000
-#: So many more on the machine than before are reason to count each task's.
+#: If the machine has gained that many threads, the processes of each task are counted.
 SURGE = 1000
-#: Seconds between two looks at the numbers of processes: usually, and while a task has a limit of its own.
+#: Seconds between two counts of processes: usually, and while a task has a limit of its own.
 COUNT_INTERVAL, SHORT_COUNT_INTERVAL = 0.25, 0.05
-#: Signals that Python ignores, that this process handles, or that whoever started the cluster had ignored (a shell in
-#: the background, nohup): children get the default back.
+#: Signals that Python ignores, that this process handles, or that are ignored because of how the cluster was started
+#: (in the background of a shell, with nohup). In children they have their default handlers.
 RESET_SIGNALS = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
@@ -91,19 +92,19 @@ RESET_SIGNALS = (
 
 
 class Task:
-    """A process that was asked for."""
+    """A process that an order has asked for."""
 
     __slots__ = ("directory", "exceeded", "id", "limit", "pid", "remains", "removes", "sandbox", "tree")
 
     def __init__(self, order: dict[str, Any], pid: int) -> None:
         self.id: int = order["id"]
-        self.pid = pid
+        self.pid: int = pid
         self.directory: str | None = order["cwd"]
         self.sandbox: str | None = order["env"].get("MESOS_SANDBOX")
         self.limit: int | None = order["processes"]
         self.remains: str | None = None if order["remains"] is None else order["remains"]["name"]
         self.removes: str | None = order["removes"]
-        self.tree: bool = order["tree"]  # whether all signals go to the whole tree
+        self.tree: bool = order["tree"]  # whether signals go to the whole tree
         self.exceeded: str | None = None  # why it was killed, if a limit is why
 
 
@@ -111,7 +112,7 @@ class Task:
 
 
 def find_program(name: str, directories: list[str]) -> str:
-    """The file that is meant: the first executable one of that name in the directories."""
+    """Returns the first executable file of that name in the directories, or the name itself."""
     if name.startswith("/"):
         return name
     for directory in directories:
@@ -122,7 +123,7 @@ def find_program(name: str, directories: list[str]) -> str:
 
 
 def program_of(order: dict[str, Any], directory: str) -> str:
-    """What an order is to execute. Only a program that the order names as such may be in the working directory."""
+    """Returns the program of an order. Only an ``exe`` is looked up in the working directory, too."""
     path = order["env"].get("PATH", os.defpath) if order["path"] is None else order["path"]
     name = order["exe"] or order["argv"][0]
     if "/" in name:
@@ -133,9 +134,8 @@ def program_of(order: dict[str, Any], directory: str) -> str:
 def spawn(order: dict[str, Any], stdio: list[int]) -> int:
     """Starts the process and returns its id.
 
-    The quick way is posix_spawn. What it cannot do, and what it fails at, is done in a forked child, which tells of a
-    failure as a command that cannot be executed does: on its stderr, exiting with status 1. Raises OSError if there
-    can be no child.
+    posix_spawn is fast. What it cannot do, and what it fails at, is done in a forked child, which reports a failure on
+    its stderr and exits with status 1. Raises OSError if no child can be made.
     """
     directory = order["cwd"] or "/"
     program = program_of(order, directory)
@@ -153,7 +153,9 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
                 setsigmask=[],
                 setsigdef=RESET_SIGNALS,
             )
-    signal.pthread_sigmask(signal.SIG_BLOCK, RESET_SIGNALS)  # what comes before the child has them reset is not lost
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, RESET_SIGNALS
+    )  # signals that come before the child has reset them are not lost
     pid = os.fork()
     if pid == 0:
         child(program, directory, order, stdio)
@@ -162,19 +164,21 @@ def spawn(order: dict[str, Any], stdio: list[int]) -> int:
 
 
 def run_quietly(argv: list[str], environment: dict[str, str]) -> int:
-    """Starts a command that nobody hears or reads, and returns its id. Raises OSError."""
+    """Starts a command without input and output, and returns its id. Raises OSError."""
     program = find_program(argv[0], environment.get("PATH", os.defpath).split(":"))
     actions = file_actions("/dev/null", "/dev/null")
     return os.posix_spawn(program, argv, environment, file_actions=actions, setsid=True, setsigdef=RESET_SIGNALS)
 
 
 def outputs(order: dict[str, Any]) -> tuple[str, str]:
-    """The files that stdout and stderr of a process go to."""
+    """Returns the files for stdout and stderr of a process."""
     return ("/dev/null", "/dev/null") if order["cwd"] is None else (order["out"], order["err"])
 
 
 def file_actions(out: str, err: str) -> list[tuple[Any, ...]]:
-    """Opens the files of the output. A pipe that somebody has put in the place of one would block: it is an error."""
+    """Returns the actions that open the files of the output. A pipe in the place of a file, which would block, is an
+    error.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     return [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -188,7 +192,7 @@ def stdio_actions(stdio: list[int]) -> list[tuple[Any, ...]]:
 
 
 def child(program: str, directory: str, order: dict[str, Any], stdio: list[int]) -> NoReturn:
-    """In the forked child: becomes the command, or says why not and exits with 1."""
+    """Runs in the forked child: executes the command, or reports the error and exits with status 1."""
     try:
         os.setsid()
         for name in RESET_SIGNALS:
@@ -230,7 +234,7 @@ def child(program: str, directory: str, order: dict[str, Any], stdio: list[int])
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process; none if it is gone."""
+    """Returns the ids of the children of a process; none if it is gone."""
     found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -242,7 +246,7 @@ def children(pid: int) -> list[int]:
 
 
 def state_and_session(pid: int) -> tuple[str, int] | None:
-    """The state's letter and the session of a process, None if it is gone."""
+    """Returns the letter of a process's state and its session, None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -268,7 +272,7 @@ def read_directory(pid: int) -> str:
 
 
 def total_threads() -> int:
-    """How many threads there are on the machine, those of single-threaded processes included; 0 where nobody knows."""
+    """Returns the number of threads on the machine, 0 if that is not known."""
     try:
         with open("/proc/loadavg", "rb") as file:
             return int(file.read().split()[3].partition(b"/")[2])
@@ -277,7 +281,7 @@ def total_threads() -> int:
 
 
 def send_signal(pid: int, number: int) -> None:
-    with contextlib.suppress(OSError):  # it is gone, it is not ours, or there is no such signal
+    with contextlib.suppress(OSError):  # the process is gone or not ours, or there is no such signal
         os.kill(pid, number)
 
 
@@ -314,16 +318,20 @@ class Supervisor:
         self._parent = os.getppid()
         self._tasks: dict[int, Task] = {}  # by id
         self._by_pid: dict[int, Task] = {}
-        self._owners: dict[int, Task] = {}  # orphan -> whose it is
-        self._remains: dict[str, dict[str, Any]] = {}  # by name: what removes it
-        self._strays: dict[int, set[int]] = {}  # orphan that hides it -> ids of the tasks that may have started it
+        self._owners: dict[int, Task] = {}  # by the id of the orphan: its task
+        self._remains: dict[str, dict[str, Any]] = {}  # by name: how it is removed
+        self._strays: dict[
+            int, set[int]
+        ] = {}  # by the id of an orphan of unknown origin: the ids of the tasks that may have started it
         self._input = bytearray()
         self._output = bytearray()  # answers that have not been sent
-        self._files: list[int] = []  # descriptors that came with orders not carried out yet
-        self._limited = 0  # how many tasks have a limit of their own
+        self._files: list[int] = []  # descriptors of orders that have not been carried out yet
+        self._limited = 0  # the number of tasks with a limit of their own
         self._next_count = 0.0
         self._usual = total_threads()
-        self._own_children: int | None = None  # the list of them; kept open, because each end of a task looks at it
+        self._own_children: int | None = (
+            None  # a file in /proc that lists them; kept open because it is read at the end of each task
+        )
         with contextlib.suppress(OSError):
             self._own_children = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._wakeup, self._waker = os.pipe()
@@ -331,7 +339,7 @@ class Supervisor:
         os.set_blocking(self._wakeup, False)
 
     def run(self) -> None:
-        """Serves until the other side is gone, then ends everything."""
+        """Serves the cluster until it is gone, then ends everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         poll = select.poll()
@@ -353,7 +361,7 @@ class Supervisor:
             self._carry_out(order)
             if len(self._output) > ENOUGH_TO_SEND:
                 self._flush()
-                open_still = open_still and self._receive()  # so that the cluster never waits for this one to read
+                open_still = open_still and self._receive()  # so that the cluster never blocks while it sends
         self._reap()
         self._flush()
         self._count()
@@ -362,7 +370,7 @@ class Supervisor:
     # Orders
 
     def _receive(self) -> bool:
-        """Takes in what has been sent; False when the other side is gone."""
+        """Reads what the cluster has sent, and returns False when the cluster is gone."""
         while True:
             try:
                 data, files, _, _ = socket.recv_fds(self._connection, 1 << 18, 16)
@@ -417,13 +425,13 @@ class Supervisor:
         self._output += HEADER.pack(len(data)) + data
 
     def _flush(self) -> None:
-        """Sends the answers; waits until the cluster has read enough of them."""
+        """Sends the answers, and waits until the cluster has read enough of them."""
         while self._output:
             try:
                 del self._output[: self._connection.send(self._output)]
             except BlockingIOError:
                 select.select((), (self._connection,), ())
-            except OSError:  # the other side is gone: the next look at the socket tells
+            except OSError:  # the cluster is gone: the next read from the socket shows that
                 self._output.clear()
 
     # Ends
@@ -467,7 +475,7 @@ class Supervisor:
                     send_signal(orphan, signal.SIGKILL)
 
     def _has_orphans(self) -> bool:
-        """Whether this process has more children than it has started."""
+        """Returns whether this process has more children than it has started."""
         if self._own_children is None:
             return len(children(os.getpid())) > len(self._by_pid)
         at, count = 0, 0
@@ -486,9 +494,9 @@ class Supervisor:
             send_signal(pid, number)
 
     def _stop_and_kill(self, task: Task) -> None:
-        """Kills the tree; it is stopped first, so that it cannot grow meanwhile."""
+        """Stops the tree, so that it cannot grow, and kills it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(task.pid, signal.SIGSTOP)  # at one stroke all but those that have left the group
+            os.killpg(task.pid, signal.SIGSTOP)  # at once all except those that have left the group
         stopped: set[int] = set()
         for _ in range(STOP_ROUNDS):
             fresh = self._members(task) - stopped
@@ -501,8 +509,8 @@ class Supervisor:
             send_signal(pid, signal.SIGKILL)
 
     def _members(self, task: Task, at_most: int | None = None) -> set[int]:
-        """The processes of the task's tree, those included that have left its session and lost their parent; no more
-        than asked for.
+        """Returns the processes of the task's tree, including those that have left its session and lost their parent.
+        It stops after ``at_most``.
         """
         self._adopt()
         found: set[int] = set()
@@ -515,7 +523,7 @@ class Supervisor:
         return found
 
     def _adopt(self) -> None:
-        """Finds out whose the orphans are that were handed to this process."""
+        """Finds the task of each orphan that was handed to this process."""
         for pid in children(os.getpid()):
             if pid in self._by_pid or pid in self._owners or pid in self._strays:
                 continue
@@ -566,8 +574,8 @@ class Supervisor:
     # The end
 
     def _remove_remains(self) -> None:
-        """Runs what removes the remains, as often as it takes until the commands that brought them about have ended:
-        one that is just about to do so must not come too late for its removal.
+        """Removes the remains, repeatedly until the commands that make them have ended: a command that is just about to
+        make one must not do so after the removal.
         """
         for task in self._by_pid.values():
             if task.remains is None:
@@ -590,7 +598,7 @@ class Supervisor:
                 return
 
     def _outlast(self, pids: set[int], deadline: float) -> bool:
-        """Waits until those children have ended, and takes them out of ``pids``; whether none is left in time."""
+        """Waits until those children have ended, removes them from ``pids``, and returns whether all ended in time."""
         while pids and time.monotonic() < deadline:
             try:
                 ended, _ = os.waitpid(-1, os.WNOHANG)
@@ -627,15 +635,15 @@ class Supervisor:
 
 
 def take_precedence() -> None:
-    """However many processes want to run, this one runs first, if it may (they do not inherit that): whoever is to end
-    a task that forks without end must not wait for its turn among its processes.
+    """Gives this process real-time priority if it may have it. Children do not inherit it. So the process that ends a
+    fork bomb does not compete with the bomb for the CPU.
     """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def main() -> None:
-    """Runs the program: its one argument is the socket's descriptor."""
+    """Runs the program. Its only argument is the descriptor of the socket."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":

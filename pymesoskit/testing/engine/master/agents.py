@@ -220,12 +220,6 @@ def unregister(core: Core, sender: Address, message: UnregisterAgent) -> None:
     remove(core, agent, "the agent unregistered", "unregistered")
 
 
-def shut_down(core: Core, agent: Agent, why: str) -> None:
-    """The agent has to end, and is removed at once."""
-    core.send(agent, ShutdownAgent(why))
-    remove(core, agent, why)
-
-
 def remove(core: Core, agent: Agent, why: str, reason: str | None = None) -> None:
     """The agent is gone as what it was: unregistered, replaced, or its machine is down. ``reason`` names a metric."""
     message = f"Agent {agent.hostname} removed: {why}"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pymesoskit.testing.engine.authorization import Permissions
 from pymesoskit.testing.engine.leadership import FixedLeader
 from pymesoskit.testing.engine.master.state import Agent, Framework, MasterState
-from pymesoskit.testing.engine.master.transitions import MASTER, MasterCause, MasterPhase, step
+from pymesoskit.testing.engine.master.transitions import MASTER, MasterCause, MasterPhase
+from pymesoskit.testing.engine.states import step
 from pymesoskit.testing.engine.version import VERSION
 from pymesoskit.testing.runtime.hook import Hook
 from pymesoskit.testing.runtime.lifeline import Lifeline
@@ -67,7 +68,7 @@ class Core:
         self.authenticator = authenticator
         self.authorizer = authorizer  # None: all is allowed
         self.flags = flags
-        self.lifeline = Lifeline(actor.clock)
+        self.lifeline: Lifeline = Lifeline(actor.clock)
         self._actor = actor
         self.network = network
         self.rng = rng
@@ -76,11 +77,13 @@ class Core:
         self.listeners: list[Listener] = []
         self.allocator: Allocator  # who made it hands it in before the master starts
         self.released: Hook[Agent] = Hook()  # a task or an operation on the agent is over
-        self.removals = RateLimiter(self.post, self.call_later, flags.agent_removal_rate_limit)
-        self.phase = MasterPhase.STANDBY
-        self.log = ProcessLog(self.call_later, log_file)
-        self.state = MasterState(str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks)
-        self.info = mesos.MasterInfo(
+        self.removals: RateLimiter = RateLimiter(self.post, self.call_later, flags.agent_removal_rate_limit)
+        self.phase: MasterPhase = MasterPhase.STANDBY
+        self.log: ProcessLog = ProcessLog(self.call_later, log_file)
+        self.state: MasterState = MasterState(
+            str(self.new_uuid()), self.now(), registry, flags.max_completed_frameworks
+        )
+        self.info: mesos.MasterInfo = mesos.MasterInfo(
             id=self.state.master_id,
             ip=int.from_bytes(bytes(map(int, ip.split("."))), "little"),
             port=port,

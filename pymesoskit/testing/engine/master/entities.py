@@ -26,11 +26,11 @@ class Task:
     __slots__ = ("agent_id", "framework_id", "id", "message", "resources")
 
     def __init__(self, message: mesos.Task, resources: Resources) -> None:
-        self.message = message
-        self.id = message.task_id.value
-        self.framework_id = message.framework_id.value
-        self.agent_id = message.agent_id.value
-        self.resources = resources
+        self.message: mesos.Task = message
+        self.id: str = message.task_id.value
+        self.framework_id: str = message.framework_id.value
+        self.agent_id: str = message.agent_id.value
+        self.resources: Resources = resources
 
     @property
     def state(self) -> mesos.TaskState:
@@ -53,11 +53,11 @@ class Executor:
     __slots__ = ("agent_id", "framework_id", "id", "info", "resources")
 
     def __init__(self, framework_id: str, agent_id: str, info: mesos.ExecutorInfo, resources: Resources) -> None:
-        self.id = info.executor_id.value
-        self.framework_id = framework_id
-        self.agent_id = agent_id
-        self.info = info
-        self.resources = resources
+        self.id: str = info.executor_id.value
+        self.framework_id: str = framework_id
+        self.agent_id: str = agent_id
+        self.info: mesos.ExecutorInfo = info
+        self.resources: Resources = resources
 
 
 class Offer:
@@ -66,12 +66,12 @@ class Offer:
     __slots__ = ("agent_id", "framework_id", "id", "message", "resources", "role", "timer")
 
     def __init__(self, message: mesos.Offer, resources: Resources) -> None:
-        self.message = message
-        self.id = message.id.value
-        self.framework_id = message.framework_id.value
-        self.agent_id = message.agent_id.value
-        self.role = message.allocation_info.role
-        self.resources = resources
+        self.message: mesos.Offer = message
+        self.id: str = message.id.value
+        self.framework_id: str = message.framework_id.value
+        self.agent_id: str = message.agent_id.value
+        self.role: str = message.allocation_info.role
+        self.resources: Resources = resources
         self.timer: Timer | None = None  # of --offer_timeout
 
 
@@ -81,10 +81,10 @@ class InverseOffer:
     __slots__ = ("agent_id", "framework_id", "id", "message", "timer")
 
     def __init__(self, message: mesos.InverseOffer) -> None:
-        self.message = message
-        self.id = message.id.value
-        self.framework_id = message.framework_id.value
-        self.agent_id = message.agent_id.value
+        self.message: mesos.InverseOffer = message
+        self.id: str = message.id.value
+        self.framework_id: str = message.framework_id.value
+        self.agent_id: str = message.agent_id.value
         self.timer: Timer | None = None
 
 
@@ -94,11 +94,11 @@ class Operation:
     __slots__ = ("agent_id", "framework_id", "id", "message", "uuid")
 
     def __init__(self, message: mesos.Operation) -> None:
-        self.message = message
-        self.uuid = message.uuid.value
-        self.framework_id = message.framework_id.value  # "" for an operator's
-        self.agent_id = message.agent_id.value
-        self.id = message.info.id.value  # the framework's name for it, "" if it wants no feedback
+        self.message: mesos.Operation = message
+        self.uuid: bytes = message.uuid.value
+        self.framework_id: str = message.framework_id.value  # "" for an operator's
+        self.agent_id: str = message.agent_id.value
+        self.id: str = message.info.id.value  # the framework's name for it, "" if it wants no feedback
 
     @property
     def state(self) -> mesos.OperationState:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.allocator import AllocatorOptions, Quota
 from pymesoskit.testing.engine.authorization import choose_authorizer
+from pymesoskit.testing.engine.endpoints.assets import Assets
 from pymesoskit.testing.engine.http.guarded import Guarded
 from pymesoskit.testing.engine.http.v1 import Router
 from pymesoskit.testing.engine.master import agents, draining, events, leadership, operations, registration, status
@@ -123,6 +124,7 @@ class Master:
             readwrite=flags.authenticate_http_readwrite,
             frameworks=flags.authenticate_http_frameworks,
         )
+        self.core: Core
         self.core = core = Core(
             address=address,
             flags=flags,
@@ -144,7 +146,9 @@ class Master:
         core.allocator = allocator(core.lifeline, rng, AllocationListener(core), allocator_options(flags))
         self._operators = OperatorEndpoints(core, authenticator, metrics_limit)
         self._router = Router(
-            "master", {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)}
+            "master",
+            {**self._operators.routes(), "/api/v1/scheduler": SchedulerApi(core, authenticator)},
+            Assets(flags.webui_dir).find,
         )
         self._on_end = on_end
         self._unwatch: Callable[[], None] = lambda: None

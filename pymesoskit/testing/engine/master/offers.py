@@ -222,17 +222,6 @@ def answer_inverse(
             discard_inverse(core, offer, response, filters_of(filters))
 
 
-def inverse_offer_status(
-    core: Core, agent_id: str, framework_id: str, response: InverseOfferResponse
-) -> InverseOfferStatus:
-    """A framework's last answer to an inverse offer, as operators are shown it."""
-    return InverseOfferStatus(
-        status=_ANSWERS[response],
-        framework_id=mesos.FrameworkID(value=framework_id),
-        timestamp=mesos.TimeInfo(nanoseconds=int(core.state.inverse_answers.get((agent_id, framework_id), 0.0) * 1e9)),
-    )
-
-
 # All at once
 
 

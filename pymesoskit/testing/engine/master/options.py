@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.wire.v1 import mesos
 
-_CAPABILITY_NAMES = {number: name for name, number in Capability.Type.items()}
+_CAPABILITY_NAMES: dict[int, str] = {number: name for name, number in Capability.Type.items()}
 
 
 def framework_options(framework: Framework) -> FrameworkOptions:

@@ -23,8 +23,8 @@ from pymesoskit.testing.engine.master.transitions import (
     AgentState,
     FrameworkCause,
     FrameworkState,
-    step,
 )
+from pymesoskit.testing.engine.states import step
 from pymesoskit.wire.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Framework:
     def __init__(
         self, info: mesos.FrameworkInfo, state: FrameworkState, max_completed: int, max_unreachable: int
     ) -> None:
-        self.id = info.id.value
-        self.state = state
-        self.info = info
+        self.id: str = info.id.value
+        self.state: FrameworkState = state
+        self.info: mesos.FrameworkInfo = info
         self.roles: frozenset[str] = frozenset()
         self.capabilities: frozenset[int] = frozenset()
         self.suppressed_roles: frozenset[str] = frozenset()
@@ -62,9 +62,9 @@ class Framework:
         self.epoch = 0  # counts subscriptions: what belongs to an older one is void
         self.failover_timer: Timer | None = None
         self.heartbeat_timer: Timer | None = None
-        self.registered_time = 0.0
-        self.reregistered_time = 0.0
-        self.unregistered_time = 0.0
+        self.registered_time: float = 0.0
+        self.reregistered_time: float = 0.0
+        self.unregistered_time: float = 0.0
 
         self.tasks: dict[str, Task] = {}
         self.unreachable_tasks: OrderedDict[str, Task] = OrderedDict()
@@ -75,8 +75,8 @@ class Framework:
         self.inverse_offers: dict[str, InverseOffer] = {}
         self.operations: dict[bytes, Operation] = {}  # by uuid
         self.operation_uuids: dict[str, bytes] = {}  # by the framework's own id
-        self.used = Holdings()  # by agent
-        self.offered = Holdings()  # by agent
+        self.used: Holdings = Holdings()  # by agent
+        self.offered: Holdings = Holdings()  # by agent
         self.counters: Counter[str] = Counter()  # below master/frameworks/<name>/<id>/
 
     def set_info(self, info: mesos.FrameworkInfo) -> None:
@@ -130,14 +130,14 @@ class Agent:
     def __init__(
         self, info: mesos.AgentInfo, address: str, version: str, capabilities: Iterable[str], record: AgentRecord
     ) -> None:
-        self.id = info.id.value
-        self.state = AgentState.UNKNOWN
+        self.id: str = info.id.value
+        self.state: AgentState = AgentState.UNKNOWN
         self.info = info
         self.record = record  # its entry in the registry
         self.address = address  # slave(1)@ip:port, shown as pid
         self.version = version
         self.capabilities: tuple[str, ...] = tuple(capabilities)
-        self.registered_time = 0.0
+        self.registered_time: float = 0.0
         self.reregistered_time: float | None = None
         self.estimated_drain_start_time: float | None = None  # only if it was there to be told
 
@@ -151,8 +151,8 @@ class Agent:
         self.inverse_offers: dict[str, InverseOffer] = {}
         self.inverse_answers: dict[str, float] = {}  # framework id -> when it last answered an inverse offer
         self.operations: dict[bytes, Operation] = {}  # by uuid
-        self.used = Holdings()  # by framework
-        self.offered = Holdings()  # by framework
+        self.used: Holdings = Holdings()  # by framework
+        self.offered: Holdings = Holdings()  # by framework
 
         self.ping_timer: Timer | None = None
         self.is_pinged = False  # and has not answered yet
@@ -247,7 +247,7 @@ class MasterState:
         self.machines: dict[MachineKey, mesos.MachineID] = {}  # those heard of, as they were first named
         self.inverse_answers: dict[tuple[str, str], float] = {}  # (agent id, framework id) -> when it answered last
         self.counters: Counter[str] = Counter()  # metrics that count, by full name (master/messages_kill_task)
-        self.stores = TimerMetric("registrar/state_store_ms")
+        self.stores: TimerMetric = TimerMetric("registrar/state_store_ms")
         self._next_framework = 0
         self._next_agent = 0
         self._next_offer = 0

@@ -1,16 +1,16 @@
 """The lives of masters, frameworks, agents, tasks and operations, as tables.
 
-``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``step`` says so.
-Nothing else lives here: what has to be done on each step is written where it is done. Source:
+``TABLE[state][cause]`` is the next state; a cause that is missing is impossible in that state, and ``states.step`` says
+so. Nothing else lives here: what has to be done on each step is written where it is done. Source:
 docs/reference/scheduler-api.md 3, 4.6, 6 and 7, agent-executor.md 2, failover.md.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from pymesoskit.testing.engine.states import TERMINAL_OPERATION_STATES, TERMINAL_TASK_STATES
+from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,27 +167,6 @@ AGENT: Mapping[AgentState, Mapping[AgentCause, AgentState]] = {
 }
 
 
-class ImpossibleTransition(Exception):
-    """A mistake in the master: this cannot happen to something in that state."""
-
-
-State = TypeVar("State", bound=Enum)
-Cause = TypeVar("Cause", bound=Enum)
-
-
-def step(table: Mapping[State, Mapping[Cause, State]], state: State, cause: Cause) -> State:
-    """The next state. Raises ``ImpossibleTransition`` if the table has none."""
-    following = table[state].get(cause)
-    if following is None:
-        raise ImpossibleTransition(f"{type(state).__name__} {state.value}: {cause.value} cannot happen")
-    return following
-
-
 def task_state_after(current: mesos.TaskState, reported: mesos.TaskState) -> mesos.TaskState:
     """The state of a task in state ``current`` after a status that reports ``reported``: terminal states stay."""
     return current if current in TERMINAL_TASK_STATES else reported
-
-
-def operation_state_after(current: mesos.OperationState, reported: mesos.OperationState) -> mesos.OperationState:
-    """The state of an operation after a status that reports ``reported``: terminal states stay."""
-    return current if current in TERMINAL_OPERATION_STATES else reported

@@ -89,10 +89,6 @@ class Network:
         for sender, message in self._frozen.pop(address, []):
             self._actor.post(self._deliver, sender, address, party, message)
 
-    def is_frozen(self, address: Address) -> bool:
-        """Whether the party at the address is frozen."""
-        return address in self._frozen
-
     def add_filter(self, keep: Filter) -> Callable[[], None]:
         """Asks ``keep`` about each message from now on; returns what takes it off again."""
         self._filters.append(keep)

@@ -1,7 +1,7 @@
-"""Docker's command line: one command, what it says, and how long it may take.
+"""Docker's command line: one command, its output, and how long it may take.
 
-Mesos, too, talks to the engine by running ``docker``. The commands are processes of the machine's launcher, so nobody
-waits for them and none outlives the cluster.
+Mesos, too, talks to the engine by running ``docker``. The commands are processes of the machine's launcher: they block
+nothing, and none outlives the cluster.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: How long the engine may take to say that it is there, in seconds.
+#: Seconds that the engine may take to answer ``docker version``.
 ANSWER_TIMEOUT = 5.0
 
 
 @frozen
 class Said:
-    """How one of docker's commands has ended."""
+    """How a docker command has ended."""
 
     command: str
-    exit: Exit | None = None  # None: it never ran, or was ended because it took too long
+    exit: Exit | None = None  # None: it never ran, or took too long and was killed
     output: bytes = b""
     errors: bytes = b""
-    problem: str = ""  # why it never ran, or that it took too long
+    problem: str = ""  # why ``exit`` is None
 
     @property
     def succeeded(self) -> bool:
-        """Whether it exited with 0."""
+        """Whether it exited with status 0."""
         return self.exit is not None and self.exit.code == 0
 
     @property
     def failure(self) -> str:
-        """What went wrong, in Mesos's words."""
+        """The error in Mesos's words."""
         if self.exit is None:
             return self.problem
         errors = self.errors.decode(errors="replace")
@@ -51,45 +51,45 @@ class Said:
 
 @define(eq=False)
 class Call:
-    """A command that is under way."""
+    """A docker command that runs."""
 
     command: str
     done: Callable[[Said], None]
     process: Process | None = None
     timer: Timer | None = None
     exit: Exit | None = None
-    ended: bool = False  # there will be no more output
+    ended: bool = False  # its output is complete
     over: bool = False
     output: bytearray = field(factory=bytearray)
     errors: bytearray = field(factory=bytearray)
 
     def cancel(self) -> None:
-        """Ends the command; ``done`` is not called any more."""
+        """Kills the command; ``done`` is not called any more."""
         if not self.over:
             self._finish()
             if self.process is not None:
                 self.process.kill(signal.SIGKILL)
 
     def take(self, kind: int, data: bytes) -> None:
-        """It says something."""
+        """Called with each piece of its output."""
         (self.output if kind == 1 else self.errors).extend(data)
 
     def end(self) -> None:
-        """It says nothing more."""
+        """Called when its output is complete."""
         self.ended = True
         self._look()
 
     def exited(self, how: Exit) -> None:
-        """Its process has ended."""
+        """Called when its process has ended."""
         self.exit = how
         self._look()
 
     def fail(self, why: str) -> None:
-        """It could not be started."""
+        """Called when it could not be started."""
         self._conclude(Said(self.command, problem=f"Failed to create subprocess '{self.command}': {why}"))
 
     def expire(self, seconds: float) -> None:
-        """It takes too long."""
+        """Called when it takes too long: kills it."""
         if self.process is not None:
             self.process.kill(signal.SIGKILL)
         limit = print_duration(seconds)
@@ -112,7 +112,7 @@ class Call:
 
 @frozen
 class Engine:
-    """Which engine, and how it is reached."""
+    """An engine, and how it is reached."""
 
     program: str  # --docker
     socket: str  # the path, --docker_socket
@@ -120,21 +120,21 @@ class Engine:
 
     @property
     def host(self) -> str:
-        """As ``docker -H`` takes it."""
+        """The argument of ``docker -H``."""
         return f"unix://{self.socket}"
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
-        """A command of docker's."""
+        """Returns the arguments of a docker command."""
         return (self.program, "-H", self.host, *arguments)
 
     def remains(self, name: str) -> Remains:
-        """The container of that name, which outlives the command that has started it."""
+        """Returns how the container of that name is removed: it outlives the command that has started it."""
         return Remains(name, self.argv("rm", "-f", "-v"), self.environment)
 
 
 @frozen
 class DockerClient:
-    """Runs docker's commands on one machine. Callbacks come in later turns."""
+    """Runs docker commands on one machine. Callbacks come in later turns."""
 
     engine: Engine
     machine: Machine
@@ -147,7 +147,7 @@ class DockerClient:
         home: str | None = None,
         removes: str | None = None,
     ) -> Call:
-        """Runs one command. ``timeout`` in seconds; ``home`` is where docker looks for its configuration."""
+        """Runs one command. ``timeout`` is in seconds; ``home`` is where docker looks for its configuration."""
         argv = self.engine.argv(*arguments)
         call = Call(" ".join(argv), done)
         environment = self.engine.environment if home is None else {**self.engine.environment, "HOME": home}
@@ -160,9 +160,9 @@ class DockerClient:
 
 @define(eq=False)
 class ImageProvider:
-    """Sees to it that an engine answers and has an image: looks for it, and pulls it if it is not there or if told to.
+    """Ensures that an engine answers and has an image, which it pulls if it is missing or if ``force`` is set.
 
-    ``done(None)``, or with the reason why not, is called in a later turn.
+    ``done(None)`` or ``done(reason)`` is called in a later turn.
     """
 
     client: DockerClient
@@ -176,7 +176,7 @@ class ImageProvider:
         self._call = self.client.call("version", done=self._answered, timeout=ANSWER_TIMEOUT)
 
     def cancel(self) -> None:
-        """Gives up; ``done`` is not called any more."""
+        """Stops; ``done`` is not called any more."""
         if self._call is not None:
             self._call.cancel()
 

@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: What begins the name of each of Mesos's containers.
+#: The prefix of the names of Mesos's containers.
 NAME_PREFIX = "mesos-"
-#: Between two looks at a container that is not there yet, in seconds.
+#: Seconds between two ``docker inspect`` of a container that has not started yet.
 INSPECT_DELAY = 0.5
-#: How long one look may take, and how long anything waits for what looks find, in seconds.
+#: Seconds that one ``docker inspect`` may take, and that anything waits for a successful one.
 INSPECT_TIMEOUT = 5.0
-#: How much longer than its grace period ``docker stop`` may take when a container is destroyed, in seconds.
+#: Seconds that ``docker stop`` may take beyond its grace period when a container is destroyed.
 FORCE_KILL_TIMEOUT = 1.0
-#: How often a container is stopped that is to be destroyed, and how many seconds lie between.
+#: How often a container that is to be destroyed is stopped, and the seconds in between.
 DESTROY_ATTEMPTS, DESTROY_INTERVAL = 5, 0.2
-#: How long ``docker run`` may go on after its container's process has ended, in seconds.
+#: Seconds that ``docker run`` may continue after its container's process has ended.
 MISSED_EXIT_TIMEOUT = 60.0
-#: Between two looks at a container's process, in seconds.
+#: Seconds between two looks at a container's process.
 PROCESS_INTERVAL = 1.0
-#: What ``StartedAt`` is before a container has started.
+#: The value of ``StartedAt`` before a container has started.
 NEVER = "0001-01-01T00:00:00Z"
 
 
 @frozen
 class DockerSettings:
-    """What an agent says of the Docker containers that it runs. Durations in seconds."""
+    """An agent's settings for the Docker containers that it runs. Durations are in seconds."""
 
     engine: Engine
     place: Place
@@ -57,12 +57,12 @@ class DockerSettings:
 
 
 class InspectError(Exception):
-    """What ``docker inspect`` has said is not what it should be; the text says why."""
+    """The output of ``docker inspect`` is not as expected; the text says why."""
 
 
 @frozen
 class Inspected:
-    """What ``docker inspect`` has said of a container."""
+    """What ``docker inspect`` reports of a container."""
 
     output: bytes
     pid: int | None  # of its first process, None if that has ended
@@ -73,7 +73,7 @@ class Inspected:
 
     @classmethod
     def parse(cls, output: bytes) -> Inspected:
-        """Raises ``InspectError``."""
+        """Reads the output of ``docker inspect``. Raises ``InspectError``."""
         try:
             found = json.loads(output)
         except ValueError as error:
@@ -88,7 +88,7 @@ class Inspected:
         return cls(output, pid or None, started != NEVER, mode, ip or None, own.get("GlobalIPv6Address") or None)
 
     def network_info(self, container: mesos.ContainerInfo) -> mesos.NetworkInfo | None:
-        """Its addresses, with what was asked of its network besides; None if it has no addresses."""
+        """Returns its addresses together with the network that was asked for; None if it has no addresses."""
         if self.ip is None and self.ipv6 is None:
             return None
         info = mesos.NetworkInfo()
@@ -116,21 +116,21 @@ def _needed(value: dict[str, Any], *names: str) -> Any:
 
 
 class Listener(Protocol):
-    """Who hears what becomes of a container. The calls come in later turns, each at most once."""
+    """Hears what happens to a container. The calls come in later turns, each at most once."""
 
     def inspected(self, found: Inspected) -> None:
-        """It has started; not called if that is never known."""
+        """Called when the container has started; not called if that is never known."""
 
     def ended(self, how: Exit | None) -> None:
-        """``docker run`` has ended; None: its container has, but ``docker run`` goes on."""
+        """Called when ``docker run`` has ended; None: the container has ended, but ``docker run`` continues."""
 
     def failed(self, why: str) -> None:
-        """Instead of the others: ``docker run`` could not be run."""
+        """Called instead of the others when ``docker run`` could not be run."""
 
 
 @define(eq=False)
 class DockerContainer:
-    """See the module's text."""
+    """A container: runs it, watches it, stops it and removes it."""
 
     settings: DockerSettings
     machine: Machine
@@ -142,13 +142,13 @@ class DockerContainer:
     _process: Process | None = None
     _inspection: Call | Timer | None = None
     _inspection_over: bool = False
-    _waiting: list[Callable[[], None]] = field(factory=list)  # for the end of the inspection
+    _waiting: list[Callable[[], None]] = field(factory=list)  # callbacks for the end of the inspection
     _patience: Timer | None = None  # with the inspection
     _watch: Timer | None = None  # over the container's process
     _stopping: Call | None = None
-    _removal: bool = False  # is due
+    _removal: bool = False  # whether it is scheduled
     _env_file: Path | None = None
-    _destroyed: Callable[[], None] | None = None  # who waits for its destruction
+    _destroyed: Callable[[], None] | None = None  # called when it has been destroyed
     _run_ended: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -159,13 +159,13 @@ class DockerContainer:
         return self.settings.place.name
 
     def usage(self) -> Usage | None:
-        """What its processes use now."""
+        """Returns the current usage of its processes, None if that is not known."""
         return None if self.over or self.found is None or self.found.pid is None else tree_usage(self.found.pid)
 
     # Running
 
     def run(self) -> None:
-        """Runs it, and begins to look at it."""
+        """Starts the container, and inspects it until it has started."""
         engine = self.settings.engine
         try:
             self._write_variables()
@@ -205,7 +205,7 @@ class DockerContainer:
             return
         self._end(how)
         if how.signal is not None:  # the command was killed, not its container
-            self._client.call("stop", "-t", "0", self.name, done=_nobody)
+            self._client.call("stop", "-t", "0", self.name, done=_ignore)
 
     def _end(self, how: Exit | None) -> None:
         self.over = True
@@ -218,7 +218,9 @@ class DockerContainer:
     # Inspecting
 
     def when_inspected(self, callback: Callable[[], None]) -> None:
-        """Calls back when it is known whether the container has started, or ``INSPECT_TIMEOUT`` from now."""
+        """Calls ``callback`` when it is known whether the container has started, ``INSPECT_TIMEOUT`` from now at the
+        latest.
+        """
         if self._inspection_over:
             callback()
             return
@@ -235,7 +237,7 @@ class DockerContainer:
         self._inspection = self.machine.clock.call_later(INSPECT_DELAY, self._inspect)
 
     def _inspected(self, said: Said) -> None:
-        if not said.succeeded:  # it is not there yet, or the engine hangs
+        if not said.succeeded:  # the container is not there yet, or the engine hangs
             self._inspect_later()
             return
         try:
@@ -265,7 +267,7 @@ class DockerContainer:
         for callback in waiting:
             callback()
 
-    # An engine can miss that a container has ended; then ``docker run`` never does.
+    # An engine can miss the end of a container; then ``docker run`` never ends.
 
     def _watch_process(self) -> None:
         assert self.found is not None
@@ -286,20 +288,20 @@ class DockerContainer:
         return self._stopping is not None and not self._stopping.over
 
     def stop(self, grace: float, done: Callable[[Said], None]) -> None:
-        """SIGTERM now, SIGKILL after the grace period (in seconds); a stop that is under way is given up for it."""
+        """Sends SIGTERM now and SIGKILL after the grace period (in seconds). It replaces a stop that is under way."""
         if self._stopping is not None:
             self._stopping.cancel()
         self._stopping = self._client.call("stop", "-t", str(int(grace)), self.name, done=done)
 
     def destroy(self, done: Callable[[], None]) -> None:
-        """Ends it, if it has not ended, and sees to its removal; ``done`` is called in a later turn when it has ended,
-        or when the engine takes too long for that.
+        """Ends the container if it runs, and removes it later. ``done`` is called in a later turn when it has ended, or
+        when the engine takes too long.
         """
         self._end_inspection()
         if self._watch is not None:
             self._watch.cancel()
         self._remove_later()
-        if self.over:  # it has ended, or somebody waits for that already
+        if self.over:  # it has ended, or is being destroyed already
             if not self._run_ended and self._destroyed is None and self._process is not None:
                 self._process.kill(signal.SIGKILL)  # the engine has missed its end
             self.machine.actor.post(done)
@@ -309,7 +311,7 @@ class DockerContainer:
         self._stop_for_good(DESTROY_ATTEMPTS)
 
     def _stop_for_good(self, attempts: int) -> None:
-        """Stops it until ``docker run`` ends, which may be about to start it only now."""
+        """Repeats ``docker stop`` until ``docker run`` ends, because the container may be about to start only now."""
         if self._destroyed is None:
             return
         timeout = self.settings.stop_timeout
@@ -343,8 +345,8 @@ class DockerContainer:
             self.machine.clock.call_later(self.settings.remove_delay, self._remove)
 
     def _remove(self) -> None:
-        self._client.call("rm", "-f", "-v", self.name, done=_nobody, removes=self.name)
+        self._client.call("rm", "-f", "-v", self.name, done=_ignore, removes=self.name)
 
 
-def _nobody(_: Said) -> None:
-    """Nobody wants to know."""
+def _ignore(_: Said) -> None:
+    """Ignores the result."""

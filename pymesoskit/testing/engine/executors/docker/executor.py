@@ -1,6 +1,6 @@
 """The Docker executor: runs one task as a container of the Docker engine.
 
-Source: docs/reference/agent-executor.md 10. What a container is and how it ends is ``container.py``.
+``container.py`` has what a container is and how it ends. Source: docs/reference/agent-executor.md 10.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.machine import Machine
     from pymesoskit.testing.runtime.clock import Timer
 
-#: Between two attempts to stop a task that its health check has condemned, in seconds.
+#: Seconds between two attempts to stop a task that its health check has failed.
 KILL_RETRY_INTERVAL = 5.0
 
 _NANOSECONDS = 1_000_000_000
 
 
 class DockerExecutor(BuiltinExecutor):
-    """See the module's text."""
+    """Runs one task as a Docker container, and exits after it."""
 
-    pid = 0  # agents do not tell that of Docker containers
+    pid = 0  # agents do not report the process of Docker containers
 
     def __init__(self, spec: Spec, machine: Machine, line: Line, settings: DockerSettings) -> None:
         super().__init__(spec, machine, line)
@@ -81,7 +81,7 @@ class DockerExecutor(BuiltinExecutor):
     def _launch_group(self, event: executor.Event) -> None:
         self._shutdown(event)
 
-    # What becomes of the container (``container.Listener``)
+    # What happens to the container (``container.Listener``)
 
     def inspected(self, found: Inspected) -> None:
         assert self._task is not None

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 CPU_SHARES_PER_CPU, MIN_CPU_SHARES = 1024, 2
-#: Microseconds of ``--cpu-quota``: of a whole CPU, and the least.
+#: Microseconds of ``--cpu-quota``: for one CPU, and the minimum.
 CPU_PERIOD, MIN_CPU_QUOTA = 100_000, 1_000
 MEGABYTE = 1 << 20
 MIN_MEMORY = 32 * MEGABYTE
-#: Between what an OOM score is kept.
+#: The range of the OOM scores that are used.
 OOM_SCORES = (2, 999)
 
 #: The parameter that sets a variable.
@@ -42,17 +42,17 @@ _MODES = {mesos.Volume.RW: "rw", mesos.Volume.RO: "ro"}
 
 
 class DockerOptionsError(Exception):
-    """A container cannot be run as asked; the text says why."""
+    """The container cannot be run as asked; the text says why."""
 
 
 @frozen
 class Place:
-    """Where a container runs and what it is given there."""
+    """Where a container runs, and what it gets there."""
 
     name: str
     sandbox: str  # on the host
     mapped: str  # the sandbox as the container sees it
-    volumes: tuple[str, ...] = ()  # further ones, as ``-v`` takes them
+    volumes: tuple[str, ...] = ()  # further arguments of ``-v``
     cfs: bool = False  # --cgroups_enable_cfs
 
 
@@ -100,7 +100,7 @@ def split_variables(variables: Mapping[str, str]) -> tuple[dict[str, str], dict[
 
 @define
 class _Arguments:
-    """``docker run``'s arguments as they gather."""
+    """Collects the arguments of ``docker run``."""
 
     found: list[str] = field(factory=list)
 
@@ -120,7 +120,7 @@ def run_arguments(
 ) -> RunOptions:
     """Returns what comes after ``docker run``. ``environment`` is set besides the command's, and wins.
 
-    Raises ``DockerOptionsError`` for what cannot be run.
+    Raises ``DockerOptionsError`` if the container cannot be run.
     """
     if not container.HasField("docker"):
         raise DockerOptionsError("No docker info found in container info")
@@ -210,7 +210,7 @@ def _add_limits(
 
 
 def oom_score(held: int) -> int:
-    """How readily the kernel is to end a container that holds so many bytes and may use more."""
+    """Returns the OOM score of a container that holds so many bytes and may use more."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     low, high = OOM_SCORES
     return min(high, max(low, 1000 - 1000 * held // total))

@@ -1,4 +1,4 @@
-"""A container in which a custom executor runs, as the ``Process`` that agents know.
+"""A Docker container in which a custom executor runs, as a ``Process``.
 
 Source: docs/reference/agent-executor.md 10.3.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class DockerProcess:
-    """See the module's text. The callbacks are those of ``Launcher.launch``."""
+    """A container that runs a custom executor. The callbacks are those of ``Launcher.launch``."""
 
     settings: DockerSettings
     machine: Machine
@@ -50,8 +50,8 @@ class DockerProcess:
         """The container's first process; 0 until it is known."""
         return self._container.found.pid or 0 if self._container.found is not None else 0
 
-    def kill(self, number: int) -> None:  # noqa: ARG002 (agents only ever send SIGKILL to executors)
-        """Ends the container."""
+    def kill(self, number: int) -> None:  # noqa: ARG002 (agents send executors nothing but SIGKILL)
+        """Destroys the container, whatever the signal."""
         if not self._killed:
             self._killed = True
             self._container.destroy(self._gone)
@@ -62,7 +62,7 @@ class DockerProcess:
     # ``container.Listener``
 
     def inspected(self, found: Inspected) -> None:
-        """It runs, unless it has ended already."""
+        """Reports the start, unless the container has ended already."""
         if found.pid is not None and not self._killed:
             self._started = True
             self.on_start()

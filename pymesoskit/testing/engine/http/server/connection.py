@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 from attrs import frozen
 
+from pymesoskit.testing.engine.http.forms import decode_form
 from pymesoskit.testing.engine.http.handler import Request, Response
 from pymesoskit.testing.engine.http.server.exchange import Exchange, RequestBody
 
@@ -70,14 +71,14 @@ class Site:
         report: Callable[[BaseException], None],
         happened: Callable[[], None],
     ) -> None:
-        self.handler = handler
-        self.pages = pages
-        self.limits = limits
-        self.date = date
-        self.note = note
-        self.report = report
-        self.happened = happened
-        self.frozen = False
+        self.handler: Handler = handler
+        self.pages: WebPages = pages
+        self.limits: Limits = limits
+        self.date: Callable[[], str] = date
+        self.note: Callable[[str], None] = note
+        self.report: Callable[[BaseException], None] = report
+        self.happened: Callable[[], None] = happened
+        self.frozen: bool = False
         self.connections: set[ServerConnection] = set()
 
 
@@ -141,7 +142,7 @@ class ServerConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
             if isinstance(cause, _LastRequestError):
-                pass  # whatever follows it is not read
+                self._closing = True  # what follows is not read
             elif isinstance(cause, _RefusedError):
                 self._refuse(cause.status, cause.text)
             elif cause is not None:
@@ -153,6 +154,8 @@ class ServerConnection(asyncio.Protocol):
             self._reading = False
             self._dispatch()
             self._flush()
+            if self._closing and not self._exchanges and not self._waiting:
+                self._end()
 
     def eof_received(self) -> bool:
         """The client sends nothing more. It still gets whole answers; but a subscriber that closes its side is gone,
@@ -208,6 +211,9 @@ class ServerConnection(asyncio.Protocol):
         if self._parser.should_upgrade():
             return  # `_parse` goes on with it
         self._take_authority_of_target()
+        if b"%" in self._target and not _is_decodable(self._target):
+            self._reset_message()
+            raise _LastRequestError  # and no answer to it, as in Mesos
         headers = dict(reversed(self._headers))  # the first of each name
         refusal = self._site.pages.refusal(self._target.decode("latin-1"), headers, self._here)
         if refusal is not None:
@@ -269,7 +275,6 @@ class ServerConnection(asyncio.Protocol):
             self._take(self._parser.get_method().decode("latin-1"), exchange)
         self._reset_message()
         if not exchange.keep_alive:
-            self._closing = True
             raise _LastRequestError
 
     # Exchanges
@@ -517,8 +522,17 @@ class ServerConnection(asyncio.Protocol):
             transport.abort()
 
 
+def _is_decodable(target: bytes) -> bool:
+    """Whether the percent escapes in the query are sound."""
+    try:
+        decode_form(target.partition(b"?")[2])
+    except ValueError:
+        return False
+    return True
+
+
 class _LastRequestError(Exception):
-    """The request that has been read is the connection's last one."""
+    """Nothing more is read from the connection."""
 
 
 class _RefusedError(Exception):

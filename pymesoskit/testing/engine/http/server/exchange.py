@@ -73,10 +73,10 @@ class Exchange:
         self._left = 0  # how many bytes of it are to be sent
         self._answered = False
         self._closed = False  # by the other side, or broken off
-        self.keep_alive = keep_alive
-        self.current = False  # whether its turn has come
-        self.complete = False  # whether all of the answer has been given
-        self.streaming = False
+        self.keep_alive: bool = keep_alive
+        self.current: bool = False  # whether its turn has come
+        self.complete: bool = False  # whether all of the answer has been given
+        self.streaming: bool = False
         self.body: RequestBody | None = None  # of a request whose body goes on arriving
 
     # Responder

@@ -74,11 +74,6 @@ class HttpServer:
         )
 
     @property
-    def is_open(self) -> bool:
-        """Whether it listens."""
-        return self._listener is not None
-
-    @property
     def port(self) -> int:
         """The port that it has, listening or not; 0 if it has none."""
         held = self._listener or self._holder

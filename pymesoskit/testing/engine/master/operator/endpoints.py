@@ -81,8 +81,10 @@ class OperatorEndpoints:
         self._gate = Gate(REALMS, authenticator.authenticate, core.permissions)
         limiter = RateLimiter(core.post, core.call_later, metrics_limit) if metrics_limit is not None else None
         self._metrics = MetricsEndpoint(self.read_metrics, limiter)
-        self.files = files.FileRoots()
-        self.events = OperatorEvents(core.state, core.lifeline, core.flags.max_operator_event_stream_subscribers)
+        self.files: files.FileRoots = files.FileRoots()
+        self.events: OperatorEvents = OperatorEvents(
+            core.state, core.lifeline, core.flags.max_operator_event_stream_subscribers
+        )
         core.listeners.append(self.events)
         self._api = OperatorApi(core, self.events, self.files)
         log = core.flags.external_log_file or core.log.path

@@ -42,11 +42,6 @@ def limits_of(config: pb.QuotaConfig) -> Limits:
     return Limits({name: scalar.value for name, scalar in config.limits.items()})
 
 
-def is_default(config: pb.QuotaConfig) -> bool:
-    """Whether it guarantees nothing and limits nothing; a later master does not remember such a configuration."""
-    return not guarantees_of(config) and not config.limits
-
-
 def _print_scalars(scalars: Mapping[str, mesos.Value.Scalar]) -> str:
     entries = ", ".join(f"{name}: {print_scalar(scalars[name].value)}" for name in sorted(scalars))
     return f"{{ {entries} }}" if entries else "{}"

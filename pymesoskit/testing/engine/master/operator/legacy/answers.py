@@ -19,7 +19,7 @@ class Listing:
     __slots__ = ("items",)
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self.items = items
+        self.items: Iterable[Any] = items
 
 
 def json_text(value: Any) -> str:
