@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
+from pymesoskit.testing.cluster.cluster import Cluster, ClusterError, SimulatedCluster
 from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
 from pymesoskit.testing.engine.http.handler import Request, Response
 from pymesoskit.wire.v1 import scheduler
