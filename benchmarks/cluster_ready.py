@@ -85,7 +85,7 @@ def offer_in_process(cluster: Cluster) -> None:
     headers = (("content-type", "application/x-protobuf"), ("accept", "application/x-protobuf"))
     request = Request("POST", "/api/v1/scheduler", headers, SUBSCRIBE)
     subscriber = _FirstOffer()
-    handler = cluster.master.handler
+    handler = cluster.master._member.handler
     assert handler is not None
     cluster.call(handler, request, subscriber)
     cluster.wait_for(lambda: subscriber.seen, "an offer")

@@ -68,7 +68,7 @@ def drain(cluster: BaseCluster, driver: SchedulerDriver, flood: Flood, timeout: 
     """Waits until all tasks have ended and the master has heard the acknowledgement of each."""
 
     def all_told() -> bool:
-        master = cluster.master.process
+        master = cluster.master._member.process
         return (
             flood.ended.is_set()
             and master is not None

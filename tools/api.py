@@ -51,6 +51,7 @@ LINES = {
     "pymesoskit.wire.v1.scheduler": "The scheduler API.",
     "pymesoskit.testing.INSTANT": "The pace at which nothing takes time.",
     "pymesoskit.testing.Approver": "A function from an `Object` or None to whether it is allowed.",
+    "pymesoskit.testing.Agents": "How agents are given: how many, or the resources of each as text or `AgentSpec`.",
     "pymesoskit.testing.Outcomes": "A function from a task to its `Outcome`, or a table by task id or name.",
     "pymesoskit.testing.Subject": "Who wants to do something: the name of a principal, or `Claims`.",
     "pymesoskit.testing.MESOS": "The pace of a real cluster.",

@@ -207,7 +207,7 @@ def values(enum: object) -> list[str]:
 def endpoints() -> tuple[list[str], list[str]]:
     """The paths that a master and an agent serve."""
     with SimulatedCluster(agents=1) as cluster:
-        process, one = cluster.master.process, cluster.agents[0].process
+        process, one = cluster.master._member.process, cluster.agents[0]._member.process
         assert process is not None
         assert one is not None
         return sorted(process.paths()), sorted(one.paths())

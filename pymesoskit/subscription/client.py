@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymesoskit.subscription.options import ConnectionOptions
+    from pymesoskit.transport.deaths import Death
 
 __all__ = ["Notice", "SubscriptionClient", "log_notice"]
 
@@ -130,6 +131,10 @@ class SubscriptionClient(ABC, Generic[E]):
     def failure(self) -> MesosError | None:
         """What has ended it, if that was an error."""
         return self._failure
+
+    def died(self, death: Death) -> None:
+        """Tells the servers in this process that this client was connected to how its driver died."""
+        self._subscriber.reactor.died(death)
 
     def wait_until_subscribed(self, timeout: float | None = None) -> None:
         """Waits for a subscription. Raises ``TimeoutError``, or what ended the client.

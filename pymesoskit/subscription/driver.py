@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from pymesoskit.subscription.inbox import SIGNAL_INTERVAL
 from pymesoskit.subscription.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage
 from pymesoskit.subscription.subscriber import CallFailed
+from pymesoskit.transport.deaths import Death
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class HandlerDriver(ABC, Generic[E]):
 
     def __init__(self, client: SubscriptionClient[E], user: Handlers, event_type: type[E], name: str) -> None:
         self._base = client
+        self._name = name
         self._user = user
         self._event_type = event_type
         self._thread = threading.Thread(target=self._run, name=f"{name}-handlers", daemon=True)
@@ -64,6 +66,7 @@ class HandlerDriver(ABC, Generic[E]):
         self._stopping = False
         self._ended = False
         self._failure: MesosError | None = None
+        self._fetched = False  # whether the program has been given the failure
         self._handlers = dict(self._table())
         self._handlers[SUBSCRIBED] = self._noting(self._handlers[SUBSCRIBED])
 
@@ -135,8 +138,8 @@ class HandlerDriver(ABC, Generic[E]):
             self._thread.join(timeout)
             if self._thread.is_alive():
                 raise TimeoutError(f"the driver has not ended within {timeout:g} s")
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self.failure) is not None:
+            raise failure
 
     def run(self) -> None:
         """``start`` and ``join``. Interrupted (Ctrl-C), it disconnects first."""
@@ -170,13 +173,18 @@ class HandlerDriver(ABC, Generic[E]):
     @property
     def failure(self) -> MesosError | None:
         """What ended the driver, if that was an error."""
+        self._fetched = self._fetched or self._failure is not None
         return self._failure
 
     def wait_until_subscribed(self, timeout: float | None = None) -> None:
         """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler
         (``DriverStateError``).
         """
-        self._base.wait_until_subscribed(timeout)
+        try:
+            self._base.wait_until_subscribed(timeout)
+        except MesosError:
+            self._fetched = self._fetched or self._ended
+            raise
 
     # Handlers.
 
@@ -222,6 +230,8 @@ class HandlerDriver(ABC, Generic[E]):
                 _log.info("a handler was cut short: %s", error)
             except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
                 self._failed(handler, error)
+            if self._ended and self._failure is not None:
+                self._base.died(Death(self._name, self._failure, lambda: self._fetched))
             if self._ending is not None:
                 self._carry_out_end(self._ending)
 

@@ -11,12 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pymesoskit.testing.cluster.agents import AgentSpec, ClusterAgent
     from pymesoskit.testing.cluster.cluster import BaseCluster, Cluster, SimulatedCluster
+    from pymesoskit.testing.cluster.errors import ClusterError
     from pymesoskit.testing.cluster.faults import Fault, Faults
+    from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
     from pymesoskit.testing.cluster.inprocess import InProcessTransport
-    from pymesoskit.testing.cluster.masters import ClusterMaster
-    from pymesoskit.testing.cluster.members import ClusterError
+    from pymesoskit.testing.cluster.specs import Agents, AgentSpec
     from pymesoskit.testing.cluster.views import FrameworkView, TaskView
     from pymesoskit.testing.engine.agent.oversubscription import FixedEstimator, QosController, ResourceEstimator
     from pymesoskit.testing.engine.authorization.api import Action, Approver, Authorizer, Claims, Object, Subject
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.launcher import Exit, Usage
     from pymesoskit.testing.engine.machine.pace import INSTANT, MESOS, Pace
     from pymesoskit.testing.engine.machine.simulated import Outcome, Outcomes
-    from pymesoskit.testing.runtime.actor import ActorEnded, Deadlock
+    from pymesoskit.testing.runtime.actor import ActorEnded, Deadlock, Livelock
     from pymesoskit.testing.runtime.clock import VirtualClock
     from pymesoskit.testing.runtime.history import HistoryEvent
 
 _HOMES = {
-    "pymesoskit.testing.cluster.agents": ("AgentSpec", "ClusterAgent"),
     "pymesoskit.testing.cluster.cluster": ("BaseCluster", "Cluster", "SimulatedCluster"),
+    "pymesoskit.testing.cluster.errors": ("ClusterError",),
     "pymesoskit.testing.cluster.faults": ("Fault", "Faults"),
+    "pymesoskit.testing.cluster.handles": ("ClusterAgent", "ClusterMaster"),
     "pymesoskit.testing.cluster.inprocess": ("InProcessTransport",),
-    "pymesoskit.testing.cluster.masters": ("ClusterMaster",),
-    "pymesoskit.testing.cluster.members": ("ClusterError",),
+    "pymesoskit.testing.cluster.specs": ("AgentSpec", "Agents"),
     "pymesoskit.testing.cluster.views": ("FrameworkView", "TaskView"),
     "pymesoskit.testing.engine.agent.oversubscription": ("FixedEstimator", "QosController", "ResourceEstimator"),
     "pymesoskit.testing.engine.authorization.api": ("Action", "Approver", "Authorizer", "Claims", "Object", "Subject"),
@@ -44,7 +44,7 @@ _HOMES = {
     "pymesoskit.testing.engine.machine.launcher": ("Exit", "Usage"),
     "pymesoskit.testing.engine.machine.pace": ("INSTANT", "MESOS", "Pace"),
     "pymesoskit.testing.engine.machine.simulated": ("Outcome", "Outcomes"),
-    "pymesoskit.testing.runtime.actor": ("ActorEnded", "Deadlock"),
+    "pymesoskit.testing.runtime.actor": ("ActorEnded", "Deadlock", "Livelock"),
     "pymesoskit.testing.runtime.clock": ("VirtualClock",),
     "pymesoskit.testing.runtime.history": ("HistoryEvent",),
 }
@@ -57,6 +57,7 @@ __all__ = [
     "ActorEnded",
     "AgentFlags",
     "AgentSpec",
+    "Agents",
     "Approver",
     "Authorizer",
     "BaseCluster",
@@ -75,6 +76,7 @@ __all__ = [
     "HistoryEvent",
     "InProcessTransport",
     "ListenError",
+    "Livelock",
     "MasterFlags",
     "Object",
     "Outcome",

@@ -80,9 +80,10 @@ def mesos_cluster(request: pytest.FixtureRequest) -> Iterator[BaseCluster]:
     request.node.stash[_CLUSTER] = cluster
     with cluster:
         yield cluster
+        cluster.check_drivers()
     if cluster.history.failures:
         pytest.fail(
-            f"{cluster.history.failures} unexpected errors inside the cluster\n{cluster.story()}", pytrace=False
+            f"unexpected errors inside the cluster: {cluster.history.failures}\n{cluster.story()}", pytrace=False
         )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymesoskit.transport.address import Address
+    from pymesoskit.transport.deaths import Death
     from pymesoskit.transport.errors import TransportError
 
 #: Header names are in lower case in answers, as given in requests; values are text.
@@ -125,6 +126,9 @@ class Reactor(Protocol):
 
     def stop(self) -> None:
         """Closes what is open and ends the turn; returns when it has ended, or at once if called in it."""
+
+    def died(self, death: Death) -> None:
+        """Tells the servers in this process that the client was connected to how it died. Any thread may call."""
 
 
 class Transport(Protocol):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from attrs import frozen
 
+from pymesoskit.transport.deaths import announce
 from pymesoskit.transport.errors import (
     ConnectFailed,
     ConnectionClosed,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.transport.address import Address
     from pymesoskit.transport.base import Head, Headers, Reply, Sink, Timer
+    from pymesoskit.transport.deaths import Death, Peer
 
 __all__ = ["HttpTransport"]
 
@@ -71,6 +73,7 @@ class ThreadReactor:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._connections: set[HttpConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._peers: set[Peer] = set()  # all that it has been connected to
         self._stopping = False
 
     def monotonic(self) -> float:
@@ -101,7 +104,11 @@ class ThreadReactor:
                     secure = (
                         (self._transport.tls or ssl.create_default_context()) if address.scheme == "https" else None
                     )
-                    await self._loop.create_connection(lambda: connection, address.host, address.port, ssl=secure)
+                    transport, _ = await self._loop.create_connection(
+                        lambda: connection, address.host, address.port, ssl=secure
+                    )
+                    if (peer := transport.get_extra_info("peername")) is not None:
+                        self._peers.add(peer[:2])
         except TimeoutError:
             connection.not_made(ConnectFailed(f"{address}: no connection within {self._transport.connect_timeout:g} s"))
         except OSError as error:
@@ -130,6 +137,9 @@ class ThreadReactor:
         self.post(self._stop_loop)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def died(self, death: Death) -> None:
+        announce(self._peers.copy(), death)
 
     def _stop_loop(self) -> None:
         if not self._stopping:  # a second time would cut the closing short

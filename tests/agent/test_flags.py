@@ -155,7 +155,7 @@ def test_executors_need_a_token_only_where_one_is_asked_for(tmp_path: Path, flag
 
 def test_resources_without_a_role_belong_to_the_default_role() -> None:
     with SimulatedCluster(["cpus:4;mem(ads):512"], agent_flags={"default_role": "web"}) as cluster:
-        process = cluster.master.process
+        process = cluster.master._member.process
         assert process is not None
         (agent,) = process.core.state.agents.values()
         assert str(agent.total_resources) == (

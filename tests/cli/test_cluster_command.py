@@ -166,9 +166,9 @@ def test_the_temporary_directory_goes_with_the_cluster(launch, tmp_path: Path, m
     [
         (
             ["--master-flag", "alocation_interval=1secs"],
-            r"pymesoskit: unknown flag 'alocation_interval' of mesos-master, did you mean 'allocation_interval'\?",
+            r"pymesoskit: unknown flag 'alocation_interval' of mesos-master, did you mean 'allocation_interval'.*",
         ),
-        (["--agent-flag", "bogus=1"], r"pymesoskit: unknown flag 'bogus' of mesos-agent; its flags are: acls, .*zk.*"),
+        (["--agent-flag", "bogus=1"], r"pymesoskit: unknown flag 'bogus' of mesos-agent; its flags are: acls, .*"),
         (
             ["--master-flag", "allocation_interval=1 parsec"],
             (
@@ -183,7 +183,7 @@ def test_the_temporary_directory_goes_with_the_cluster(launch, tmp_path: Path, m
         ),
         (["--agent", "cpus:4@rack"], "pymesoskit: attributes 'rack' of an agent: .*"),
         (["--port", "x"], r"pymesoskit cluster: argument --port: invalid int value: 'x' \(see .* --help\)"),
-        (["--port", "70000"], "pymesoskit: cannot listen on 127.0.0.1:70000: a port is .*65535.*"),
+        (["--port", "70000"], "pymesoskit: port must be between 0 .* and 65535, not 70000"),
         (["--bind", "192.0.2.1"], "pymesoskit: cannot listen on 192.0.2.1:0: .*"),
         (["--work-dir", "/proc/nowhere"], "pymesoskit: cannot use work directory /proc/nowhere: .*"),
         (["--nonsense"], r"pymesoskit: unrecognized arguments: --nonsense \(see pymesoskit --help\)"),

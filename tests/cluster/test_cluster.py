@@ -94,10 +94,10 @@ class TestStart:
     def test_agents_with_simulated_tasks_listen_from_when_somebody_asks(self) -> None:
         with Cluster(3, simulated={}) as cluster:
             agent = cluster.agents[1]
-            assert [one.server for one in cluster.agents] == [None] * 3
+            assert [one._member.server for one in cluster.agents] == [None] * 3
             assert urllib.request.urlopen(agent.url + "/health", timeout=10).status == 200
             assert agent.url.endswith(f":{agent.port}")
-            assert [one.server is not None for one in cluster.agents] == [False, True, False]
+            assert [one._member.server is not None for one in cluster.agents] == [False, True, False]
             agent.kill()
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", agent.port))
@@ -162,7 +162,7 @@ class TestCommands:
         cluster = make(1, agent_flags=QUICK)
         agent, before = cluster.agents[0], cluster.agents[0].id
         agent.kill()
-        assert (agent.running, agent.id, agent.handler) == (False, "", None)
+        assert (agent.running, agent.id, agent._member.handler) == (False, "", None)
         agent.start()
         cluster.wait_for_agents()
         assert agent.id == before
@@ -196,7 +196,7 @@ class TestCommands:
         master, agent = cluster.master, cluster.agents[0].id
         before, url = master.id, master.url
         master.kill()
-        assert (master.running, master.handler) == (False, None)
+        assert (master.running, master._member.handler) == (False, None)
         master.start()
         assert master.id != before
         assert master.url == url
@@ -321,11 +321,11 @@ class TestTasks:
 
     def test_what_does_not_happen_is_an_error_with_the_story(self, make) -> None:
         cluster = make(1)
-        with pytest.raises(ClusterError, match=r"(?s)in vain for task 't' to be TASK_RUNNING.*seed \d+.*is registered"):
+        with pytest.raises(ClusterError, match=r"(?s)waiting for task 't' to be TASK_RUNNING.*seed \d+.*is registered"):
             cluster.wait_for_task("t", "TASK_RUNNING", timeout=0.05)
 
     def test_a_state_that_there_is_not_is_an_error(self, make) -> None:
-        with pytest.raises(ClusterError, match="'RUNNING' is no state of a task; states are TASK_"):
+        with pytest.raises(ClusterError, match="unknown task state 'RUNNING', known are TASK_"):
             make(0).wait_for_task("t", "RUNNING")
 
     def test_what_a_condition_raises_comes_out(self, make) -> None:
@@ -438,14 +438,14 @@ def test_flags_may_name_authorizers_that_were_handed_in() -> None:
         1, authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"}, agent_flags={"authorizer": "mine"}
     )
     with cluster:
-        for process in (cluster.master.process, cluster.agents[0].process):
+        for process in (cluster.master._member.process, cluster.agents[0]._member.process):
             assert process is not None
             assert not process.core.permissions("p").allows(Action.VIEW_FLAGS)
 
 
 def test_masters_and_agents_have_none_unless_they_are_told() -> None:
     with SimulatedCluster(1, authorizers={"mine": Nothing()}) as cluster:
-        for process in (cluster.master.process, cluster.agents[0].process):
+        for process in (cluster.master._member.process, cluster.agents[0]._member.process):
             assert process is not None
             assert process.core.permissions(None).unrestricted
 

@@ -137,13 +137,13 @@ def test_the_old_leader_does_not_lead_again_but_stands_behind_the_others(make, t
 @pytest.mark.parametrize("trouble", [pause, cut_off])
 def test_a_leader_that_is_back_in_time_goes_on(make, trouble):
     cluster = make()
-    process = cluster.masters[0].process
+    process = cluster.masters[0]._member.process
     heal = trouble(cluster)
     cluster.advance(TIMEOUT - 0.1)
     heal()
     cluster.advance(60)
     assert leading(cluster) == [0]
-    assert cluster.masters[0].process is process
+    assert cluster.masters[0]._member.process is process
     assert cluster.agents[0].registered
 
 
@@ -164,7 +164,7 @@ def test_agents_frameworks_and_tasks_follow_the_new_leader(make, trouble):
     cluster.wait_for_agents(timeout=5)  # the detector tells them; they need not miss pings
     assert [agent.id for agent in cluster.agents] == ids
     cluster.wait_for(lambda: len(scheduler.leaders) == 2, timeout=120)
-    assert scheduler.leaders == [master.process_address for master in cluster.masters[:2]]
+    assert scheduler.leaders == [master._member.process_address for master in cluster.masters[:2]]
     cluster.wait_for_task("t", "TASK_RUNNING")
     assert cluster.task("t").states == ("TASK_STARTING", "TASK_RUNNING")
     heal()
@@ -216,7 +216,7 @@ def test_a_frozen_follower_leads_as_soon_as_it_goes_on_if_it_was_elected_in_time
     cluster.masters[1].pause()
     cluster.advance(2)
     assert leading(cluster) == [1]
-    assert not cluster.masters[1].process.core.recovered
+    assert not cluster.masters[1]._member.process.core.recovered
     cluster.masters[1].resume()
     cluster.wait_for_agents(timeout=5)
 
@@ -266,7 +266,7 @@ def test_a_leader_that_cannot_read_the_registry_serves_when_it_can(make):
         cluster.masters[0].kill()
         cluster.advance(TIMEOUT + 30)
         assert leading(cluster) == [1]
-        assert not cluster.masters[1].process.core.recovered
+        assert not cluster.masters[1]._member.process.core.recovered
         assert not cluster.agents[0].registered
     cluster.wait_for_agents(timeout=120)
 
@@ -371,7 +371,9 @@ def test_whatever_happens_one_leads_at_most_and_all_are_served_again_in_the_end(
             elif step == "heal" and faults[index]:
                 faults[index].pop().heal()
             cluster.advance(seconds)
-            serving = [one for one in cluster.masters if one.process is not None and one.process.core.recovered]
+            serving = [
+                one for one in cluster.masters if one._member.process is not None and one._member.process.core.recovered
+            ]
             assert len([one for one in serving if one.leads]) <= 1
             assert len([one for one in serving if not one.frozen]) <= 1, "two think that they lead"
         for index, master in enumerate(cluster.masters):

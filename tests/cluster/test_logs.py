@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.cluster.agents import ClusterAgent
 from pymesoskit.testing.cluster.cluster import Cluster, ClusterError, SimulatedCluster
-from pymesoskit.testing.cluster.masters import ClusterMaster
+from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
 from pymesoskit.testing.engine.http.handler import Request, Response
 from pymesoskit.wire.v1 import scheduler
 
@@ -39,10 +38,10 @@ class Answer:
 def ask(member: ClusterMaster | ClusterAgent, target: str, call: dict[str, Any] | None = None) -> Response:
     """A request to one of the members, straight to its handler."""
     answer = Answer()
-    assert member.handler is not None
+    assert member._member.handler is not None
     body = json.dumps(call).encode() if call is not None else b""
     headers = (("content-type", "application/json"), ("accept", "application/json"))
-    member.handler(Request("POST" if call is not None else "GET", target, headers, body), answer)
+    member._member.handler(Request("POST" if call is not None else "GET", target, headers, body), answer)
     assert answer.response is not None
     return answer.response
 
@@ -64,7 +63,8 @@ def test_a_process_tells_its_log_what_it_tells_the_history(tmp_path: Path) -> No
         ]
         assert all(map(LINE.fullmatch, log[3:])), log
     assert any(
-        line.endswith(f"agent {agent_id} at {cluster.agents[0].process_address} is registered") for line in master_log
+        line.endswith(f"agent {agent_id} at {cluster.agents[0]._member.process_address} is registered")
+        for line in master_log
     )
     assert not any("is registered" in line for line in agent_log)
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pymesoskit.testing.cluster.agents import ClusterAgent
 from pymesoskit.testing.cluster.cluster import ClusterError, SimulatedCluster
-from pymesoskit.testing.cluster.masters import ClusterMaster
+from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
 from pymesoskit.testing.engine.http.handler import Request, Response
 
 VARIABLE = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
@@ -21,8 +20,8 @@ class Asked:
     def __init__(self, member: ClusterMaster | ClusterAgent, query: str = "") -> None:
         self.response: Response | None = None
         self.gone: Any = None
-        assert member.handler is not None
-        member.handler(Request("GET", f"/metrics/snapshot{query}"), self)
+        assert member._member.handler is not None
+        member._member.handler(Request("GET", f"/metrics/snapshot{query}"), self)
 
     def respond(self, response: Response) -> None:
         self.response = response

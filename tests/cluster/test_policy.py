@@ -82,7 +82,7 @@ def test_each_life_of_each_master_has_one_of_its_own_and_a_stopped_one_is_heard_
 
 def test_its_metrics_are_the_masters(policy) -> None:
     with Cluster(1, http=False, simulated={}, allocator=policy) as cluster:
-        metrics = cluster.call(cluster.master.process._operators.read_metrics)
+        metrics = cluster.call(cluster.master._member.process._operators.read_metrics)
         assert metrics["allocator/mesos/resources/cpus/total"] == 2.0
         assert metrics["master/cpus_total"] == 4.0
 
@@ -108,7 +108,7 @@ def test_a_policy_that_owes_nothing_to_the_hierarchical_one_serves_a_cluster() -
         assert (len(first.cpus), len(second.cpus)) == (3, 3)  # what was refused goes to the next
         cluster.advance(60)
         assert set(first.cpus) == set(second.cpus) == {4.0}
-        metrics = cluster.master.alive().core.allocator.metrics()
+        metrics = cluster.master._member.alive().core.allocator.metrics()
         assert metrics["allocator/mesos/resources/cpus/total"] == 12
 
 

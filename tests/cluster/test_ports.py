@@ -18,7 +18,7 @@ def ports_of(text: str) -> set[int]:
 
 
 def offered(cluster: Cluster | SimulatedCluster) -> list[set[int]]:
-    process = cluster.master.process
+    process = cluster.master._member.process
     assert process is not None
     return [
         {port for r in agent.total_resources.to_messages() if r.name == "ports" for b in r.ranges.range

@@ -18,7 +18,7 @@ ADDITIVE = {"reconfiguration_policy": "additive", "executor_reregistration_timeo
 
 
 def known_to_the_master(cluster: BaseCluster) -> tuple[str, dict[str, str]]:
-    process = cluster.master.process
+    process = cluster.master._member.process
     assert process is not None
     (agent,) = process.core.state.agents.values()
     return str(Resources(agent.total_resources).quantities()), {a.name: a.text.value for a in agent.info.attributes}

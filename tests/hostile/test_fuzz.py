@@ -222,7 +222,9 @@ def test_no_call_of_a_subscribed_framework_breaks_the_master(world: World) -> No
                 call.accept.offer_ids.add().value = offer["id"]["value"]
         body = to_json(call).encode() if kind == JSON else call.SerializePartialToString()
         headers = (("content-type", kind), ("accept", JSON), ("mesos-stream-id", me.headers["Mesos-Stream-Id"]))
-        world.cluster.call(world.cluster.master.handler, Request("POST", "/api/v1/scheduler", headers, body), answer)
+        world.cluster.call(
+            world.cluster.master._member.handler, Request("POST", "/api/v1/scheduler", headers, body), answer
+        )
         assert answer.is_sound(), (answer.response, call)
         world.cluster.advance(seconds)
         answer.leave()

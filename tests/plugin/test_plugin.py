@@ -57,8 +57,8 @@ class Nothing:
 
 @pytest.mark.mesos(transport="virtual", authorizers={"mine": Nothing()}, master_flags={"authorizers": "mine"})
 def test_flags_may_name_authorizers_of_the_marker(mesos_cluster: BaseCluster) -> None:
-    assert mesos_cluster.master.process is not None
-    assert not mesos_cluster.master.process.core.permissions(None).unrestricted
+    assert mesos_cluster.master._member.process is not None
+    assert not mesos_cluster.master._member.process.core.permissions(None).unrestricted
 
 
 class TestClosestMarkerWins:
@@ -125,7 +125,7 @@ def test_an_unexpected_error_inside_the_cluster_fails_the_test(pytester: pytest.
         """,
     )
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*1 unexpected errors inside the cluster*", "*ZeroDivisionError*"])
+    result.stdout.fnmatch_lines(["*unexpected errors inside the cluster: 1*", "*ZeroDivisionError*"])
 
 
 def test_it_works_under_xdist(pytester: pytest.Pytester) -> None:
@@ -154,4 +154,45 @@ class Idle(HierarchicalAllocator):
 @pytest.mark.mesos(allocator=Idle, transport="virtual")
 def test_the_allocation_policy_can_be_another(mesos_cluster: BaseCluster) -> None:
     mesos_cluster.advance(10)
-    assert isinstance(mesos_cluster.master.alive().core.allocator, Idle)
+    assert isinstance(mesos_cluster.master._member.alive().core.allocator, Idle)
+
+
+DEAD_DRIVER = """
+from pymesoskit import Scheduler, SchedulerDriver, framework_info
+
+class Broken(Scheduler):
+    def offers(self, driver, offers):
+        raise ZeroDivisionError("in offers")
+
+def start(cluster):
+    return SchedulerDriver(Broken(), framework_info("broken", user="nobody"), cluster.address).start()
+"""
+
+
+def test_a_dead_driver_whose_error_nobody_has_seen_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        DEAD_DRIVER
+        + """
+def test_it(mesos_cluster):
+    driver = start(mesos_cluster)
+    mesos_cluster.wait_for(lambda: any("has died" in event.text for event in mesos_cluster.events()))
+""",
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: in offers*", "*the driver 'pymesoskit-broken' has died*"])
+
+
+def test_a_dead_driver_whose_error_the_test_was_given_does_not_fail_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        DEAD_DRIVER
+        + """
+def test_it(mesos_cluster):
+    import pytest
+    from pymesoskit.errors import HandlerFailed
+    with pytest.raises(HandlerFailed):
+        start(mesos_cluster).join(60)
+""",
+    )
+    result.assert_outcomes(passed=1)

@@ -1,4 +1,4 @@
-"""An agent and its machine as the cluster holds them: what it has, and its lives."""
+"""An agent and its machine as the cluster holds them: its lives. Used in the cluster's turn only."""
 
 from __future__ import annotations
 
@@ -7,111 +7,49 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import attrs
-from attrs import frozen
 
-from pymesoskit.resources import Attributes, Resources, ResourcesError, parse_attributes
-from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
-from pymesoskit.testing.cluster.ports import AUTO_PORTS, own_ports, usual_ports
+from pymesoskit.testing.cluster.errors import ClusterError
+from pymesoskit.testing.cluster.members import Member, close_log, open_log
+from pymesoskit.testing.cluster.ports import own_ports
 from pymesoskit.testing.engine.agent.agent import Agent
 from pymesoskit.testing.engine.agent.host import Host
-from pymesoskit.testing.engine.flags.flags import AgentFlags
 from pymesoskit.testing.engine.http.server import HttpServer
 from pymesoskit.testing.engine.machine.fetcher import Settings
 from pymesoskit.testing.engine.machine.pace import INSTANT
-from pymesoskit.testing.engine.machine.simulated import Outcomes, SimulatedLauncher
+from pymesoskit.testing.engine.machine.simulated import SimulatedLauncher
 from pymesoskit.testing.engine.network.endpoint import Endpoint
-from pymesoskit.testing.runtime.system import detected
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pymesoskit.testing.cluster.members import Runner, Stage
-    from pymesoskit.testing.engine.agent.oversubscription import QosController, ResourceEstimator
+    from pymesoskit.testing.cluster.members import Stage
+    from pymesoskit.testing.cluster.specs import AgentSpec
+    from pymesoskit.testing.engine.flags.flags import AgentFlags
     from pymesoskit.testing.engine.leadership import Leadership
     from pymesoskit.testing.runtime.process_log import LogFile
 
-#: Among an agent's resources: it finds out what it is not told.
-AUTO = "auto"
 
-
-@frozen
-class AgentSpec:
-    """What an agent has. Texts are Mesos's; ``simulated`` lets its tasks only pretend to run.
-
-    It has the resources that it is told of, on every machine the same. With ``auto`` among them (``auto;cpus:2``) it
-    finds out, as a real one does, what it is not told: cpus, mem, disk and ports. ``ports:auto`` is a range of free
-    ports that no other agent of the cluster has, for the first agent within ``[31000-32000]``; agents whose tasks are
-    simulated all have exactly that range.
-    """
-
-    resources: str = "cpus:4;mem:4096;disk:10000;ports:auto"
-    attributes: str = ""
-    flags: AgentFlags | None = None  # None: those of all agents of the cluster
-    simulated: Outcomes | None = None
-    estimator: ResourceEstimator | None = None  # says what can be oversubscribed
-    qos_controller: QosController | None = None  # says which executors have to go for it
-
-    @classmethod
-    def parse(cls, text: str) -> AgentSpec:
-        """Reads ``RESOURCES[@ATTRIBUTES]``. Raises ``ClusterError``."""
-        resources, _, attributes = text.partition("@")
-        spec = cls(resources, attributes)
-        spec.total(AgentFlags())
-        spec.labels()
-        return spec
-
-    @property
-    def finds_ports(self) -> bool:
-        """Whether it has ports of its own: its tasks are real, and it is not told which ports it has."""
-        tokens = {token.strip() for token in self.resources.split(";")}
-        told = any(token.startswith("ports") and token != AUTO_PORTS for token in tokens)
-        return self.simulated is None and (AUTO_PORTS in tokens or (AUTO in tokens and not told))
-
-    def total(self, flags: AgentFlags, work_dir: Path | None = None, ports: str | None = None) -> Resources:
-        """The resources; ``ports`` are those that it has found. Raises ``ClusterError`` for text that is none."""
-        ports = f"ports:{usual_ports() if ports is None else ports}"
-        tokens = [ports if token.strip() == AUTO_PORTS else token.strip() for token in self.resources.split(";")]
-        text = ";".join(tokens)
-        if AUTO in tokens:
-            told = [token for token in tokens if token not in {AUTO, ""}]
-            names = {token.partition(":")[0].partition("(")[0].strip() for token in told}
-            found = detected({*names, "ports"}, work_dir)
-            text = ";".join([*told, *([found] if found else []), *([] if "ports" in names else [ports])])
-        try:
-            return Resources.parse(text, flags.default_role)
-        except ResourcesError as error:
-            raise ClusterError(f"resources '{self.resources}' of an agent: {error}") from None
-
-    def labels(self) -> Attributes:
-        """The attributes. Raises ``ClusterError`` for text that is none."""
-        try:
-            return parse_attributes(self.attributes)
-        except ResourcesError as error:
-            raise ClusterError(f"attributes '{self.attributes}' of an agent: {error}") from None
-
-
-class ClusterAgent(Member):
+class AgentMember(Member):
     """An agent and its machine. Executors and their tasks live on the machine and outlive the agent's process."""
 
     def __init__(
         self,
         stage: Stage,
-        runner: Runner,
         index: int,
         spec: AgentSpec,
         flags: AgentFlags,
+        *,
+        ip: str,
         port: int,
         leadership: Leadership,
     ) -> None:
-        super().__init__(stage, runner, f"agent {index}", port)
+        super().__init__(stage, f"agent {index}", flags, ip, port)
         self.index = index
-        self.spec: AgentSpec = spec
-        self.flags: AgentFlags = flags
+        self.spec = spec
+        self.flags = flags
+        self.process: Agent | None = None  # of this life
         self._ports = own_ports(index) if spec.finds_ports else None
         self._resources = spec.total(flags, stage.work_dir, self._ports)
         self._attributes = spec.labels()
         self._leadership = leadership
-        self._process: Agent | None = None
         self._log: LogFile | None = None  # of this life
         self._lives = 0
         self._reason: str | None = None  # why the last life ended
@@ -119,116 +57,47 @@ class ClusterAgent(Member):
         self._executor_server: HttpServer | None = None  # on the unix domain socket, if the flags ask for one
 
     @property
-    def running(self) -> bool:
-        """Whether its process is there."""
-        return self._process is not None
-
-    @property
-    def process(self) -> Agent | None:
-        """The agent of this life, None if it is not running. To be used in the cluster's turn."""
-        return self._process
-
-    @property
-    def hostname(self) -> str | None:
-        """The host name that its flags give it."""
-        return self.flags.hostname
-
-    @property
-    def registered(self) -> bool:
-        """Whether a master has taken it in, as far as it knows."""
-        return self._process is not None and self._process.registered
-
-    @property
-    def id(self) -> str:
-        """Its agent id; "" before it has one, or while it is not running."""
-        return self._process.agent_id if self._process is not None else ""
-
-    @property
-    def url(self) -> str:
-        """``http://ip:port``. An agent whose tasks are simulated listens there from when this is first asked for: a
-        thousand of them need no thousand sockets. Raises ``ListenError`` if another process has taken its port.
-        """
-        if self.spec.simulated is not None:
-            self.runner.call(self._listen)
-        return super().url
+    def hostname(self) -> str:
+        return self.flags.hostname or self.advertised_ip
 
     @property
     def process_address(self) -> str:
         """Its address on the cluster's network, ``slave(1)@ip:port``."""
-        return f"slave(1)@{self.address}"
-
-    def kill(self) -> None:
-        """Ends it as by SIGKILL; its executors live on. Harmless if it is not running."""
-        self.runner.call(self.end)
-
-    def term(self) -> None:
-        """Ends it as by SIGTERM, which is the same."""
-        self.runner.call(self.end)
-
-    def shutdown(self, timeout: float = 30.0) -> None:
-        """Ends it as by SIGUSR1: it unregisters and shuts its executors down. Returns when it has ended."""
-        self.runner.call(self._shut_down)
-        self.runner.wait_for(lambda: not self.running, f"{self.name} to end", timeout)
-
-    def start(self, spec: AgentSpec | None = None) -> None:
-        """Starts it again with its address and work directory, and with its flags, or those of ``spec`` from now on.
-
-        What may have changed is up to ``--reconfiguration_policy``. Raises ``ClusterError`` if it is running, or if it
-        refuses to start; then it still is what it was. Whether its tasks are simulated cannot change.
-        """
-        self.runner.call(self._start, spec)
-
-    def reset(self) -> None:
-        """Starts it with an empty work directory: a new agent at the old address. As ``start``."""
-        self.runner.call(self._reset)
-
-    def reboot(self) -> None:
-        """Reboots its machine: nothing that ran there is left, all that it has on disk is. As ``start``."""
-        self.runner.call(self._reboot)
-
-    def pause(self) -> None:
-        """Freezes it as by SIGSTOP; its executors go on. Raises ``ClusterError`` if it is not running."""
-        self.runner.call(self._pause)
-
-    def resume(self) -> None:
-        """Lets it go on as by SIGCONT. Raises ``ClusterError`` if it is not running."""
-        self.runner.call(self._resume)
-
-    # In the turn
+        return f"slave(1)@{self.advertised_address}"
 
     def reserve(self, port: int) -> None:
-        """Takes a port. An agent whose tasks are simulated only has its number until somebody asks for its URL."""
+        """Takes the port. An agent whose tasks are simulated does not listen before somebody asks for its URL."""
         if self.spec.simulated is None:
             super().reserve(port)
 
-    def _listen(self) -> None:
-        """Listens where this agent says that it does, if it does not yet."""
+    def listen(self) -> None:
+        """Listens, if it does not yet. Raises ``ListenError``."""
         if self.server is not None or self.stage.loop is None:
             return
         server = self.new_server(self.stage.loop)
-        server.reserve(self.stage.ip, self.port)
-        self.server: HttpServer | None = server
-        if self._handler is not None:
-            server.open(self._handler)
-        if self._process is not None and self._process.lifeline.frozen:
+        server.reserve(self.ip, self.port)
+        self.server = server
+        if self.handler is not None:
+            server.open(self.handler)
+        if self.process is not None and self.process.lifeline.frozen:
             server.freeze()
 
     def begin(self, backoff: float | None) -> None:
-        """Starts a life that tries to register after so many seconds; None leaves them to chance, as Mesos does."""
-        if self._process is not None:
+        """Starts a life that registers after ``backoff`` seconds; None is a random time, as in Mesos."""
+        if self.process is not None:
             raise ClusterError(f"{self.name} is running")
         stage = self.stage
         host = self.machine()
         self._lives += 1
-        self._log = open_log(self.flags, "mesos-agent", stage)
+        self._log = open_log(self.flags, "mesos-agent", self.hostname, stage)
         self._reason = None
         leader = self._leadership.leader()
         flags = attrs.evolve(
             self.flags,
-            ip=self.flags.ip or stage.host,
+            ip=self.ip,
             port=self.port,
-            hostname=self.flags.hostname or stage.host,
-            advertise_ip=self.flags.advertise_ip or stage.host,
+            hostname=self.hostname,
+            advertise_ip=self.advertised_ip,
             master=leader.pid.partition("@")[2] if leader is not None else None,
             resources=self.spec.resources,
             attributes=self.spec.attributes or None,
@@ -238,7 +107,7 @@ class ClusterAgent(Member):
             if self._log is not None:
                 stack.callback(self._log.close)
             agent = Agent(
-                Endpoint(str(flags.hostname), stage.host, self.port),
+                Endpoint(self.hostname, self.advertised_ip, self.advertised_port),
                 flags,
                 resources=self._resources,
                 attributes=self._attributes.to_messages(),
@@ -257,9 +126,9 @@ class ClusterAgent(Member):
                 authorizers=stage.authorizers,
             )
             stack.pop_all()
-        self._process = agent
+        self.process = agent
         agent.start(backoff)
-        if self._process is None:
+        if self.process is None:
             raise ClusterError(f"{self.name} ended at once: {self._reason}")
         self.answer(agent.http)
         self._open_executor_socket(agent)
@@ -273,7 +142,6 @@ class ClusterAgent(Member):
             self._executor_server.open_unix(agent.executor_socket)
 
     def hang_up(self) -> None:
-        """The process is gone, its connections break."""
         super().hang_up()
         if self._executor_server is not None:
             self._executor_server.close()
@@ -281,18 +149,24 @@ class ClusterAgent(Member):
 
     def end(self) -> None:
         """Ends the life."""
-        if self._process is not None:
-            self._process.terminate()
+        if self.process is not None:
+            self.process.terminate()
+
+    def reset_connections(self) -> None:
+        """Breaks all its HTTP connections with RST."""
+        for server in (self.server, self._executor_server):
+            if server is not None:
+                server.reset_connections()
 
     def close(self) -> None:
-        """Ends the agent, and all that runs on its machine."""
+        """Ends the agent and everything that runs on its machine."""
         self.end()
         if self._host is not None:
             self._host.close()
         self.release()
 
     def machine(self) -> Host:
-        """The machine, which is made when it is first needed."""
+        """Returns the machine. It is made when it is first needed."""
         if self._host is None:
             stage = self.stage
             simulated = self.spec.simulated
@@ -317,9 +191,10 @@ class ClusterAgent(Member):
             )
         return self._host
 
-    def _start(self, spec: AgentSpec | None) -> None:
+    def start(self, spec: AgentSpec | None) -> None:
+        """Starts a life, with another ``spec`` from now on if one is given. Raises ``ClusterError``."""
         before = self.spec, self.flags
-        if spec is not None and self._process is None:
+        if spec is not None and self.process is None:
             self._be(attrs.evolve(spec, simulated=self.spec.simulated), spec.flags or self.flags)
         try:
             self.begin(None)
@@ -333,41 +208,48 @@ class ClusterAgent(Member):
         self._resources, self._attributes = spec.total(flags, ports=self._ports), spec.labels()
         self.spec, self.flags = spec, flags
 
-    def _shut_down(self) -> None:
-        if self._process is not None:
-            self._process.shutdown()
+    def shut_down(self) -> None:
+        """Begins to shut down, as by SIGUSR1."""
+        if self.process is not None:
+            self.process.shutdown()
 
-    def _reset(self) -> None:
-        if self._process is not None:
+    def reset(self) -> None:
+        """Starts a life with an empty work directory. Raises ``ClusterError`` if it is running."""
+        if self.process is not None:
             raise ClusterError(f"{self.name} is running")
         self.machine().wipe()
         self.begin(None)
 
-    def _reboot(self) -> None:
-        if self._process is not None:
+    def reboot(self) -> None:
+        """Ends all that runs on the machine, then starts a life. Raises ``ClusterError`` if it is running."""
+        if self.process is not None:
             raise ClusterError(f"{self.name} is running")
         self.machine().reboot()
         self.begin(None)
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Freezes the process and its connections. Raises ``ClusterError`` if it is not running."""
         self._alive().freeze()
         for server in (self.server, self._executor_server):
             if server is not None:
                 server.freeze()
 
-    def _resume(self) -> None:
-        self._alive().thaw()
-        for server in (self.server, self._executor_server):
-            if server is not None:
-                server.thaw()
+    def resume(self) -> None:
+        """Lets it go on. Raises ``ClusterError`` if it is not running."""
+        try:
+            self._alive().thaw()
+        finally:
+            for server in (self.server, self._executor_server):
+                if server is not None:
+                    server.thaw()
 
     def _alive(self) -> Agent:
-        if self._process is None:
+        if self.process is None:
             raise ClusterError(f"{self.name} is not running")
-        return self._process
+        return self.process
 
     def _ended(self, reason: str | None) -> None:
-        self._process = None
+        self.process = None
         self._reason = reason
         self.hang_up()
         close_log(self._log)

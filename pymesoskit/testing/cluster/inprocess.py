@@ -11,11 +11,13 @@ Each request, answer and piece of a stream is a turn of its own, as it would be 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pymesoskit.testing.engine.http.handler import Request, Response
 from pymesoskit.testing.runtime.actor import SimulatedActor, ThreadActor
@@ -29,31 +31,52 @@ if TYPE_CHECKING:
     from pymesoskit.testing.runtime.actor import Actor
     from pymesoskit.testing.runtime.clock import Timer
     from pymesoskit.transport.base import Head, Reply, Sink
+    from pymesoskit.transport.deaths import Death
 
 __all__ = ["ActorReactor", "Address", "InProcessConnection", "InProcessTransport"]
 
 
 @frozen
 class InProcessTransport:
-    """Joins clients with the handlers of a cluster. ``resolve`` gives the handler that serves an address now, None if
-    nobody does.
+    """Joins clients with the handlers of a cluster.
+
+    ``resolve`` returns the handler that serves an address now, or None. ``died`` is called when a driver has died.
     """
 
     actor: Actor
     resolve: Callable[[Address], Handler | None]
+    died: Callable[[Death], None] | None = None
+    _reactors: WeakSet[ActorReactor] = field(factory=WeakSet, init=False, repr=False)
 
     def reactor(self, name: str) -> ActorReactor:
-        return ActorReactor(name, self.actor, self.resolve)
+        reactor = ActorReactor(name, self.actor, self.resolve, self.died)
+        self._reactors.add(reactor)
+        return reactor
+
+    def reset_connections(self, serves: Callable[[Address], bool]) -> None:
+        """Breaks the connections to addresses for which ``serves`` is true. In the cluster's turn."""
+        for reactor in sorted(self._reactors, key=lambda reactor: reactor.number):
+            reactor.reset_connections(serves)
 
 
 class ActorReactor:
     """The cluster's turn, for one client."""
 
-    def __init__(self, name: str, actor: Actor, resolve: Callable[[Address], Handler | None]) -> None:
+    _numbers = itertools.count()
+
+    def __init__(
+        self,
+        name: str,
+        actor: Actor,
+        resolve: Callable[[Address], Handler | None],
+        died: Callable[[Death], None] | None = None,
+    ) -> None:
         self.name = name
-        self.threaded: bool = not isinstance(actor, SimulatedActor)
+        self.number = next(self._numbers)  # in the order in which they were made
+        self.threaded = not isinstance(actor, SimulatedActor)
         self._actor = actor
         self._resolve = resolve
+        self._died = died
         self._on_crash: Callable[[BaseException], None] | None = None
         self._stopped = False
         self._over = threading.Event()  # set once it has stopped
@@ -92,6 +115,10 @@ class ActorReactor:
             self._actor.post(self._stop, "this side has ended")
             self._over.wait()
 
+    def died(self, death: Death) -> None:
+        if self._died is not None:
+            self._died(death)
+
     def _stop(self, why: str) -> None:
         if self._stopped:
             return
@@ -121,6 +148,12 @@ class ActorReactor:
         finally:
             self._turn = None
 
+    def reset_connections(self, serves: Callable[[Address], bool]) -> None:
+        """Breaks the connections to addresses for which ``serves`` is true."""
+        for connection in list(self._connections):
+            if serves(connection.address):
+                self.post(connection.broken, ConnectionLost(f"{connection.address}: the connection was reset"))
+
     def forget(self, connection: InProcessConnection) -> None:
         """The connection is closed."""
         self._connections.pop(connection, None)
@@ -141,7 +174,7 @@ class InProcessConnection:
         on_lost: Callable[[TransportError], None],
     ) -> None:
         self._reactor = reactor
-        self._address = address
+        self.address = address
         self._on_open = on_open
         self._on_lost = on_lost
         self._handler: Handler | None = None
@@ -158,9 +191,9 @@ class InProcessConnection:
         """The turn in which the connection is made, or not."""
         if self._closed:
             return
-        self._handler = resolve(self._address)
+        self._handler = resolve(self.address)
         if self._handler is None:
-            self.broken(ConnectFailed(f"{self._address}: nobody listens there"))
+            self.broken(ConnectFailed(f"{self.address}: nobody listens there"))
             return
         self._on_open()
         waiting, self._waiting = self._waiting, []
@@ -173,7 +206,7 @@ class InProcessConnection:
 
     def post(self, head: Head, body: bytes, reply: Reply) -> None:
         if self._closed:
-            reply.on_failure(ConnectionLost(f"{self._address}: the connection is closed"), sent=False)
+            reply.on_failure(ConnectionLost(f"{self.address}: the connection is closed"), sent=False)
             return
         exchange = _Exchange(self, reply, None)
         self._exchanges.append(exchange)
@@ -208,7 +241,7 @@ class InProcessConnection:
             return
         exchange.sent = True
         headers = (
-            ("host", self._address.netloc),
+            ("host", self.address.netloc),
             *((name.lower(), value) for name, value in head.headers),
             ("content-length", str(len(body))),
         )

@@ -1,4 +1,7 @@
-"""A master as the cluster holds it: its lives, and who leads (docs/reference/failover.md)."""
+"""A master as the cluster holds it: its lives, and which master leads. Used in the cluster's turn only.
+
+Source: docs/reference/failover.md.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import attrs
 from attrs import frozen
 
 from pymesoskit.testing.cluster.election import FROZEN
-from pymesoskit.testing.cluster.members import ClusterError, Member, close_log, open_log
+from pymesoskit.testing.cluster.errors import ClusterError
+from pymesoskit.testing.cluster.members import Member, close_log, open_log
 from pymesoskit.testing.engine.master.master import Master
 from pymesoskit.testing.engine.master.registry import Registry
 from pymesoskit.wire.v1 import mesos
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from pymesoskit.testing.allocator import AllocatorFactory
     from pymesoskit.testing.cluster.election import Election, Session
-    from pymesoskit.testing.cluster.members import Runner, Stage
+    from pymesoskit.testing.cluster.members import Stage
     from pymesoskit.testing.engine.flags.flags import MasterFlags
     from pymesoskit.testing.runtime.process_log import LogFile
 
@@ -33,93 +37,62 @@ class Quorum:
     allocator: AllocatorFactory  # makes each life's allocation policy
 
 
-class ClusterMaster(Member):
+class MasterMember(Member):
     """A master. Its registry outlives it."""
 
-    def __init__(self, stage: Stage, runner: Runner, name: str, flags: MasterFlags, port: int, quorum: Quorum) -> None:
-        super().__init__(stage, runner, name, port)
+    def __init__(self, stage: Stage, name: str, flags: MasterFlags, *, ip: str, port: int, quorum: Quorum) -> None:
+        super().__init__(stage, name, flags, ip, port)
         self.flags = flags
         self.quorum = quorum
-        self.process: Master | None = None
-        self.reason: str = ""  # why the last life ended, if it did so by itself
+        self.process: Master | None = None  # of this life
+        self.reason = ""  # why the last life ended, if it did so by itself
         self._session: Session | None = None  # with the election, if there is one
         self._log: LogFile | None = None  # of this life
-        self._lives = 0
+        self.lives = 0  # that have begun
 
     @property
-    def running(self) -> bool:
-        """Whether its process is there, be it frozen."""
-        return self.process is not None
-
-    @property
-    def hostname(self) -> str | None:
-        """The host name that its flags give it."""
-        return self.flags.hostname
+    def hostname(self) -> str:
+        return self.flags.hostname or self.advertised_ip
 
     @property
     def frozen(self) -> bool:
-        """Whether its process stands still."""
+        """Whether its process is frozen."""
         return self.process is not None and self.process.core.lifeline.frozen
-
-    @property
-    def id(self) -> str:
-        """The id of this life. Raises ``ClusterError`` while it is not running."""
-        return self.alive().id
 
     @property
     def process_address(self) -> str:
         """Its address on the cluster's network, ``master@ip:port``."""
-        return f"master@{self.address}"
+        return f"master@{self.advertised_address}"
 
     @property
     def leads(self) -> bool:
         """Whether it runs and is the leading master; one that is frozen or cut off leads until another is elected."""
         election = self.quorum.election
         if self.process is None or election is None:
-            return self.running
+            return self.process is not None
         leader = election.leader()
         return leader is not None and leader.id == self.process.id
 
     def alive(self) -> Master:
-        """The process. Raises ``ClusterError`` while it is not running."""
+        """Returns the process. Raises ``ClusterError`` while it is not running."""
         if self.process is None:
             raise ClusterError(f"the {self.name} is not running")
         return self.process
 
-    def kill(self) -> None:
-        """Ends it as by SIGKILL; harmless if it is not running. Returns when it has ended."""
-        self.runner.call(self.end)
-
-    def start(self) -> None:
-        """Starts it with its flags, address and registry. Raises ``ClusterError`` if it is running."""
-        self.runner.call(self.begin)
-
-    def pause(self) -> None:
-        """Freezes it as by SIGSTOP. Raises ``ClusterError`` if it is not running."""
-        self.runner.call(self._pause)
-
-    def resume(self) -> None:
-        """Lets it go on as by SIGCONT: if another leads by now and this one did, it ends. Raises ``ClusterError`` if it
-        is not running.
-        """
-        self.runner.call(self._resume)
-
-    # In the turn
-
     def begin(self) -> None:
-        """Starts a life."""
+        """Starts a life. Raises ``ClusterError`` if it is running."""
         if self.process is not None:
             raise ClusterError(f"the {self.name} is running")
         stage = self.stage
-        self._lives += 1
+        self.lives += 1
         self.reason = ""
-        self._log = open_log(self.flags, "mesos-master", stage)
+        self._log = open_log(self.flags, "mesos-master", self.hostname, stage)
         flags = attrs.evolve(
             self.flags,
-            ip=self.flags.ip or stage.host,
+            ip=self.ip,
             port=self.port,
-            hostname=self.flags.hostname or stage.host,
-            advertise_ip=self.flags.advertise_ip or stage.host,
+            hostname=self.hostname,
+            advertise_ip=self.advertised_ip,
             work_dir=self.flags.work_dir or (str(stage.work_dir / "master") if stage.work_dir is not None else None),
         )
         with ExitStack() as stack:
@@ -131,13 +104,13 @@ class ClusterMaster(Member):
                 flags,
                 actor=stage.actor,
                 network=stage.network,
-                rng=stage.chance(f"{self.name}/{self._lives}"),
+                rng=stage.chance(f"{self.name}/{self.lives}"),
                 registry=self._registry(),
                 allocator=self.quorum.allocator,
                 history=stage.history,
-                hostname=str(flags.hostname),
-                ip=stage.host,
-                port=self.port,
+                hostname=self.hostname,
+                ip=self.advertised_ip,
+                port=self.advertised_port,
                 leader=self._session,
                 name=self.name,
                 on_end=self._ended,
@@ -152,9 +125,14 @@ class ClusterMaster(Member):
             self._session.stand(master.core.info)
 
     def _registry(self) -> Registry:
-        """The one that all lives of all masters share; with --registry=in_memory one that ends with this life."""
+        """Returns the registry that all lives of all masters share; with --registry=in_memory, one for this life."""
         shared = self.quorum.registry
         return Registry(storage=shared.storage) if self.flags.registry == "in_memory" else shared
+
+    def reset_connections(self) -> None:
+        """Breaks all its HTTP connections with RST."""
+        if self.server is not None:
+            self.server.reset_connections()
 
     def end(self) -> None:
         """Ends the life."""
@@ -162,29 +140,33 @@ class ClusterMaster(Member):
             self.process.terminate()
 
     def cut_off(self, reason: str) -> None:
-        """The election hears nothing of it any more, nor it of the election, for a reason that ``rejoin`` ends."""
+        """Cuts its session with the election, for a reason that ``rejoin`` takes back."""
         if self._session is not None:
             self._session.silence(reason)
 
     def rejoin(self, reason: str) -> None:
-        """The reason is over."""
+        """Takes a reason of ``cut_off`` back."""
         if self._session is not None:
             self._session.speak(reason)
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Freezes the process, its connections and its session. Raises ``ClusterError`` if it is not running."""
         self.alive().freeze()
         if self.server is not None:
             self.server.freeze()
         self.cut_off(FROZEN)
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Lets it go on. Raises ``ClusterError`` if it is not running."""
         self.alive()
         self.rejoin(FROZEN)  # at first: a master that does not lead any more does nothing of what it has missed
         if self.process is None:
             return
-        self.process.thaw()
-        if self.server is not None:
-            self.server.thaw()
+        try:
+            self.process.thaw()
+        finally:
+            if self.server is not None:
+                self.server.thaw()
 
     def _ended(self, reason: str) -> None:
         self.process = None
@@ -199,7 +181,7 @@ class ClusterMaster(Member):
 class OnlyMaster:
     """The ``Leadership`` of a cluster with one master: it always leads, and agents do not notice its restarts."""
 
-    def __init__(self, master: ClusterMaster) -> None:
+    def __init__(self, master: MasterMember) -> None:
         self._master = master
 
     def leader(self) -> mesos.MasterInfo:
@@ -207,5 +189,5 @@ class OnlyMaster:
         return mesos.MasterInfo(pid=self._master.process_address)
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 (nothing ever changes)
-        """Nothing ever changes."""
+        """Returns a function that does nothing: ``changed`` is never called."""
         return lambda: None

@@ -1,9 +1,8 @@
-"""What the processes of a cluster are as its façade holds them: a member has an address, and lives.
+"""The members of a cluster, used in the cluster's turn only: what masters and agents have in common.
 
-A member outlives the process: it keeps its address, flags, work directory and registry, and starts another life of it.
-The commands are those of an operator with a shell: kill, term, shutdown, start, reset, pause, resume. What is a
-master's is in ``cluster_master.py``, what is an agent's in ``cluster_agent.py``.
-Source: tests/conformance/README.md, "Control".
+A member outlives its process: it keeps its address, flags, work directory and registry, and starts another life of the
+process. ``masters.py`` and ``agents.py`` add what differs; tests hold handles (``handles.py``), whose methods take the
+turn.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
+from pymesoskit.testing.cluster.addresses import advertised, check_ip, netloc
+from pymesoskit.testing.cluster.errors import ClusterError
 from pymesoskit.testing.engine.http.server import HttpServer
 from pymesoskit.testing.engine.http.web_pages import WebPages
 from pymesoskit.testing.engine.machine.fetcher import ThreadFetcher
@@ -24,7 +25,7 @@ from pymesoskit.testing.runtime.process_log import LogFile
 from pymesoskit.testing.runtime.units import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pymesoskit.testing.engine.authorization import Authorizer
     from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
@@ -32,24 +33,8 @@ if TYPE_CHECKING:
     from pymesoskit.testing.runtime.actor import Actor, ThreadActor
     from pymesoskit.testing.runtime.history import History
 
-T = TypeVar("T")
-
-#: The variable of the environment by which libprocess is told how often to answer.
+#: The variable of the environment that limits how often libprocess answers.
 _METRICS_LIMIT = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT"
-
-
-class ClusterError(RuntimeError):
-    """The cluster cannot do what was asked of it, or what was waited for did not happen; the text says why."""
-
-
-class Runner(Protocol):
-    """How a member gets its turn."""
-
-    def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Runs it in the cluster's turn."""
-
-    def wait_for(self, condition: Callable[[], bool], what: str, timeout: float = ...) -> None:
-        """Waits until the condition holds."""
 
 
 class Stage:
@@ -61,7 +46,7 @@ class Stage:
         history: History,
         *,
         seed: int,
-        ip: str,
+        bind: str,
         loop: ThreadActor | None,
         work_dir: Path | None,
         authorizers: Mapping[str, Authorizer],
@@ -69,9 +54,8 @@ class Stage:
         self.actor = actor
         self.history = history
         self.seed = seed
-        self.ip = ip  # where they listen
-        self.host: str = "127.0.0.1" if ip in {"0.0.0.0", "::"} else ip  # noqa: S104 (where they say that they are)
-        self.loop = loop  # None: nobody listens
+        self.bind = bind  # where they listen, unless their flags say otherwise
+        self.loop = loop  # None: there are no sockets
         self.work_dir = work_dir  # None: nothing is kept on disk
         self.authorizers = authorizers  # by the names that flags may give
         self.pace = INSTANT
@@ -83,7 +67,7 @@ class Stage:
         self.fetcher: ThreadFetcher = ThreadFetcher(actor)
 
     def chance(self, name: str) -> random.Random:
-        """A generator of its own for each member and life, so that one's use of chance does not change another's."""
+        """Returns a generator for one member and life, so that its random numbers do not depend on the others'."""
         return random.Random(f"{self.seed}/{name}")  # noqa: S311
 
     def close(self) -> None:
@@ -94,86 +78,90 @@ class Stage:
 
 
 class Member:
-    """What the master and the agents have in common: an address, and whether somebody answers there."""
+    """A master or an agent: an address, and the HTTP handler of its process while that runs."""
 
-    def __init__(self, stage: Stage, runner: Runner, name: str, port: int) -> None:
+    def __init__(self, stage: Stage, name: str, flags: MasterFlags | AgentFlags, ip: str, port: int) -> None:
         self.stage = stage
-        self.runner = runner
         self.name = name
+        self.ip = ip  # where it listens
+        self.host = advertised(ip)  # where others reach it
+        self.port = flags.port or port  # the same for all its lives
         self.server: HttpServer | None = None
-        self._port = port
-        self._handler: Handler | None = None
-
-    @property
-    def port(self) -> int:
-        """The port of its HTTP address; it is the same for all its lives."""
-        return self._port
+        self.handler: Handler | None = None  # None: nothing answers requests now
+        self._advertised_ip = check_ip(flags.advertise_ip, "the flag 'advertise_ip'") if flags.advertise_ip else None
+        self._advertised_port = flags.advertise_port
 
     @property
     def address(self) -> str:
-        """``ip:port`` of its HTTP address."""
-        return f"{self.stage.host}:{self._port}"
+        """``ip:port`` at which it answers HTTP."""
+        return netloc(self.host, self.port)
 
     @property
-    def url(self) -> str:
-        """``http://ip:port``"""
-        return f"http://{self.address}"
+    def advertised_ip(self) -> str:
+        """The IP that it tells others, ``advertise_ip`` of its flags or its own."""
+        return self._advertised_ip or self.host
 
     @property
-    def handler(self) -> Handler | None:
-        """Who answers requests now; None if nobody does."""
-        return self._handler
+    def advertised_port(self) -> int:
+        """The port that it tells others, ``advertise_port`` of its flags or its own."""
+        return self._advertised_port or self.port
+
+    @property
+    def advertised_address(self) -> str:
+        """``ip:port`` that it tells others."""
+        return netloc(self.advertised_ip, self.advertised_port)
+
+    def serves(self, host: str, port: int) -> bool:
+        """Whether a client that connects to this host and port reaches it."""
+        return port == self.port and host in {self.ip, self.host, self.hostname, "localhost"}
+
+    @property
+    def hostname(self) -> str:
+        """Its host name, ``hostname`` of its flags or its address."""
+        return self.host
 
     def reserve(self, port: int) -> None:
-        """Takes the port; any free one for 0. Raises ``ListenError``."""
+        """Takes the port of its flags, or else ``port`` (0: any free one). Raises ``ListenError``."""
         if self.stage.loop is not None:
             self.server = self.new_server(self.stage.loop)
-            self._port = self.server.reserve(self.stage.ip, port)
+            self.port = self.server.reserve(self.ip, port)
 
     def new_server(self, loop: ThreadActor) -> HttpServer:
         """Returns a server for its address, which knows the web pages that the cluster lets in."""
-        stage, hostname = self.stage, self.hostname
-        names = (hostname,) if hostname is not None else ()
-        return HttpServer(loop, nobody, stage.history, self.name, pages=stage.pages, names=names)
-
-    @property
-    def hostname(self) -> str | None:
-        """The host name that its flags give it."""
-        return None
+        stage = self.stage
+        return HttpServer(loop, nobody, stage.history, self.name, pages=stage.pages, names=(self.hostname,))
 
     def answer(self, handler: Handler) -> None:
-        """From now on somebody answers."""
-        self._handler = handler
+        """Answers requests with ``handler`` from now on."""
+        self.handler = handler
         if self.server is not None:
             self.server.open(handler)
 
     def hang_up(self) -> None:
-        """The process is gone, its connections break."""
-        self._handler = None
+        """Breaks all connections: the process has ended."""
+        self.handler = None
         if self.server is not None:
             self.server.close()
 
     def release(self) -> None:
         """Gives up the port."""
-        self._handler = None
+        self.handler = None
         if self.server is not None:
             self.server.release()
 
 
-def open_log(flags: MasterFlags | AgentFlags, program: str, stage: Stage) -> LogFile | None:
-    """A log for one life of a process, if its flags ask for one. Raises ``ClusterError``."""
+def open_log(flags: MasterFlags | AgentFlags, program: str, hostname: str, stage: Stage) -> LogFile | None:
+    """Opens the log for one life of a process, if its flags ask for one. Raises ``ClusterError``."""
     if flags.log_dir is None:
         return None
     try:
-        return LogFile(
-            Path(flags.log_dir), program, flags.hostname or stage.host, flags.logging_level, stage.actor.clock.time
-        )
+        return LogFile(Path(flags.log_dir), program, hostname, flags.logging_level, stage.actor.clock.time)
     except OSError as error:
         raise ClusterError(f"--log_dir '{flags.log_dir}' of {program}: {error}") from None
 
 
 def _metrics_limit(text: str) -> Rate | None:
-    """How often masters and agents answer ``/metrics/snapshot``; without a limit at once. Raises ``ClusterError``."""
+    """Reads how often ``/metrics/snapshot`` is answered; None is no limit. Raises ``ClusterError``."""
     if not text:
         return None
     try:
@@ -184,9 +172,10 @@ def _metrics_limit(text: str) -> Rate | None:
 
 
 def close_log(log: LogFile | None) -> None:
+    """Closes the log of a life that has ended."""
     if log is not None:
         log.close()
 
 
 def nobody(_request: object, _responder: object) -> None:
-    """Serves no one: a reserved port does not listen."""
+    """Answers nothing: the handler of a port that is reserved and not listened on."""

@@ -17,9 +17,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from pymesoskit.testing.runtime.clock import Clock, RealClock, Timer, VirtualClock
+from pymesoskit.testing.runtime.clock import Clock, RealClock, Timer, VirtualClock, VirtualTimer
 
 T = TypeVar("T")
+
+#: What is posted and has not run yet.
+Queue = deque[tuple[Callable[..., object], tuple[Any, ...]]]
 
 #: What an actor does with an exception that nobody caught: called with where it happened, and the exception.
 Report = Callable[[str, BaseException], None]
@@ -27,9 +30,16 @@ Report = Callable[[str, BaseException], None]
 #: How many posted callbacks run before the event loop looks at sockets and timers again.
 BURST = 256
 
+#: How long a chain of callbacks, each posted by the one before, may become while virtual time stands still.
+MAX_CHAIN = 100_000
+
 
 class Deadlock(Exception):
-    """Nothing is left to happen, and what was waited for has not happened."""
+    """Nothing is left to happen in virtual time, and the condition that was waited for does not hold."""
+
+
+class Livelock(Exception):
+    """Things happen without end at one moment of virtual time, for example because a framework relaunches at once."""
 
 
 class Actor(Protocol):
@@ -44,11 +54,15 @@ class Actor(Protocol):
 
 
 class SimulatedActor:
-    """An actor without a thread, in virtual time: it moves only in ``settle``, ``advance`` and ``run_until``."""
+    """An actor without a thread, in virtual time: it moves only in ``settle``, ``advance`` and ``run_until``.
 
-    def __init__(self, clock: VirtualClock | None = None) -> None:
+    All three raise ``Livelock`` if more than ``max_chain`` callbacks, each posted by the one before, run at one moment.
+    """
+
+    def __init__(self, clock: VirtualClock | None = None, max_chain: int = MAX_CHAIN) -> None:
         self._clock = clock if clock is not None else VirtualClock()
-        self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._queue: Queue = deque()
+        self._moment = _Moment(self._clock, max_chain)
 
     @property
     def clock(self) -> VirtualClock:
@@ -59,19 +73,13 @@ class SimulatedActor:
 
     def settle(self) -> None:
         """Runs all that is posted, and what that posts in turn. Time stands still."""
-        queue = self._queue
-        while queue:
-            callback, args = queue.popleft()
-            callback(*args)
+        self._moment.begin()
+        self._settle()
 
     def advance(self, seconds: float) -> None:
-        """Lets that much virtual time pass, running what falls due on the way, each moment to its end."""
-        until = self._clock.monotonic() + seconds
-        self.settle()
-        while (timer := self._clock.pop_due(until)) is not None:
-            if timer.callback is not None:
-                timer.callback(*timer.args)
-            self.settle()
+        """Lets ``seconds`` of virtual time pass and runs what falls due on the way, each moment to its end."""
+        self._moment.begin()
+        self._run(self._clock.monotonic() + seconds)
 
     def run_until(self, condition: Callable[[], bool], limit: float = 3600.0) -> None:
         """Lets time jump from timer to timer until ``condition()`` holds.
@@ -79,14 +87,79 @@ class SimulatedActor:
         Raises ``Deadlock`` if no timer is left, or ``limit`` seconds of virtual time are over, before it does.
         """
         until = self._clock.monotonic() + limit
-        self.settle()
+        self._moment.begin()
+        self._settle()
         while not condition():
             due = self._clock.next_due()
             if due is None:
-                raise Deadlock("nothing is left to happen and the condition does not hold")
+                raise Deadlock("nothing is left to happen")
             if due > until:
-                raise Deadlock(f"the condition did not come to hold within {limit:g} s of virtual time")
-            self.advance(max(0.0, due - self._clock.monotonic()))
+                raise Deadlock(f"timed out after {limit:g} s of virtual time")
+            self._run(due)
+
+    def _run(self, until: float) -> None:
+        self._settle()
+        while (timer := self._clock.pop_due(until)) is not None:
+            if timer.callback is not None:
+                self._moment.timer_runs(timer)
+                timer.callback(*timer.args)
+            self._settle()
+
+    def _settle(self) -> None:
+        queue = self._queue
+        while queue:
+            self._moment.next_link()
+            for _ in range(len(queue)):
+                if not queue:  # one of them has settled all itself
+                    break
+                callback, args = queue.popleft()
+                callback(*args)
+
+
+class _Moment:
+    """How long the chain of callbacks has become since virtual time last moved.
+
+    Counting callbacks would not do: a burst of a million independent ones is legitimate. So each link of the chain is
+    all that was posted when the link before had run. Timers that were set without a delay cannot be grouped like that;
+    ten times as many of them are allowed.
+    """
+
+    def __init__(self, clock: VirtualClock, limit: int) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._at = clock.monotonic()
+        self._links = 0
+        self._timers = 0
+
+    def begin(self) -> None:
+        """The program lets things happen: the chain begins."""
+        self._links = self._timers = 0
+
+    def next_link(self) -> None:
+        """One more link. Raises ``Livelock`` if the chain has become too long."""
+        self._look_at_clock()
+        self._links += 1
+        self._check()
+
+    def timer_runs(self, timer: VirtualTimer) -> None:
+        """A timer is about to run. Raises ``Livelock`` if there were too many of them without a delay."""
+        if timer.at_once:
+            self._look_at_clock()
+            self._timers += 1
+            self._check()
+
+    def _look_at_clock(self) -> None:
+        now = self._clock.monotonic()
+        if now != self._at:
+            self._at = now
+            self._links = self._timers = 0
+
+    def _check(self) -> None:
+        if self._links > self._limit or self._timers > 10 * self._limit:
+            raise Livelock(
+                f"virtual time stands still: {self._limit} callbacks have run at one moment, each posted by the one "
+                "before; let some time pass, for example decline for a while or give simulated tasks a run_time"
+            )
 
 
 class ActorEnded(RuntimeError):
@@ -123,7 +196,11 @@ class ThreadActor:
         self.loop: asyncio.AbstractEventLoop  # from ``start`` on
         self.report: Report = _print_failure
         self._clock: Clock = clock if clock is not None else RealClock(self._call_later)
-        self._queue: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._moment: _Moment | None = None  # with a virtual clock
+        if clock is not None:
+            self._moment = _Moment(clock, MAX_CHAIN)
+            clock.wake_for_due(lambda: self.post(self._run_due, clock))
+        self._queue: Queue = deque()
         self._draining = False  # whether the loop is about to run what is posted; only touched in the actor's thread
         self._ended = False
         self._last: dict[Callable[[], object], None] | None = {}  # to be called in the last turn; None after it
@@ -254,22 +331,41 @@ class ThreadActor:
             self._waiters.remove(waiter)
 
     def advance(self, seconds: float) -> None:
-        """Lets virtual time pass; only with a ``VirtualClock``. Whatever is posted runs before and between timers."""
-        clock = self._clock
-        if not isinstance(clock, VirtualClock):
-            raise TypeError("this cluster runs in real time: there is nothing to advance")
-        self.call(self._advance, clock, clock.monotonic() + seconds)
+        """Lets ``seconds`` of virtual time pass. Whatever is posted runs before and between timers.
 
-    def _advance(self, clock: VirtualClock, until: float) -> None:
-        self._settle()
+        Raises ``TypeError`` without a ``VirtualClock``, and ``Livelock``.
+        """
+        clock = self._clock
+        if not isinstance(clock, VirtualClock) or self._moment is None:
+            raise TypeError("this cluster runs in real time: time cannot be advanced")
+        self.call(self._advance, clock, self._moment, clock.monotonic() + seconds)
+
+    def _run_due(self, clock: VirtualClock) -> None:
+        """Runs the timers that are due at the moment at which time stands still."""
+        if (due := clock.next_due()) is not None and due <= clock.monotonic():
+            timer = clock.pop_due(due)
+            if timer is not None and timer.callback is not None:
+                self._turn(timer.callback, timer.args)
+
+    def _advance(self, clock: VirtualClock, moment: _Moment, until: float) -> None:
+        moment.begin()
+        self._settle(moment)
         while (timer := clock.pop_due(until)) is not None:
             if timer.callback is not None:
+                moment.timer_runs(timer)
                 self._turn(timer.callback, timer.args)
-            self._settle()
+            self._settle(moment)
 
-    def _settle(self) -> None:
-        while self._queue:
-            self._turn(*self._queue.popleft())
+    def _settle(self, moment: _Moment) -> None:
+        queue = self._queue
+        while queue:
+            moment.next_link()
+            for _ in range(len(queue)):
+                if not queue:  # one of them has advanced, too
+                    break
+                self._turn(*queue.popleft())
+        if self._waiters:
+            self._look()  # time may pass on before the loop has its turn
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -289,6 +385,8 @@ class ThreadActor:
     def _drain(self) -> None:
         queue = self._queue
         for _ in range(min(len(queue), BURST)):
+            if not queue:  # one of them has advanced the time, and run all the others on the way
+                break
             self._turn(*queue.popleft())
         self._draining = bool(queue)
         if self._draining:

@@ -43,10 +43,13 @@ class Clock(Protocol):
 class VirtualTimer:
     """A timer of a ``VirtualClock``."""
 
-    __slots__ = ("args", "callback", "due")
+    __slots__ = ("args", "at_once", "callback", "due")
 
-    def __init__(self, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.due: float = due
+    def __init__(
+        self, due: float, callback: Callable[..., object], args: tuple[Any, ...], *, at_once: bool = False
+    ) -> None:
+        self.due = due
+        self.at_once = at_once  # whether it was due when it was set
         self.callback: Callable[..., object] | None = callback
         self.args: tuple[()] = args
 
@@ -67,6 +70,11 @@ class VirtualClock:
         self._elapsed = 0.0
         self._timers: list[tuple[float, int, VirtualTimer]] = []
         self._count = itertools.count()
+        self._wake: Callable[[], None] | None = None
+
+    def wake_for_due(self, wake: Callable[[], None]) -> None:
+        """Calls ``wake()`` from now on when a timer is set that is due at once: for an owner that has a thread."""
+        self._wake = wake
 
     def time(self) -> float:
         return self._start + self._elapsed
@@ -75,8 +83,10 @@ class VirtualClock:
         return self._elapsed
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> VirtualTimer:
-        timer = VirtualTimer(self._elapsed + max(0.0, delay), callback, args)
+        timer = VirtualTimer(self._elapsed + max(0.0, delay), callback, args, at_once=delay <= 0)
         heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        if delay <= 0 and self._wake is not None:
+            self._wake()
         return timer
 
     def next_due(self) -> float | None:

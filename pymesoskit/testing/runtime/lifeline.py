@@ -100,13 +100,25 @@ class Lifeline:
             self._held = deque()
 
     def thaw(self) -> None:
-        """The process goes on, and does first what it has missed, in order."""
+        """Lets the process go on: it first does what it has missed, in order.
+
+        A callback that raises does not keep the others from running. Raises what it raised, or an ``ExceptionGroup`` if
+        several did, after all have run.
+        """
         held = self._held
+        failures: list[Exception] = []
         while held:  # all of it before anything new, which joins the end of the queue
             callback, args = held.popleft()
             if not self._ended:
-                callback(*args)
+                try:
+                    callback(*args)
+                except Exception as error:  # noqa: BLE001 (raised below)
+                    failures.append(error)
         self._held = None
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise ExceptionGroup("callbacks that were held while the process was frozen", failures)
 
     def end(self) -> None:
         """The process is gone, with its timers."""

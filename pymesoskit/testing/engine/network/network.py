@@ -33,6 +33,10 @@ class Party(Protocol):
 #: Decides on each message: called with (sender, to, message); it returns whether to deliver it.
 Filter = Callable[[Address, Address, Message], bool]
 
+#: May take what is on its way: called with (sender, to, message, arrive), where None is the news that the sender is
+#: gone. It returns whether it has taken it; then it calls ``arrive()`` later.
+Delay = Callable[[Address, Address, "Message | None", Callable[[], None]], bool]
+
 
 class Network:
     """Delivers messages between parties in the actor's turn; see the module's text."""
@@ -43,6 +47,7 @@ class Network:
         self._links: dict[Address, dict[Address, None]] = {}  # linked-to address -> who wants to know
         self._frozen: dict[Address, list[tuple[Address, Message | None]]] = {}
         self._filters: list[Filter] = []
+        self._delays: list[Delay] = []
 
     def attach(self, address: Address, party: Party) -> None:
         """The party can be reached at the address from now on. Raises ValueError if one is there already."""
@@ -58,7 +63,7 @@ class Network:
         for watchers in self._links.values():
             watchers.pop(address, None)
         for watcher in self._links.pop(address, {}):
-            self._actor.post(self._deliver, address, watcher, self._parties.get(watcher), None)
+            self._carry(address, watcher, self._parties.get(watcher), None)
 
     def link(self, watcher: Address, to: Address) -> None:
         """``watcher`` is told (``exited``) when the process at ``to`` is gone; at once if nothing is there."""
@@ -71,7 +76,7 @@ class Network:
         """Sends a message; it is lost without a word if nobody is at the address when it arrives."""
         party = self._parties.get(to)
         if party is not None and all(keep(sender, to, message) for keep in self._filters):
-            self._actor.post(self._deliver, sender, to, party, message)
+            self._carry(sender, to, party, message)
 
     def freeze(self, address: Address) -> None:
         """The party reads nothing more until it is thawed."""
@@ -88,6 +93,20 @@ class Network:
         """Asks ``keep`` about each message from now on; returns what takes it off again."""
         self._filters.append(keep)
         return lambda: self._filters.remove(keep)
+
+    def add_delay(self, delay: Delay) -> Callable[[], None]:
+        """Asks ``delay`` about each message that no filter has dropped; returns a function that ends that."""
+        self._delays.append(delay)
+        return lambda: self._delays.remove(delay)
+
+    def _carry(self, sender: Address, to: Address, party: Party | None, message: Message | None) -> None:
+        def arrive() -> None:
+            self._actor.post(self._deliver, sender, to, party, message)
+
+        for delay in self._delays:
+            if delay(sender, to, message, arrive):
+                return
+        self._actor.post(self._deliver, sender, to, party, message)
 
     def _deliver(self, sender: Address, to: Address, party: Party | None, message: Message | None) -> None:
         if party is None or self._parties.get(to) is not party:
