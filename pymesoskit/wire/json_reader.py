@@ -128,8 +128,8 @@ class _Shape:
     """The plain values of the fields of one message type.
 
     The protobuf runtime itself refuses unknown enum names, texts that are not Unicode, and numbers out of range. What
-    it would accept unlike Mesos is not plain: numbers for enums and bools, bools for numbers, a text for a list of texts,
-    several members of a oneof.
+    it would accept and Mesos would not is not plain: numbers for enums and bools, bools for numbers, a text for a list
+    of texts, several members of a oneof.
     """
 
     __slots__ = ("fields", "oneofs")

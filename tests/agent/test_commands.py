@@ -12,7 +12,7 @@ import pytest
 from pymesoskit.testing.engine.containers.commands import describe_command
 from pymesoskit.wire.v1 import mesos
 
-from .world import RealWorld, task
+from .world import RealWorld, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,8 +237,7 @@ def test_a_secret_that_is_elsewhere_cannot_be_resolved(secretive: RealWorld) -> 
 
 @needs_root
 def test_output_and_fetched_files_are_the_users(world: RealWorld, tmp_path: Path) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)  # the user fetches
+    open_to_all(tmp_path)
     (tmp_path / "data").write_text("x")
     info = task(command="echo more >> stdout; echo own > data; id -un")
     info.command.user = "nobody"

@@ -22,7 +22,7 @@ from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.testing.engine.machine.fetcher import FetchError, Settings, fetch_all, name_of, uris_error
 from pymesoskit.wire.v1 import mesos
 
-from .world import RealWorld, framework, task
+from .world import RealWorld, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +52,7 @@ class Bench:
     """A sandbox of nobody's that nobody may not reach, and a place for files beside it."""
 
     def __init__(self, directory: Path) -> None:
-        for parent in (directory, *directory.parents[:2]):
-            parent.chmod(0o755)  # so that only what is meant to be closed is
+        open_to_all(directory)  # so that only the directory below is closed
         closed = directory / "closed"
         closed.mkdir(mode=0o700)
         self.sandbox = closed / "sandbox"
@@ -164,8 +163,7 @@ def test_a_user_that_there_is_not_is_an_error_and_changes_nothing(bench: Bench) 
 
 @as_root
 def test_a_task_gets_what_its_user_may_read_and_nothing_else(world: RealWorld, tmp_path: Path) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
+    open_to_all(tmp_path)
     for name, mode in (("open", 0o644), ("closed", 0o600)):
         (tmp_path / name).write_text("content")
         (tmp_path / name).chmod(mode)

@@ -18,7 +18,7 @@ from pymesoskit.testing.engine.network.messages import ExitedExecutor, RunTask
 from pymesoskit.wire.v1 import mesos
 
 from .test_agent_life import reserve
-from .world import RealWorld, executor, framework, task
+from .world import RealWorld, executor, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,8 +271,7 @@ def test_a_group_has_a_sandbox_for_each_task_and_only_three_variables_of_mesos(w
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root switches users")
 def test_a_task_runs_as_its_user(world: RealWorld, tmp_path: Path) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
+    open_to_all(tmp_path)
     info = task(command="id -un")
     info.command.user = "nobody"
     run(world, info)

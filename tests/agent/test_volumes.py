@@ -14,7 +14,7 @@ from pymesoskit.testing.engine.agent.limits import places
 from pymesoskit.testing.engine.network.messages import ApplyOperation, RunTask, RunTaskGroup
 from pymesoskit.wire.v1 import mesos
 
-from .world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, task
+from .world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,8 +158,7 @@ def test_a_volume_is_there_again_after_the_agent_was_restarted(
 @as_root
 def test_a_volume_belongs_to_whoever_uses_it(make_world: Callable[..., RealWorld], tmp_path: Path) -> None:
     world = make_world()
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
+    open_to_all(tmp_path)
     volume = create(world, "v")
     info = task("t1", "touch v/file")
     info.command.user = "nobody"

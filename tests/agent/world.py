@@ -7,7 +7,9 @@ import heapq
 import itertools
 import queue
 import random
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymesoskit.resources import Resources
@@ -44,13 +46,20 @@ from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MASTER = "master@127.0.0.1:5050"
 FRAMEWORK_ID = "M-0000"
 PA = mesos.FrameworkInfo.Capability.PARTITION_AWARE
 
 M = TypeVar("M")
+
+
+def open_to_all(directory: Path) -> None:
+    """Lets all users pass through the directory of a test: pytest closes the directories above it."""
+    for part in (directory, *directory.parents):
+        if part == Path(tempfile.gettempdir()):
+            return
+        part.chmod(0o755)
 
 
 def framework(

@@ -85,7 +85,7 @@ def test_what_is_advertised_can_differ_from_where_they_listen() -> None:
 
 def test_agents_cannot_advertise_one_address() -> None:
     cluster = Cluster(2, agent_flags={"advertise_port": "5051"})
-    with pytest.raises(ClusterError, match="agent 0 and agent 1 both have the address 127.0.0.1:5051"):
+    with pytest.raises(ClusterError, match=r"agent 0 and agent 1 both have the address 127\.0\.0\.1:5051"):
         cluster.start()
 
 

@@ -97,7 +97,7 @@ def test_connections_of_the_in_process_transport_break_too() -> None:
         assert scheduler.reasons == []
         cluster.faults.reset_connections(cluster.master)
         cluster.wait_for(lambda: scheduler.subscriptions == 2)
-        assert scheduler.reasons == ["127.0.0.1:5050: the connection was reset"]
+        assert scheduler.reasons == ["http://127.0.0.1:5050: the connection was reset"]
         assert driver.failure is None
 
 
@@ -147,7 +147,7 @@ def test_a_restart_of_the_only_master_that_agents_do_not_notice_is_explained() -
 def test_a_task_is_shown_once_however_often_its_agent_reports_it() -> None:
     """An agent that registers again reports completed tasks that the master has already, as in Mesos."""
     with SimulatedCluster(1, simulated={"*": Outcome.finishes(1)}) as cluster:
-        info = framework_info("one", user="nobody", failover_timeout=600, checkpoint=True)
+        info = framework_info("one", user="nobody", failover_timeout=600)
         SchedulerDriver(OneTask(), info, cluster.address, transport=cluster.transport).start()
         cluster.wait_for_task("t", "TASK_FINISHED")
         cluster.advance(10)

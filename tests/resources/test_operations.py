@@ -102,7 +102,7 @@ def test_a_reservation_may_be_made_of_another() -> None:
                 type="GROW_VOLUME",
                 grow_volume={"volume": messages(PORTS)[0], "addition": messages(DISK)[0]},
             ),
-            r"ports:\[1-2\] is not a number that could grow or shrink",
+            r"ports:\[1-2\] is not a scalar",
         ),
         (Operation(type="LAUNCH", launch={}), "Cannot get conversions: Operation not supported"),
         (Operation(), "Cannot get conversions: Unknown operation"),

@@ -56,5 +56,5 @@ def test_attributes_go_through_messages() -> None:
 def test_a_set_is_no_attribute() -> None:
     message = parse_attributes("a:x").to_messages()[0]
     message.type = 2
-    with pytest.raises(ResourcesError, match="Attribute 'a' is a set"):
+    with pytest.raises(ResourcesError, match="attribute 'a' must be a number, ranges or text, not a set"):
         Attributes.from_messages([message])

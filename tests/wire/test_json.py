@@ -190,7 +190,7 @@ def test_missing_fields_are_all_listed() -> None:
 
 
 def test_bytes_that_are_no_message_are_a_conversion_error() -> None:
-    with pytest.raises(ConversionError, match=r"the 3 bytes are no mesos.v1.scheduler.Call".replace("the", "The")):
+    with pytest.raises(ConversionError, match=r"the 3 bytes are not a mesos\.v1\.scheduler\.Call"):
         PROTOBUF.decode(b"\xff\xff\xff", scheduler.Call)
 
 

@@ -13,7 +13,7 @@ from pymesoskit.wire.v1 import master, mesos
 def test_the_source_is_as_its_documentation_shows_it() -> None:
     documentation = json_writer_source.__doc__
     assert documentation is not None
-    shown = documentation.partition("::\n\n")[2].partition("\n\nWhat")[0]
+    shown = documentation.partition("::\n\n")[2].partition("\n\n``json_writer``")[0]
     assert json_writer_source.source(mesos.Value.Scalar.DESCRIPTOR) == textwrap.dedent(shown) + "\n"
 
 

@@ -124,7 +124,7 @@ def _sum(resources: Iterable[Resources]) -> tuple[Quantities, Quantities]:
 
 
 def _ensemble_size(core: Core) -> int:
-    """Returns the number of replicas of the registry's log: one for each master, of which ``quorum`` is the majority."""
+    """Returns the number of replicas of the registry's log: one for each master, ``quorum`` being the majority."""
     return 2 * core.flags.quorum - 1 if core.flags.quorum is not None else 1
 
 
