@@ -26,8 +26,7 @@ from pymesoskit.testing.engine.network.messages import (
 )
 from pymesoskit.wire import to_json_value
 from pymesoskit.wire.v1 import mesos
-
-from .world import FRAMEWORK_ID, World, framework, resources, task
+from tests.agent.world import FRAMEWORK_ID, World, framework, resources, task
 
 RUNS = {"*": Outcome.runs()}
 

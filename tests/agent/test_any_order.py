@@ -26,9 +26,8 @@ from pymesoskit.testing.engine.network.messages import (
 )
 from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.wire.v1 import mesos
-
-from .test_executors import UUID, CustomWorld
-from .world import FRAMEWORK_ID, executor, framework, task
+from tests.agent.test_executors import UUID, CustomWorld
+from tests.agent.world import FRAMEWORK_ID, executor, framework, task
 
 EXECUTORS = ("a", "b")
 

@@ -13,9 +13,8 @@ from pymesoskit.testing.engine.agent.tokens import TokenError, sign, verify
 from pymesoskit.testing.engine.http.authentication import CredentialsError
 from pymesoskit.testing.engine.http.handler import Request
 from pymesoskit.testing.engine.http.v1 import Refused
-
-from .test_executors import CustomWorld, kinds, status_of
-from .world import Answer, World
+from tests.agent.test_executors import CustomWorld, kinds, status_of
+from tests.agent.world import Answer, World
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,9 @@ from pymesoskit.testing.engine.authorization import AuthorizerError
 from pymesoskit.testing.engine.http.authentication import Credential, CredentialsError
 from pymesoskit.testing.engine.network.messages import DrainAgent, ExitedExecutor, RegisterAgent, ReregisterAgent
 from pymesoskit.wire.v1 import mesos
-
-from .test_containers import RECORDIO, nested
-from .test_executors import CustomWorld, status_of
-from .world import FRAMEWORK_ID, Answer, RealWorld, World, executor, framework, task
+from tests.agent.test_containers import RECORDIO, nested
+from tests.agent.test_executors import CustomWorld, status_of
+from tests.agent.world import FRAMEWORK_ID, Answer, RealWorld, World, executor, framework, task
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,8 @@ from pymesoskit.testing.engine.executors.checks import Checker, Health, Timing, 
 from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
 from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire.v1 import mesos
-
-from .test_commands import group_sandbox
-from .world import RealWorld, World, framework, task
+from tests.agent.test_commands import group_sandbox
+from tests.agent.world import RealWorld, World, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,8 @@ from pymesoskit.testing.engine.network.messages import (
     UpdateFramework,
 )
 from pymesoskit.wire.v1 import mesos
-
-from .test_executors import CheckpointedWorld, kinds
-from .world import FRAMEWORK_ID, World, executor, framework, task
+from tests.agent.test_executors import CheckpointedWorld, kinds
+from tests.agent.world import FRAMEWORK_ID, World, executor, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

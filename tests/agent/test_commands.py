@@ -11,8 +11,7 @@ import pytest
 
 from pymesoskit.testing.engine.containers.commands import describe_command
 from pymesoskit.wire.v1 import mesos
-
-from .world import RealWorld, open_to_all, task
+from tests.agent.world import RealWorld, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,8 @@ from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.testing.engine.http.handler import Request
 from pymesoskit.wire import RecordDecoder, encode_record
 from pymesoskit.wire.v1 import agent, mesos
-
-from .test_executors import status_of
-from .world import Answer, RealWorld, World, task
+from tests.agent.test_executors import status_of
+from tests.agent.world import Answer, RealWorld, World, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,12 +18,11 @@ from pymesoskit.testing.engine.executors.docker import executor as docker_execut
 from pymesoskit.testing.engine.network.messages import RunTask
 from pymesoskit.wire.v1 import executor as executor_v1
 from pymesoskit.wire.v1 import mesos
-
-from .docker_engine import FakeEngine
-from .test_containers import call, nested
-from .test_executors import status_of
-from .test_real_tasks import volume_of
-from .world import RealWorld, World, executor, framework, task
+from tests.agent.docker_engine import FakeEngine
+from tests.agent.test_containers import call, nested
+from tests.agent.test_executors import status_of
+from tests.agent.test_real_tasks import volume_of
+from tests.agent.world import RealWorld, World, executor, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

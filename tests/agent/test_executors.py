@@ -18,8 +18,7 @@ from pymesoskit.testing.engine.network.messages import (
 )
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
-
-from .world import FRAMEWORK_ID, Answer, World, executor, framework, task
+from tests.agent.world import FRAMEWORK_ID, Answer, World, executor, framework, task
 
 if TYPE_CHECKING:
     from pathlib import Path

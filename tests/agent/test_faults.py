@@ -30,9 +30,8 @@ from pymesoskit.testing.engine.network.messages import (
 from pymesoskit.testing.engine.states import TERMINAL_TASK_STATES
 from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.testing.runtime.clock import VirtualClock, VirtualTimer
-
-from .test_executors import CustomWorld
-from .world import FRAMEWORK_ID, executor, framework, task
+from tests.agent.test_executors import CustomWorld
+from tests.agent.world import FRAMEWORK_ID, executor, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

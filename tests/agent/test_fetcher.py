@@ -21,8 +21,7 @@ from pymesoskit.testing.engine.machine.credentials import acting_as
 from pymesoskit.testing.engine.machine.fetch_cache import FetchCache
 from pymesoskit.testing.engine.machine.fetcher import FetchError, Settings, fetch_all, name_of, uris_error
 from pymesoskit.wire.v1 import mesos
-
-from .world import RealWorld, framework, open_to_all, task
+from tests.agent.world import RealWorld, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

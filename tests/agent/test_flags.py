@@ -21,11 +21,10 @@ from pymesoskit.testing.engine.network.messages import RunTask, ShutdownExecutor
 from pymesoskit.testing.runtime import system
 from pymesoskit.wire import RecordDecoder
 from pymesoskit.wire.v1 import mesos
-
-from .test_agent_life import Controller, Estimator
-from .test_containers import RECORDIO, call
-from .test_executors import CustomWorld, kinds
-from .world import FRAMEWORK_ID, World, executor, framework, task
+from tests.agent.test_agent_life import Controller, Estimator
+from tests.agent.test_containers import RECORDIO, call
+from tests.agent.test_executors import CustomWorld, kinds
+from tests.agent.world import FRAMEWORK_ID, World, executor, framework, task
 
 if TYPE_CHECKING:
     from pymesoskit.testing.engine.machine.launcher import Usage

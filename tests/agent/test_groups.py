@@ -11,8 +11,7 @@ from pymesoskit.testing.engine.agent import Outcome, SimulatedLauncher
 from pymesoskit.testing.engine.machine.simulated import SimulatedProcess
 from pymesoskit.testing.engine.network.messages import ExitedExecutor
 from pymesoskit.wire.v1 import mesos
-
-from .world import World, framework, task
+from tests.agent.world import World, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

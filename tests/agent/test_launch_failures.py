@@ -21,9 +21,8 @@ from pymesoskit.testing.engine.network.messages import (
     StatusUpdate,
 )
 from pymesoskit.wire.v1 import mesos
-
-from .test_executors import CustomWorld, kinds
-from .world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, task
+from tests.agent.test_executors import CustomWorld, kinds
+from tests.agent.world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, task
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,9 @@ from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.testing.engine.network.messages import DrainAgent
 from pymesoskit.testing.runtime.system import read_system
 from pymesoskit.wire.v1 import agent, mesos
-
-from .test_agent_life import reserve
-from .test_executors import status_of
-from .world import RealWorld, World, framework, task
+from tests.agent.test_agent_life import reserve
+from tests.agent.test_executors import status_of
+from tests.agent.world import RealWorld, World, framework, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

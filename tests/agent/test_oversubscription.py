@@ -8,9 +8,8 @@ from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.agent import FixedEstimator, Outcome, Usage
 from pymesoskit.testing.engine.network.messages import ExitedExecutor, ShutdownExecutor, ShutdownFramework, UpdateAgent
 from pymesoskit.wire.v1 import mesos
-
-from .test_executors import CustomWorld
-from .world import FRAMEWORK_ID, World, task
+from tests.agent.test_executors import CustomWorld
+from tests.agent.world import FRAMEWORK_ID, World, task
 
 if TYPE_CHECKING:
     from pathlib import Path

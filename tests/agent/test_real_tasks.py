@@ -16,9 +16,8 @@ import pytest
 
 from pymesoskit.testing.engine.network.messages import ExitedExecutor, RunTask
 from pymesoskit.wire.v1 import mesos
-
-from .test_agent_life import reserve
-from .world import RealWorld, executor, framework, open_to_all, task
+from tests.agent.test_agent_life import reserve
+from tests.agent.world import RealWorld, executor, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

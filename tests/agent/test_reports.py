@@ -9,9 +9,8 @@ import pytest
 from pymesoskit.testing.engine.agent import Command, Exit
 from pymesoskit.testing.engine.network.messages import DrainAgent, RunTask, RunTaskGroup, ShutdownFramework
 from pymesoskit.wire.v1 import mesos
-
-from .test_executors import UUID, CustomWorld, events, kinds, status_of
-from .world import FRAMEWORK_ID, executor, framework, task
+from tests.agent.test_executors import UUID, CustomWorld, events, kinds, status_of
+from tests.agent.world import FRAMEWORK_ID, executor, framework, task
 
 if TYPE_CHECKING:
     from pathlib import Path

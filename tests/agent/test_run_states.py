@@ -7,8 +7,7 @@ import pytest
 from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.testing.engine.executors.run_states import MEANINGS, RUN, RunCause, RunState
 from pymesoskit.testing.engine.executors.task_run import TaskRun
-
-from .world import World, task
+from tests.agent.world import World, task
 
 
 def test_every_state_is_in_the_table_and_explained() -> None:

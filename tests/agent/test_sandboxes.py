@@ -11,9 +11,8 @@ import pytest
 
 from pymesoskit.testing.engine.containers import sandboxes
 from pymesoskit.testing.engine.machine.launcher import Exit
-
-from .test_executors import CustomWorld, status_of
-from .world import FRAMEWORK_ID
+from tests.agent.test_executors import CustomWorld, status_of
+from tests.agent.world import FRAMEWORK_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable

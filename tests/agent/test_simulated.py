@@ -10,8 +10,7 @@ from pymesoskit.testing.engine.agent import Command, Exit, Outcome, Outcomes, Si
 from pymesoskit.testing.engine.network.messages import RunTask
 from pymesoskit.testing.runtime.actor import SimulatedActor
 from pymesoskit.wire.v1 import mesos
-
-from .world import World, executor, framework, task
+from tests.agent.world import World, executor, framework, task
 
 
 class Run:

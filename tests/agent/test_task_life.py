@@ -9,8 +9,7 @@ import pytest
 from pymesoskit.testing.engine.agent import Outcome
 from pymesoskit.testing.engine.network.messages import StatusUpdate
 from pymesoskit.wire.v1 import mesos
-
-from .world import World, framework, task
+from tests.agent.world import World, framework, task
 
 
 def test_a_task_that_exits_0_starts_runs_and_finishes() -> None:

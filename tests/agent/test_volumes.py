@@ -13,8 +13,7 @@ from pymesoskit.resources import Resources
 from pymesoskit.testing.engine.agent.limits import places
 from pymesoskit.testing.engine.network.messages import ApplyOperation, RunTask, RunTaskGroup
 from pymesoskit.wire.v1 import mesos
-
-from .world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, open_to_all, task
+from tests.agent.world import FRAMEWORK_ID, RealWorld, default_executor, executor, framework, open_to_all, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

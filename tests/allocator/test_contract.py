@@ -26,8 +26,7 @@ from pymesoskit.testing.allocator import (
     Unavailability,
 )
 from pymesoskit.testing.allocator.contract import AllocatorContract
-
-from .first_come import FirstCome
+from tests.allocator.first_come import FirstCome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

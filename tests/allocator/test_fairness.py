@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from pymesoskit.resources import Resources
 from pymesoskit.testing.allocator import AgentOptions, AllocatorOptions, HierarchicalAllocator
 from pymesoskit.testing.allocator.playground import Held, Playground
-
-from .audit import audit
+from tests.allocator.audit import audit
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 

@@ -14,8 +14,7 @@ from pymesoskit.testing.allocator import AgentOptions, FrameworkOptions, Inverse
 from pymesoskit.testing.allocator.api import AllocatorOptions
 from pymesoskit.testing.allocator.hierarchical import HierarchicalAllocator
 from pymesoskit.testing.allocator.playground import Held, Playground
-
-from .audit import audit
+from tests.allocator.audit import audit
 
 ROLES = ("a", "b", "a/x", "a/y", "a/x/z")
 CAPABILITIES = (

@@ -8,8 +8,7 @@ from pymesoskit.resources import Resources
 from pymesoskit.scheduler import SchedulerDriver
 from pymesoskit.testing.cluster.cluster import AgentSpec, BaseCluster, ClusterError, SimulatedCluster
 from pymesoskit.testing.engine.agent import FixedEstimator, Outcome
-
-from .test_cluster import OneTask, framework
+from tests.cluster.test_cluster import OneTask, framework
 
 RUNS = {"*": Outcome.runs()}
 SMALL = "cpus:1;mem:128;disk:10;ports:[1-10]"

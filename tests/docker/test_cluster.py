@@ -17,7 +17,7 @@ from tests.agent.docker_engine import FakeEngine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .conftest import RealEngine
+    from tests.docker.conftest import RealEngine
 
 PROGRAM = Path(__file__).with_name("program.py")
 PATIENCE = 30.0

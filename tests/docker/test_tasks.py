@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .conftest import RealEngine
+    from tests.docker.conftest import RealEngine
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from pymesoskit.testing.engine.network.messages import (
     UpdateFramework,
 )
 from pymesoskit.wire.v1 import mesos
-
-from .test_agents import report, running
+from tests.master.test_agents import report, running
 
 EXECUTOR = {
     "type": "CUSTOM",

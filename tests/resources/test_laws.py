@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pymesoskit.resources import Format, Reservation, Resource, Resources, ValueType
-
-from .strategies import DIVISIBLE, HELD, PLAIN, RESOURCE
+from tests.resources.strategies import DIVISIBLE, HELD, PLAIN, RESOURCE
 
 
 def disjoint(a: Resources, b: Resources) -> bool:

@@ -20,8 +20,7 @@ from pymesoskit.resources import (
     produced,
 )
 from pymesoskit.wire.v1 import mesos_pb2 as pb
-
-from .strategies import HELD
+from tests.resources.strategies import HELD
 
 Operation = pb.Offer.Operation
 DISK = Resource("disk", "SCALAR", 64, (Reservation.dynamic("web"),))

@@ -17,6 +17,7 @@ from pymesoskit.errors import (
 from pymesoskit.scheduler import Acknowledgement, MemoryStore, Scheduler, calls, operations
 from pymesoskit.subscription import Timeouts
 from pymesoskit.wire.v1 import mesos, scheduler
+from tests.scheduler.story import FRAMEWORK, Storyteller, begin
 from tests.transport.stub import (
     FRAMEWORK_ID,
     Event,
@@ -30,8 +31,6 @@ from tests.transport.stub import (
     subscribed,
     update,
 )
-
-from .story import FRAMEWORK, Storyteller, begin
 
 Call = scheduler.Call
 

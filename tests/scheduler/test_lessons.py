@@ -31,6 +31,7 @@ from pymesoskit.subscription import Backoff, Watchdog
 from pymesoskit.testing.engine.http.handler import Response
 from pymesoskit.transport import Basic
 from pymesoskit.wire.v1 import mesos, scheduler
+from tests.scheduler.story import FRAMEWORK, Storyteller, begin
 from tests.transport.stub import (
     ACCEPTED,
     FRAMEWORK_ID,
@@ -47,8 +48,6 @@ from tests.transport.stub import (
     subscribed,
     update,
 )
-
-from .story import FRAMEWORK, Storyteller, begin
 
 if TYPE_CHECKING:
     from pathlib import Path
