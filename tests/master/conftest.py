@@ -380,7 +380,7 @@ class ClusterWorld(World):
 
     @property
     def master(self) -> Master:
-        return self.cluster.master.alive()
+        return self.cluster.master._member.alive()
 
     def settle(self) -> None:
         self.cluster.settle()

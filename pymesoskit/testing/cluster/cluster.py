@@ -115,7 +115,7 @@ class BaseCluster(ABC):
         ]
         self.masters = [ClusterMaster(self, member) for member in self._master_members]
         self.agents = [ClusterAgent(self, member) for member in self._agent_members]
-        self.faults = Faults(self._stage.network, actor, self, registry.storage, self._reset_connections)
+        self.faults = Faults(self.history.journal, self, registry.storage, self._reset_connections)
         self._transport: InProcessTransport | None = None
 
     def __repr__(self) -> str:
@@ -319,6 +319,7 @@ class BaseCluster(ABC):
             other = taken.setdefault(member.advertised_address, member.name)
             if other != member.name:
                 raise ClusterError(f"{other} and {member.name} both have the address {member.advertised_address}")
+            self.history.journal.call_it(member.process_address, member.name)
         for master in self._master_members:
             master.begin()
         for agent in self._agent_members:

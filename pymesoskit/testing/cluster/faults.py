@@ -7,25 +7,27 @@ What happens to processes (killed, frozen) are commands of the masters and agent
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Union, get_args
 
 from pymesoskit.testing.cluster.errors import ClusterError
 from pymesoskit.testing.cluster.handles import ClusterAgent, ClusterMaster
 from pymesoskit.testing.engine.network.messages import Message
+from pymesoskit.testing.runtime.journal import Fate, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from pymesoskit.testing.engine.master.registry import Storage
-    from pymesoskit.testing.engine.network.network import Address, Network
-    from pymesoskit.testing.runtime.actor import Actor
+    from pymesoskit.testing.runtime.journal import Entry, Journal
 
 T = TypeVar("T")
 
 #: The types of messages by name: ``"PongAgent"``.
 MESSAGES: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
+
+
+DROP = Fate("drop")
 
 
 class Turn(Protocol):
@@ -66,15 +68,13 @@ class Faults:
 
     def __init__(
         self,
-        network: Network,
-        actor: Actor,
+        journal: Journal,
         turn: Turn,
         storage: Storage,
         reset: Callable[[ClusterMaster | ClusterAgent], None],
     ) -> None:
-        self._network = network
+        self._journal = journal
         self._storage = storage
-        self._actor = actor
         self._turn = turn
         self._reset = reset
         self._numbers = itertools.count()  # of partitions
@@ -87,8 +87,8 @@ class Faults:
         reach it.
         """
         inside = _member(member)._member
-        address = inside.process_address
-        unfilter = self._turn.call(self._network.add_filter, lambda sender, to, _message: address not in {sender, to})
+        name = inside.name
+        unfilter = self._judge(lambda entry: DROP if name in {entry.sender, entry.to} else None)
         if isinstance(member, ClusterAgent):
             return Fault(self._turn, f"partition of {member.name}", unfilter)
         master = member._member
@@ -119,28 +119,31 @@ class Faults:
         lost = MESSAGES.get(kind) if isinstance(kind, str) else kind
         if lost is None or lost not in MESSAGES.values():
             raise ClusterError(f"unknown type of message {kind!r}, known are {', '.join(sorted(MESSAGES))}")
-        address = agent._member.process_address if agent is not None else None
+        name = agent.name if agent is not None else None
         left = times
 
-        def keep(sender: Address, to: Address, message: Message) -> bool:
+        def judge(entry: Entry) -> Fate | None:
             nonlocal left
-            if not isinstance(message, lost) or left == 0:
-                return True
-            if address is not None and address not in {sender, to}:
-                return True
+            if entry.kind != lost.__name__ or left == 0 or (name is not None and name not in {entry.sender, entry.to}):
+                return None
             left = None if left is None else left - 1
-            return False
+            return DROP
 
-        return Fault(self._turn, f"loss of {lost.__name__}", self._turn.call(self._network.add_filter, keep))
+        return Fault(self._turn, f"loss of {lost.__name__}", self._judge(judge))
 
     def slow(self, agent: ClusterAgent, seconds: float) -> Fault:
         """Each message between the masters and this agent takes ``seconds`` seconds, either way.
 
         Their order stays, as with TCP: a message sent after the fault has healed does not overtake a late one.
         """
-        line = _SlowLine(self._actor, _member(agent)._member.process_address, seconds)
-        line.end = self._turn.call(self._network.add_delay, line.take)
-        return Fault(self._turn, f"slow {agent.name}", line.heal)
+        name = _member(agent).name
+        late = Fate(delay=seconds)
+        heal = self._judge(lambda entry: late if name in {entry.sender, entry.to} else None)
+        return Fault(self._turn, f"slow {agent.name}", heal)
+
+    def _judge(self, judge: Callable[[Entry], Fate | None]) -> Callable[[], None]:
+        """Asks ``judge`` about each message between masters and agents; returns a function that ends that."""
+        return self._turn.call(self._journal.judge, lambda entry: judge(entry) if entry.way is Way.MESSAGE else None)
 
     def reset_connections(self, member: ClusterAgent | ClusterMaster) -> None:
         """Breaks all connections to the HTTP API of a master or an agent with RST; new ones can be made.
@@ -149,45 +152,6 @@ class Faults:
         """
         _member(member)
         self._turn.call(self._reset, member)
-
-
-class _SlowLine:
-    """The messages that are on their way to or from a slow agent, in the order in which they were sent."""
-
-    def __init__(self, actor: Actor, address: Address, seconds: float) -> None:
-        self._actor = actor
-        self._address = address
-        self._seconds = seconds
-        self._healed = False
-        self._under_way: deque[tuple[float, Callable[[], None]]] = deque()  # when each arrives, and what then happens
-        self.end: Callable[[], None] = lambda: None  # takes this off the network
-
-    def take(self, sender: Address, to: Address, _message: Message | None, arrive: Callable[[], None]) -> bool:
-        """Takes a message of this agent, unless the fault has healed and none is under way before it."""
-        if self._address not in {sender, to} or (self._healed and not self._under_way):
-            return False
-        now = self._actor.clock.monotonic()
-        due = self._under_way[-1][0] if self._healed else now + self._seconds
-        self._under_way.append((due, arrive))
-        if len(self._under_way) == 1:
-            self._actor.clock.call_later(due - now, self._first_arrives)
-        return True
-
-    def heal(self) -> None:
-        """What is sent from now on takes no time, except to wait for what is under way."""
-        self._healed = True
-        if not self._under_way:
-            self.end()
-
-    def _first_arrives(self) -> None:
-        due, arrive = self._under_way.popleft()
-        arrive()
-        while self._under_way and self._under_way[0][0] <= due:
-            self._under_way.popleft()[1]()
-        if self._under_way:
-            self._actor.clock.call_later(self._under_way[0][0] - self._actor.clock.monotonic(), self._first_arrives)
-        elif self._healed:
-            self.end()
 
 
 def _member(member: ClusterAgent | ClusterMaster) -> ClusterAgent | ClusterMaster:

@@ -245,7 +245,7 @@ class InProcessConnection:
             *((name.lower(), value) for name, value in head.headers),
             ("content-length", str(len(body))),
         )
-        request = Request("POST", head.target, headers, body)
+        request = Request("POST", head.target, headers, body, connection=self)
         self._reactor.call_server(exchange.serve, self._handler, request)
 
     def _shut(self) -> list[_Exchange]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pymesoskit.testing.cluster.addresses import advertised, check_ip, netloc
 from pymesoskit.testing.cluster.errors import ClusterError
+from pymesoskit.testing.cluster.traffic import Traffic
 from pymesoskit.testing.engine.http.server import HttpServer
 from pymesoskit.testing.engine.http.web_pages import WebPages
 from pymesoskit.testing.engine.machine.fetcher import ThreadFetcher
@@ -61,7 +62,7 @@ class Stage:
         self.pace = INSTANT
         self.pages: WebPages = WebPages()
         self.metrics_limit: Rate | None = _metrics_limit(os.environ.get(_METRICS_LIMIT, ""))
-        self.network: Network = Network(actor)
+        self.network: Network = Network(actor, history.journal)
         self.processes: ProcessLauncher = ProcessLauncher(actor)
         self.prober: NetworkProber = NetworkProber(actor)
         self.fetcher: ThreadFetcher = ThreadFetcher(actor)
@@ -116,6 +117,11 @@ class Member:
         return port == self.port and host in {self.ip, self.host, self.hostname, "localhost"}
 
     @property
+    def process_address(self) -> str:
+        """Its address on the cluster's network, ``NAME@ip:port``."""
+        raise NotImplementedError
+
+    @property
     def hostname(self) -> str:
         """Its host name, ``hostname`` of its flags or its address."""
         return self.host
@@ -133,9 +139,9 @@ class Member:
 
     def answer(self, handler: Handler) -> None:
         """Answers requests with ``handler`` from now on."""
-        self.handler = handler
+        self.handler = Traffic(self.name, handler, self.stage.history.journal, self.stage.actor.clock)
         if self.server is not None:
-            self.server.open(handler)
+            self.server.open(self.handler)
 
     def hang_up(self) -> None:
         """Breaks all connections: the process has ended."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
+from pymesoskit.testing.runtime.journal import Journal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,6 +51,7 @@ class History:
     """
 
     def __init__(self, now: Callable[[], float], limit: int = 2000) -> None:
+        self.journal: Journal = Journal(now)  # in which all that is noted here is an entry, too
         self._now = now
         self._events: deque[HistoryEvent] = deque(maxlen=limit)
         self._noted = 0
@@ -59,7 +62,9 @@ class History:
         self._noted += 1
         if len(text) > TEXT_LIMIT:
             text = f"{text[:TEXT_LIMIT]}… ({len(text)} characters)"
-        self._events.append(HistoryEvent(self._now(), source, text))
+        event = HistoryEvent(self._now(), source, text)
+        self._events.append(event)
+        self.journal.note(source, text, event.time)
 
     def report(self, source: str, error: BaseException) -> None:
         """Adds an exception that should not have happened: in short here, in full on stderr."""

@@ -27,6 +27,7 @@ class Request:
     headers: Headers = ()  # names in lower case, in order
     body: bytes = b""
     body_stream: BodyStream | None = None  # only for Content-Type application/recordio; ``body`` is empty then
+    connection: object = field(default=None, eq=False, repr=False)  # the same for all requests on one connection
     path: str = field(init=False)  # without the query, not unquoted
 
     @path.default

@@ -8,12 +8,13 @@ tells a sender that a message was lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from pymesoskit.testing.engine.network.messages import Message
+from pymesoskit.testing.runtime.journal import DELIVER, Fate, Journal, Way
+from pymesoskit.testing.runtime.lines import Line
 
 if TYPE_CHECKING:
+    from pymesoskit.testing.engine.network.messages import Message
     from pymesoskit.testing.runtime.actor import Actor
 
 #: ``name@ip:port``, libprocess's UPID.
@@ -30,24 +31,19 @@ class Party(Protocol):
         """A process that this party had linked to is gone, or its connection broke."""
 
 
-#: Decides on each message: called with (sender, to, message); it returns whether to deliver it.
-Filter = Callable[[Address, Address, Message], bool]
-
-#: May take what is on its way: called with (sender, to, message, arrive), where None is the news that the sender is
-#: gone. It returns whether it has taken it; then it calls ``arrive()`` later.
-Delay = Callable[[Address, Address, "Message | None", Callable[[], None]], bool]
-
-
 class Network:
-    """Delivers messages between parties in the actor's turn; see the module's text."""
+    """Delivers messages between parties in the actor's turn; see the module's text.
 
-    def __init__(self, actor: Actor) -> None:
+    Each message is recorded in the journal, which decides its fate. What one party sends another keeps its order.
+    """
+
+    def __init__(self, actor: Actor, journal: Journal | None = None) -> None:
         self._actor = actor
+        self._journal = Journal(actor.clock.time) if journal is None else journal
         self._parties: dict[Address, Party] = {}
         self._links: dict[Address, dict[Address, None]] = {}  # linked-to address -> who wants to know
         self._frozen: dict[Address, list[tuple[Address, Message | None]]] = {}
-        self._filters: list[Filter] = []
-        self._delays: list[Delay] = []
+        self._lines: dict[tuple[Address, Address], Line] = {}
 
     def attach(self, address: Address, party: Party) -> None:
         """The party can be reached at the address from now on. Raises ValueError if one is there already."""
@@ -75,8 +71,19 @@ class Network:
     def send(self, sender: Address, to: Address, message: Message) -> None:
         """Sends a message; it is lost without a word if nobody is at the address when it arrives."""
         party = self._parties.get(to)
-        if party is not None and all(keep(sender, to, message) for keep in self._filters):
-            self._carry(sender, to, party, message)
+        if party is None:
+            return
+        journal = self._journal
+        kind = type(message).__name__
+        fate = journal.record(
+            Way.MESSAGE, journal.name_of(sender), journal.name_of(to), kind, lambda: (kind, message)
+        ).fate
+        match fate.name:
+            case "drop" | "cut" | "cut-within":
+                return
+            case "duplicate":
+                self._carry(sender, to, party, message, fate)
+        self._carry(sender, to, party, message, fate)
 
     def freeze(self, address: Address) -> None:
         """The party reads nothing more until it is thawed."""
@@ -89,24 +96,16 @@ class Network:
         for sender, message in self._frozen.pop(address, []):
             self._actor.post(self._deliver, sender, address, party, message)
 
-    def add_filter(self, keep: Filter) -> Callable[[], None]:
-        """Asks ``keep`` about each message from now on; returns what takes it off again."""
-        self._filters.append(keep)
-        return lambda: self._filters.remove(keep)
-
-    def add_delay(self, delay: Delay) -> Callable[[], None]:
-        """Asks ``delay`` about each message that no filter has dropped; returns a function that ends that."""
-        self._delays.append(delay)
-        return lambda: self._delays.remove(delay)
-
-    def _carry(self, sender: Address, to: Address, party: Party | None, message: Message | None) -> None:
-        def arrive() -> None:
-            self._actor.post(self._deliver, sender, to, party, message)
-
-        for delay in self._delays:
-            if delay(sender, to, message, arrive):
+    def _carry(
+        self, sender: Address, to: Address, party: Party | None, message: Message | None, fate: Fate = DELIVER
+    ) -> None:
+        line = self._lines.get((sender, to))
+        if line is None:
+            if not fate.delay and not fate.gates:  # the usual case: nothing is late between these two
+                self._actor.post(self._deliver, sender, to, party, message)
                 return
-        self._actor.post(self._deliver, sender, to, party, message)
+            line = self._lines[sender, to] = Line(self._actor.clock)
+        line.carry(fate.delay, fate.gates, self._actor.post, self._deliver, sender, to, party, message)
 
     def _deliver(self, sender: Address, to: Address, party: Party | None, message: Message | None) -> None:
         if party is None or self._parties.get(to) is not party:

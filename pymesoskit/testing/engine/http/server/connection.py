@@ -415,7 +415,7 @@ class ServerConnection(asyncio.Protocol):
         """A request has been read (or its head, if its body goes on arriving)."""
         body = b"" if self._streamed is not None else b"".join(self._body)
         target = self._target.decode("latin-1")
-        request = Request(method, target, tuple(self._headers), body, self._streamed)
+        request = Request(method, target, tuple(self._headers), body, self._streamed, connection=self)
         self._waiting.append((request, exchange))
         self._dispatch()
 
