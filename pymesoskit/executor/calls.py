@@ -6,10 +6,9 @@ that lacks them.
 
 from __future__ import annotations
 
-import time
-import uuid
 from typing import TYPE_CHECKING
 
+from pymesoskit.transport.surroundings import current_time, new_uuid
 from pymesoskit.wire.v1 import executor, mesos
 
 if TYPE_CHECKING:
@@ -67,9 +66,9 @@ def complete_status(status: mesos.TaskStatus, executor_id: str, now: float | Non
     complete = mesos.TaskStatus()
     complete.CopyFrom(status)
     if not complete.uuid:
-        complete.uuid = uuid.uuid4().bytes
+        complete.uuid = new_uuid().bytes
     if not complete.HasField("timestamp"):
-        complete.timestamp = time.time() if now is None else now
+        complete.timestamp = current_time() if now is None else now
     complete.source = mesos.TaskStatus.SOURCE_EXECUTOR
     if not complete.HasField("executor_id"):
         complete.executor_id.value = executor_id

@@ -102,7 +102,8 @@ class ExecutorSession(Session[Event]):
             own_kinds=_OWN_KINDS,
         )
         self.environment = environment
-        self._rng = rng if rng is not None else random.Random()  # noqa: S311  # pauses, not secrets
+        self._rng: random.Random = rng if rng is not None else random.Random()  # noqa: S311  # pauses, not secrets
+        self._own_rng = rng is not None
         self._ids = Call(
             executor_id=mesos.ExecutorID(value=environment.executor_id),
             framework_id=mesos.FrameworkID(value=environment.framework_id),
@@ -184,6 +185,11 @@ class ExecutorSession(Session[Event]):
         self.shutting_down = True
         self._told.append(Event(type=Event.SHUTDOWN))
         return GiveUp(None)
+
+    def use_chance(self, chance: random.Random) -> None:
+        super().use_chance(chance)
+        if not self._own_rng:
+            self._rng = chance
 
     def _delay(self, attempt: int) -> float:  # noqa: ARG002  # the same each time
         if self._reached:

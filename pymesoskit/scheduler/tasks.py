@@ -5,11 +5,11 @@ Rules: docs/reference/scheduler-api.md 4.4.
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from pymesoskit.resources.forms import ResourcesLike, as_messages
 from pymesoskit.scheduler import ids
+from pymesoskit.transport.surroundings import new_uuid
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def new_task_id(prefix: str = "task") -> str:
     """Returns a new unique task id that starts with ``prefix``."""
-    return f"{prefix}-{uuid.uuid4()}"
+    return f"{prefix}-{new_uuid()}"
 
 
 def command(value: str | Iterable[str], environment: Mapping[str, str] | None = None) -> mesos.CommandInfo:

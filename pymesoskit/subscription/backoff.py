@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from tenacity import RetryCallState, Retrying
 from tenacity.wait import wait_base, wait_exponential
 
@@ -31,14 +31,18 @@ class Backoff:
     wait: wait_base | Callable[[RetryCallState], float] = field(factory=_default_wait)
     jitter: float = 0.5  # the largest part of a wait that chance takes off, 0 to 1
     stable_after: float = 10.0  # seconds
-    rng: random.Random = field(factory=random.Random, repr=False)
+    rng: random.Random | None = field(default=None, repr=False)  # None: the chance of the transport
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after the ``attempt``-th failure in a row (from 1)."""
         state = RetryCallState(_RETRYING, None, (), {})
         state.attempt_number = attempt
         full = float(self.wait(state))
-        return full * (1.0 - self.jitter * self.rng.random())
+        return full * (1.0 - self.jitter * (self.rng or _CHANCE).random()) if self.jitter else full
+
+    def with_chance(self, chance: random.Random) -> Backoff:
+        """Returns the same policy, with this generator if it has none of its own."""
+        return self if self.rng is not None else evolve(self, rng=chance)
 
     @classmethod
     def constant(cls, seconds: float) -> Backoff:
@@ -50,4 +54,5 @@ class Backoff:
         return cls(wait=wait, jitter=0.0)
 
 
+_CHANCE = random.Random()  # noqa: S311 (waits, not secrets)
 _RETRYING = Retrying()  # what tenacity's strategies are handed with each state; nothing is run with it

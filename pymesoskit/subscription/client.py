@@ -11,7 +11,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from pymesoskit.subscription.inbox import Inbox
 from pymesoskit.subscription.pending import PendingCall
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymesoskit.subscription.options import ConnectionOptions
+    from pymesoskit.transport.base import Timer
     from pymesoskit.transport.deaths import Death
 
 __all__ = ["Notice", "SubscriptionClient", "log_notice"]
@@ -33,6 +34,22 @@ _log = logging.getLogger(__name__)
 
 
 E = TypeVar("E", bound=EventMessage)
+
+
+class HandlerTimer:
+    """A callback that a driver runs later, between two handlers (``driver.call_later``)."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] = callback
+        self.cancelled: bool = False
+        self.armed: Timer | None = None
+        self.disarm: Callable[[], None] = lambda: None
+
+    def cancel(self) -> None:
+        """Makes sure that the callback will not run. Harmless if it has run. Any thread may call."""
+        self.cancelled = True
+        self.disarm()
+
 
 #: What happens beside the events: the connection came or went, a call failed, it is over.
 Notice: TypeAlias = SessionNotice | CallFailed
@@ -258,8 +275,30 @@ class SubscriptionClient(ABC, Generic[E]):
                 if not isinstance(item, self._event_type):
                     self._happened(item)  # type: ignore[arg-type]  # what is no event is a notice
         self._after_read()
+        return self._tell(told)
+
+    def _call_later(self, delay: float, timer: HandlerTimer) -> None:
+        """Hands the timer to the consumer after ``delay`` seconds. Any thread may call."""
+        reactor = self._subscriber.reactor
+
+        def due() -> None:
+            if not timer.cancelled and not self._over:
+                self._tell([timer])
+
+        def arm() -> None:
+            if not timer.cancelled:
+                timer.armed = reactor.call_later(delay, due)
+
+        def disarm() -> None:
+            if timer.armed is not None:
+                timer.armed.cancel()
+
+        timer.disarm = lambda: reactor.post(disarm)
+        reactor.post(arm)
+
+    def _tell(self, told: list[Any]) -> bool:  # of events, notices and timers
         if self._consume is not None:
-            self._subscriber.reactor.post(self._consume, told)
+            self._subscriber.reactor.hand_over(self._consume, told)
             return True
         return self._inbox.put(told)
 

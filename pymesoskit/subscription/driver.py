@@ -14,15 +14,19 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+from pymesoskit.subscription.client import HandlerTimer
 from pymesoskit.subscription.inbox import SIGNAL_INTERVAL
 from pymesoskit.subscription.session import SUBSCRIBED, Connected, Disconnected, Ended, EventMessage
 from pymesoskit.subscription.subscriber import CallFailed
 from pymesoskit.transport.deaths import Death
 from pymesoskit.transport.errors import DriverStateError, HandlerFailed, MesosError, NotSubscribed
+from pymesoskit.transport.surroundings import surroundings
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -176,6 +180,28 @@ class HandlerDriver(ABC, Generic[E]):
         self._fetched = self._fetched or self._failure is not None
         return self._failure
 
+    def time(self) -> float:
+        """Returns the seconds since the Unix epoch: virtual where the transport is. Any thread may call."""
+        return self._base._subscriber.reactor.time()
+
+    @property
+    def chance(self) -> random.Random:
+        """A random generator for the handlers. In virtual time the cluster's seed determines what it gives."""
+        return self._base._subscriber.reactor.chance
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> HandlerTimer:
+        """Calls ``callback(*args)`` after ``delay`` seconds where the handlers run, never at the same time as one.
+
+        Time is virtual where the transport is. What the callback raises ends the driver, as with a handler; after the
+        driver's end it is not called. Returns a timer that can be cancelled. Raises ``ValueError`` for a negative
+        delay. Any thread may call.
+        """
+        if delay < 0:
+            raise ValueError(f"delay must not be negative, but is {delay:g}")
+        timer = HandlerTimer(partial(callback, *args))
+        self._base._call_later(delay, timer)
+        return timer
+
     def wait_until_subscribed(self, timeout: float | None = None) -> None:
         """Waits for a subscription. Raises ``TimeoutError``, or what ended the driver. Not in a handler
         (``DriverStateError``).
@@ -191,8 +217,9 @@ class HandlerDriver(ABC, Generic[E]):
     def _run(self) -> None:
         self._handling = threading.get_ident()
         try:
-            while not self._ended:
-                self._handle(self._base._take())
+            with surroundings(self.time, None):
+                while not self._ended:
+                    self._handle(self._base._take())
         finally:
             self._base.close()
 
@@ -201,7 +228,8 @@ class HandlerDriver(ABC, Generic[E]):
         self._handling = threading.get_ident()
         self._base._consuming(self._handling)
         try:
-            self._handle(items)
+            with surroundings(self.time, self.chance):
+                self._handle(items)
         finally:
             self._handling = None
             self._base._consuming(None)
@@ -229,13 +257,13 @@ class HandlerDriver(ABC, Generic[E]):
             except NotSubscribed as error:
                 _log.info("a handler was cut short: %s", error)
             except BaseException as error:  # noqa: BLE001  # whatever it is, it must reach join()
-                self._failed(handler, error)
+                self._failed("timer" if isinstance(item, HandlerTimer) else _name(handler), error)
             if self._ended and self._failure is not None:
                 self._base.died(Death(self._name, self._failure, lambda: self._fetched))
             if self._ending is not None:
                 self._carry_out_end(self._ending)
 
-    def _notice(self, notice: Notice) -> None:
+    def _notice(self, notice: Notice | HandlerTimer) -> None:
         """Calls the handler for what is no event; the last is ``Ended``."""
         match notice:
             case Connected(address=address):
@@ -246,6 +274,8 @@ class HandlerDriver(ABC, Generic[E]):
                 _log.warning("could not subscribe: %s", reason)
             case CallFailed(call=call, error=error):
                 self._user.call_failed(self, call, error)
+            case HandlerTimer(cancelled=False) if not self._stopping:
+                notice.callback()
             case Ended():
                 self._user.stopped(self, self._failure)
 
@@ -258,8 +288,7 @@ class HandlerDriver(ABC, Generic[E]):
 
         return subscribed
 
-    def _failed(self, handler: Callable[[Any], None], error: BaseException) -> None:
-        name = handler.__name__.removeprefix("_on_").removeprefix("_")
+    def _failed(self, name: str, error: BaseException) -> None:
         _log.error("the handler %r raised %s; the driver ends", name, type(error).__name__, exc_info=error)
         if self._failure is None:
             self._failure = HandlerFailed(name, error)
@@ -276,6 +305,10 @@ class HandlerDriver(ABC, Generic[E]):
         except NotSubscribed:
             _log.warning("the other side cannot be told of the end: the connection has just gone")
             self._base.disconnect()
+
+
+def _name(handler: Callable[[Any], None]) -> str:
+    return handler.__name__.removeprefix("_on_").removeprefix("_")
 
 
 def _ignore(event: EventMessage) -> None:

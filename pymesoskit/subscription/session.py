@@ -44,6 +44,7 @@ from pymesoskit.transport.errors import (
 from pymesoskit.wire import RecordDecoder, RecordIOError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from google.protobuf.message import Message
@@ -298,6 +299,10 @@ class Session(ABC, Generic[E]):
     def _give_up(self, reason: MesosError, now: float) -> GiveUp | None:  # noqa: ARG002  # for subclasses
         """Whether to end instead of trying again after this failure."""
         return None
+
+    def use_chance(self, chance: random.Random) -> None:
+        """Takes what is random from this generator, unless the program has given another."""
+        self.backoff = self.backoff.with_chance(chance)
 
     def _delay(self, attempt: int) -> float:
         """Seconds before the next attempt, after so many failures in a row."""

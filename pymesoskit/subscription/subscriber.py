@@ -69,6 +69,7 @@ class Subscriber(Generic[E]):
     ) -> None:
         self.session = session
         self.reactor: Reactor = transport.reactor(name)
+        session.use_chance(self.reactor.chance)
         self._deliver = deliver
         self._timeouts = timeouts
         self._outbox: deque[PendingCall] = deque()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import frozen
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from pymesoskit.transport.address import Address
@@ -103,8 +104,18 @@ class Reactor(Protocol):
     def threaded(self) -> bool:
         """Whether time passes by itself; if not (virtual time), nobody may block waiting for something to happen."""
 
+    @property
+    def chance(self) -> random.Random:
+        """Where everything random comes from; the cluster's seed determines it in virtual time."""
+
+    def time(self) -> float:
+        """Seconds since the Unix epoch. Any thread may call."""
+
     def monotonic(self) -> float:
         """Seconds that only ever grow."""
+
+    def hand_over(self, callback: Callable[..., object], *args: Any) -> None:
+        """``post`` for what handlers are called with: a simulation may let handlers take time."""
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
         """Runs ``callback(*args)`` in the turn, after all that was posted before. Any thread may call."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import ssl
 import threading
 import time
@@ -67,6 +68,7 @@ class ThreadReactor:
     threaded = True
 
     def __init__(self, name: str, transport: HttpTransport) -> None:
+        self.chance: random.Random = random.Random()  # noqa: S311  # waits, not secrets
         self._name = name
         self._transport = transport
         self._loop = asyncio.new_event_loop()
@@ -76,8 +78,14 @@ class ThreadReactor:
         self._peers: set[Peer] = set()  # all that it has been connected to
         self._stopping = False
 
+    def time(self) -> float:
+        return time.time()
+
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def hand_over(self, callback: Callable[..., object], *args: Any) -> None:
+        self.post(callback, *args)
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more

@@ -116,7 +116,7 @@ class BaseCluster(ABC):
         self.masters = [ClusterMaster(self, member) for member in self._master_members]
         self.agents = [ClusterAgent(self, member) for member in self._agent_members]
         self.faults = Faults(self.history.journal, self, registry.storage, self._reset_connections)
-        self._transport: InProcessTransport | None = None
+        self._transports: list[InProcessTransport] = []  # the first is for clients without one of their own
 
     def __repr__(self) -> str:
         members = f"{len(self.masters)} masters" if len(self.masters) > 1 else "1 master"
@@ -203,11 +203,22 @@ class BaseCluster(ABC):
     @property
     def transport(self) -> InProcessTransport:
         """A transport for clients in this process that leads to masters and agents without sockets."""
-        if self._transport is None:
-            from pymesoskit.testing.cluster.inprocess import InProcessTransport
+        return self._transports[0] if self._transports else self.new_transport()
 
-            self._transport = InProcessTransport(self._actor, self._resolve, self._dead_drivers.add)
-        return self._transport
+    def new_transport(
+        self, name: str = "client", handler_time: Callable[[], float] | None = None
+    ) -> InProcessTransport:
+        """Returns a transport as ``transport`` is, whose clients can be killed and frozen together.
+
+        The cluster's seed and ``name`` determine the chance of the clients. ``handler_time()`` draws how many seconds
+        of virtual time pass before something is handled.
+        """
+        from pymesoskit.testing.cluster.inprocess import InProcessTransport
+
+        seed = f"{self.seed}/{name}"
+        transport = InProcessTransport(self._actor, self._resolve, self._dead_drivers.add, seed, handler_time)
+        self._transports.append(transport)
+        return transport
 
     def tasks(self) -> list[TaskView]:
         """Returns all tasks that the master knows: completed, unreachable and running ones, the newest last."""
@@ -305,8 +316,8 @@ class BaseCluster(ABC):
     def _reset_connections(self, handle: ClusterMaster | ClusterAgent) -> None:
         member = handle._member
         member.reset_connections()
-        if self._transport is not None:
-            self._transport.reset_connections(lambda address: self._member_at(address) is member)
+        for transport in self._transports:
+            transport.reset_connections(lambda address: self._member_at(address) is member)
 
     def _active_agents(self) -> int:
         process = self._master.process

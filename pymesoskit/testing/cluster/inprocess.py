@@ -12,6 +12,7 @@ Each request, answer and piece of a stream is a turn of its own, as it would be 
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,12 @@ from attrs import field, frozen
 
 from pymesoskit.testing.engine.http.handler import Request, Response
 from pymesoskit.testing.runtime.actor import SimulatedActor, ThreadActor
+from pymesoskit.testing.runtime.lines import Line
 from pymesoskit.transport.address import Address
 from pymesoskit.transport.errors import ConnectFailed, ConnectionLost, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pymesoskit.testing.engine.http.handler import Handler, Headers
     from pymesoskit.testing.runtime.actor import Actor
@@ -41,21 +43,47 @@ class InProcessTransport:
     """Joins clients with the handlers of a cluster.
 
     ``resolve`` returns the handler that serves an address now, or None. ``died`` is called when a driver has died.
+    ``seed`` determines the chance of the clients. ``handler_time`` draws how many seconds pass before what was read is
+    handled, as if handlers took that long (virtual time only).
+
+    The clients of one transport can be killed, frozen and thawed together, as the process that they would live in.
     """
 
     actor: Actor
     resolve: Callable[[Address], Handler | None]
     died: Callable[[Death], None] | None = None
+    seed: str = ""
+    handler_time: Callable[[], float] | None = None
     _reactors: WeakSet[ActorReactor] = field(factory=WeakSet, init=False, repr=False)
+    _numbers: Iterator[int] = field(factory=itertools.count, init=False, repr=False)
 
     def reactor(self, name: str) -> ActorReactor:
-        reactor = ActorReactor(name, self.actor, self.resolve, self.died)
+        chance = random.Random(f"{self.seed}/{name}/{next(self._numbers)}")  # noqa: S311  # a seeded history
+        reactor = ActorReactor(name, self.actor, self.resolve, self.died, chance, self.handler_time)
         self._reactors.add(reactor)
         return reactor
 
+    def _in_order(self) -> list[ActorReactor]:
+        return sorted(self._reactors, key=lambda reactor: reactor.number)
+
+    def kill(self) -> None:
+        """Ends all clients without a farewell and without a callback, as by SIGKILL. In the cluster's turn."""
+        for reactor in self._in_order():
+            reactor.kill()
+
+    def pause(self) -> None:
+        """Freezes all clients, as by SIGSTOP: their connections stay open. In the cluster's turn."""
+        for reactor in self._in_order():
+            reactor.pause()
+
+    def resume(self) -> None:
+        """Lets all clients go on, as by SIGCONT. In the cluster's turn."""
+        for reactor in self._in_order():
+            reactor.resume()
+
     def reset_connections(self, serves: Callable[[Address], bool]) -> None:
         """Breaks the connections to addresses for which ``serves`` is true. In the cluster's turn."""
-        for reactor in sorted(self._reactors, key=lambda reactor: reactor.number):
+        for reactor in self._in_order():
             reactor.reset_connections(serves)
 
 
@@ -70,8 +98,14 @@ class ActorReactor:
         actor: Actor,
         resolve: Callable[[Address], Handler | None],
         died: Callable[[Death], None] | None = None,
+        chance: random.Random | None = None,
+        handler_time: Callable[[], float] | None = None,
     ) -> None:
         self.name = name
+        self.chance: random.Random = random.Random(0) if chance is None else chance  # noqa: S311  # a seeded history
+        self._handler_time = handler_time
+        self._handlers = Line(actor.clock)  # what is to be handled
+        self._frozen: list[tuple[Callable[..., object], tuple[Any, ...]]] | None = None
         self.number = next(self._numbers)  # in the order in which they were made
         self.threaded = not isinstance(actor, SimulatedActor)
         self._actor = actor
@@ -83,8 +117,17 @@ class ActorReactor:
         self._connections: dict[InProcessConnection, None] = {}  # in the order in which they were made
         self._turn: int | None = None  # the actor's thread, while it is in this client's turn
 
+    def time(self) -> float:
+        return self._actor.clock.time()
+
     def monotonic(self) -> float:
         return self._actor.clock.monotonic()
+
+    def hand_over(self, callback: Callable[..., object], *args: Any) -> None:
+        if self._handler_time is None:
+            self.post(callback, *args)
+        else:
+            self._handlers.carry(self._handler_time(), (), self.post, callback, *args)
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
         if not self._stopped:
@@ -135,8 +178,32 @@ class ActorReactor:
             self._on_crash(ConnectionLost("the cluster has ended"))
         self._stop("the cluster has ended")
 
+    def kill(self) -> None:
+        """Ends without a word: nothing is called back any more, and its connections break."""
+        self._stopped = True
+        self._handlers.drop()
+        if isinstance(self._actor, ThreadActor):
+            self._actor.not_at_end(self._cluster_gone)
+        for connection in list(self._connections):
+            connection.vanish()
+        self._over.set()
+
+    def pause(self) -> None:
+        """Runs nothing from now on."""
+        if self._frozen is None:
+            self._frozen = []
+
+    def resume(self) -> None:
+        """Runs what has come meanwhile, in order, and goes on."""
+        held, self._frozen = self._frozen or [], None
+        for callback, args in held:
+            self._actor.post(self._run, callback, args)
+
     def _run(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         if self._stopped:
+            return
+        if self._frozen is not None:
+            self._frozen.append((callback, args))
             return
         self._turn = threading.get_ident()
         try:
@@ -232,6 +299,11 @@ class InProcessConnection:
         for exchange in exchanges:
             if exchange.reply is not None:
                 exchange.reply.on_failure(reason, sent=exchange.sent)
+
+    def vanish(self) -> None:
+        """The client's process is gone: the other side learns that the connection is closed."""
+        if not self._closed:
+            self._shut()
 
     # What becomes of it.
 
