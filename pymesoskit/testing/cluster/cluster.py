@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pymesoskit.testing.engine.flags.flags import AgentFlags, MasterFlags
     from pymesoskit.testing.engine.http.handler import Handler
     from pymesoskit.testing.engine.machine.simulated import Outcomes
+    from pymesoskit.testing.runtime.journal import Journal
 
 __all__ = ["AgentSpec", "BaseCluster", "Cluster", "ClusterAgent", "ClusterError", "ClusterMaster", "SimulatedCluster"]
 
@@ -219,6 +220,11 @@ class BaseCluster(ABC):
         transport = InProcessTransport(self._actor, self._resolve, self._dead_drivers.add, seed, handler_time)
         self._transports.append(transport)
         return transport
+
+    @property
+    def journal(self) -> Journal:
+        """Everything that passes between clients, masters and agents."""
+        return self.history.journal
 
     def tasks(self) -> list[TaskView]:
         """Returns all tasks that the master knows: completed, unreachable and running ones, the newest last."""

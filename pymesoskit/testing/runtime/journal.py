@@ -182,6 +182,10 @@ class Journal:
         """Adds what somebody says. Any thread may call."""
         self.record(Way.NOTE, source, "", "", lambda: ("", text), size=len(text), time=time)
 
+    def now(self) -> float:
+        """Returns the seconds since the Unix epoch. Any thread may call."""
+        return self._now()
+
     def entries(self) -> tuple[Entry, ...]:
         """Returns the newest entries, the oldest first. Any thread may call."""
         return tuple(self._entries.copy())

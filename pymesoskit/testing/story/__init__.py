@@ -1,0 +1,1 @@
+"""Internal: entries of the journal as lines for people. See ``pymesoskit.testing``."""
