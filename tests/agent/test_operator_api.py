@@ -227,6 +227,7 @@ def test_nested_containers_are_shown_when_asked_for(world: World) -> None:
     executor, nested = ask(world, "GET_CONTAINERS", show_nested=True)["get_containers"]["containers"]
     assert executor["executor_id"] == {"value": "default"}
     assert set(nested) == {"container_id", "container_status", "resource_statistics"}  # whose it is, its status tells
+    assert set(nested["resource_statistics"]) == {"timestamp"}  # the posix isolators measure the top level only
     own = nested["container_status"]["container_id"]
     assert own["parent"] == executor["container_id"]
     assert nested["container_id"] == {"value": own["value"]}

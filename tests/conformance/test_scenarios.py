@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 KIT = Path(__file__).parent / "vendored"
 NAMES = sorted(path.stem for path in (KIT / "golden").glob("*.json"))
 
-#: Scenarios that the cluster does not pass yet. One that passes must leave this list.
-EXPECTED_TO_FAIL = frozenset(
-    {
-        "containers_endpoint_fields",
-        "reserve_with_wrong_allocation",
-    }
-)
-
 
 def test_each_scenario_has_a_transcript() -> None:
     listed = subprocess.run(
@@ -35,14 +27,7 @@ def test_each_scenario_has_a_transcript() -> None:
     assert sorted(line.split()[0] for line in listed.stdout.splitlines()) == NAMES
 
 
-def test_scenarios_that_are_expected_to_fail_exist() -> None:
-    assert set(NAMES) >= EXPECTED_TO_FAIL
-
-
 @pytest.mark.parametrize("scenario", NAMES)
 def test_scenario(scenario: str, player: Player) -> None:
     passed, said = player.result(scenario)
-    if scenario in EXPECTED_TO_FAIL:
-        assert not passed, f"{scenario} passes now: remove it from EXPECTED_TO_FAIL"
-    else:
-        assert passed, said
+    assert passed, said

@@ -226,7 +226,7 @@ def ask(port: int, target: str, *headers: str, method: str = "GET", body: bytes 
 
 
 def paths(cluster: Cluster) -> list[tuple[int, str]]:
-    master, agent = cluster.master.process, cluster.agents[0].process
+    master, agent = cluster.master._member.process, cluster.agents[0]._member.process
     assert master is not None
     assert agent is not None
     of_master = [(cluster.master.port, path) for path in (*master.paths(), "/", "/nothing", "/master/state")]

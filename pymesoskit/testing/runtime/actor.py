@@ -30,6 +30,9 @@ Report = Callable[[str, BaseException], None]
 #: How many posted callbacks run before the event loop looks at sockets and timers again.
 BURST = 256
 
+#: How often the loop goes round in the end: a connection that was just accepted is made and closed in so many rounds.
+LAST_ROUNDS = 5
+
 #: How long a chain of callbacks, each posted by the one before, may become while virtual time stands still.
 MAX_CHAIN = 100_000
 
@@ -380,6 +383,8 @@ class ThreadActor:
                 task.cancel()
             if tasks:
                 self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            for _ in range(LAST_ROUNDS):
+                self.loop.run_until_complete(asyncio.sleep(0))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
 
     def _drain(self) -> None:

@@ -240,7 +240,11 @@ class OperatorApi:
             item.container_id.value = container.path[-1]  # whose it is only the status tells
             item.container_status.CopyFrom(status_of(container))
             usage = container.usage()
-            if usage is not None:
+            if usage is None:
+                continue
+            if len(container.path) > 1:  # the posix isolators measure containers of the top level only
+                item.resource_statistics.timestamp = self._core.lifeline.time()
+            else:
                 item.resource_statistics.CopyFrom(usage_statistics(self._core, usage))
 
     def _container(self, framework: Framework, executor: Executor) -> agent.Response.GetContainers.Container:

@@ -58,7 +58,7 @@ class Limits:
 class Site:
     """What all connections to one address share."""
 
-    __slots__ = ("connections", "date", "frozen", "handler", "happened", "limits", "note", "pages", "report")
+    __slots__ = ("connections", "date", "frozen", "handler", "happened", "life", "limits", "note", "pages", "report")
 
     def __init__(
         self,
@@ -79,14 +79,16 @@ class Site:
         self.report: Callable[[BaseException], None] = report
         self.happened: Callable[[], None] = happened
         self.frozen: bool = False
+        self.life: int = 0  # grows when all connections are broken
         self.connections: set[ServerConnection] = set()
 
 
 class ServerConnection(asyncio.Protocol):
     """See the module's text."""
 
-    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop, life: int | None = None) -> None:
         self._site = site
+        self._life = site.life if life is None else life  # when it was accepted
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._here: tuple[str, int] | None = None  # the IP address and port that the client connected to
@@ -124,6 +126,10 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self._life != self._site.life:  # accepted, and then the process at this end died
+            self._closing = self._ending = True
+            self._transport.abort()
+            return
         address = transport.get_extra_info("sockname")
         self._here = address[:2] if isinstance(address, tuple) else None
         self._transport.set_write_buffer_limits(high=FLUSH_SIZE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pymesoskit.testing.engine.http.server.connection import Limits, ServerConnection, Site
@@ -136,6 +137,7 @@ class HttpServer:
 
     def break_connections(self) -> None:
         """Breaks all connections, as when the process at this end dies."""
+        self._site.life += 1
         for connection in list(self._site.connections):
             connection.break_off()
 
@@ -187,7 +189,8 @@ class HttpServer:
             accepted.setblocking(False)
             if accepted.family != socket.AF_UNIX:
                 accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            task = loop.create_task(loop.connect_accepted_socket(lambda: ServerConnection(self._site, loop), accepted))
+            connection = partial(ServerConnection, self._site, loop, self._site.life)
+            task = loop.create_task(loop.connect_accepted_socket(connection, accepted))
             self._accepting.add(task)
             task.add_done_callback(self._accepting.discard)
 
