@@ -264,7 +264,7 @@ def test_a_sandbox_replaced_by_a_link_leads_nowhere(restarted: bool) -> None:
         )
         world.wait("replacer", "TASK_RUNNING")
         world.wait("other", "TASK_RUNNING")
-        work_dir = world.agent.machine().work_dir
+        work_dir = world.agent._member.machine().work_dir
         assert work_dir is not None
         latest = next(work_dir.glob("slaves/*/frameworks/*/executors/replacer/runs")) / "latest"
         link = latest.parent / latest.readlink()

@@ -58,7 +58,7 @@ def test_of_many_tasks_each_is_accounted_for_and_none_is_left() -> None:
         assert len(used) > 1
         assert used <= {agent.id for agent in world.cluster.agents}
         for agent in world.cluster.agents:
-            until(lambda agent=agent: not agent.machine().containers(), "the executors to end")
+            until(lambda agent=agent: not agent._member.machine().containers(), "the executors to end")
         work_dir = world.agent._member.stage.work_dir
     assert work_dir is not None
     assert not Path(work_dir).exists()

@@ -43,7 +43,7 @@ class Session:
 
     def open(self, payload: dict[str, Any]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(
-            self.world.agent._member.stage.host, self.world.agent.port, timeout=PATIENCE
+            self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE
         )
         call = {"type": next(iter(payload)).upper(), **payload}
         connection.request("POST", "/api/v1", json.dumps(call).encode(), RECORDS)
@@ -77,7 +77,7 @@ class Session:
             messages.append({"type": "PROCESS_IO", "process_io": {"type": "DATA", "data": data}})
         calls = [{"type": "ATTACH_CONTAINER_INPUT", "attach_container_input": message} for message in messages]
         connection = http.client.HTTPConnection(
-            self.world.agent._member.stage.host, self.world.agent.port, timeout=PATIENCE
+            self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE
         )
         headers = {"Content-Type": "application/recordio", "Message-Content-Type": "application/json"}
         try:

@@ -110,7 +110,7 @@ class World:
 
     def sandbox(self, name: str) -> Path:
         """The sandbox of a command task."""
-        work_dir = self.agent.stage.work_dir
+        work_dir = self.agent._member.stage.work_dir
         assert work_dir is not None
         pattern = f"agent-*/slaves/*/frameworks/*/executors/{name}/runs/latest"
         until(lambda: any(work_dir.glob(pattern)), f"the sandbox of {name}")
@@ -133,7 +133,7 @@ class World:
         return json.loads(body)
 
     def request(self, method: str, target: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.agent.stage.host, self.agent.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self.agent._member.host, self.agent.port, timeout=PATIENCE)
         try:
             connection.request(method, target, body, {k.replace("_", "-"): v for k, v in headers.items()})
             answer = connection.getresponse()

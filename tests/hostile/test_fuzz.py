@@ -96,7 +96,7 @@ class World:
 
     def send(self, member: Any, method: str, target: str, headers: Headers = (), body: bytes = b"") -> Answer:
         answer = Answer()
-        handler = member.handler
+        handler = member._member.handler
         assert handler is not None
         self.cluster.call(handler, Request(method, target, headers, body), answer)
         return answer
