@@ -97,6 +97,7 @@ def pytest_runtest_makereport(
     cluster = item.stash.get(_CLUSTER, None)
     if report.failed and cluster is not None:
         report.sections.append(("Mesos cluster, newest events", cluster.story()))
+        report.sections.append(("Mesos cluster, what was said", cluster.conversation()))
     return report
 
 

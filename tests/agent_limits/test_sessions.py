@@ -42,9 +42,7 @@ class Session:
         self._decoder = RecordDecoder()
 
     def open(self, payload: dict[str, Any]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        connection = http.client.HTTPConnection(
-            self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE
-        )
+        connection = http.client.HTTPConnection(self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE)
         call = {"type": next(iter(payload)).upper(), **payload}
         connection.request("POST", "/api/v1", json.dumps(call).encode(), RECORDS)
         return connection, connection.getresponse()
@@ -76,9 +74,7 @@ class Session:
             data = {"type": "STDIN", "data": base64.b64encode(piece).decode()}
             messages.append({"type": "PROCESS_IO", "process_io": {"type": "DATA", "data": data}})
         calls = [{"type": "ATTACH_CONTAINER_INPUT", "attach_container_input": message} for message in messages]
-        connection = http.client.HTTPConnection(
-            self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE
-        )
+        connection = http.client.HTTPConnection(self.world.agent._member.host, self.world.agent.port, timeout=PATIENCE)
         headers = {"Content-Type": "application/recordio", "Message-Content-Type": "application/json"}
         try:
             records = (encode_record(json.dumps(call).encode()) for call in calls)

@@ -32,6 +32,7 @@ from pymesoskit.testing.engine.master.registry import Registry
 from pymesoskit.testing.runtime.actor import Actor, Deadlock, Livelock, SimulatedActor, ThreadActor
 from pymesoskit.testing.runtime.clock import VirtualClock
 from pymesoskit.testing.runtime.history import History, HistoryEvent
+from pymesoskit.testing.story.lines import StoryTeller
 from pymesoskit.wire.v1 import mesos
 
 if TYPE_CHECKING:
@@ -253,6 +254,16 @@ class BaseCluster(ABC):
     def story(self, newest: int = STORY_LINES) -> str:
         """Returns the seed and the ``newest`` events as text."""
         return f"seed {self.seed}\n{self.history.story(newest)}"
+
+    def conversation(self, newest: int = STORY_LINES) -> str:
+        """Returns what clients, masters and agents said to each other, as text: the ``newest`` entries of the journal.
+
+        Times are in seconds since the first of them. Offers and agents have short names (``O0``, ``S1``); pings and
+        heartbeats are left out.
+        """
+        lines = list(StoryTeller().lines(self.journal.entries(), notes=False))
+        missing = len(lines) - newest
+        return "\n".join([f"({missing} earlier lines)", *lines[missing:]] if missing > 0 else lines)
 
     # Waiting
 

@@ -40,6 +40,10 @@ class Way(Enum):
     NOTE = "note"  # nothing passes: somebody says what happened
 
 
+#: The names that a fate can have.
+FATES = ("deliver", "drop", "duplicate", "cut", "lose-reply", "cut-within")
+
+
 @frozen
 class Fate:
     """What happens to an entry.
@@ -59,6 +63,12 @@ class Fate:
     delay: float = 0.0
     gates: tuple[Gate, ...] = ()
 
+    def __attrs_post_init__(self) -> None:
+        if self.name not in FATES:
+            raise ValueError(f"unknown fate {self.name!r}, known are {', '.join(FATES)}")
+        if self.delay < 0:
+            raise ValueError(f"the delay of a fate must not be negative, but is {self.delay:g}")
+
     def also(self, other: Fate) -> Fate:
         """Returns the fate of what has both: the delays add up, and of two other fates this one counts."""
         name = self.name if self.name != "deliver" else other.name
@@ -69,9 +79,6 @@ class Fate:
 
 
 DELIVER = Fate()
-
-#: The names that a fate can have.
-FATES = ("deliver", "drop", "duplicate", "cut", "lose-reply", "cut-within")
 
 
 class Entry:
