@@ -74,7 +74,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         default="mesos",
         help="whether executors and commands take as long to get going as in a real Mesos (default), or no time at all",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="of all chance in the cluster")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed for all randomness")
     parser.add_argument(
         "--control",
         action="store_true",

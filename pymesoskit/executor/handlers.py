@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Executor:
-    """Override what you need: what is not overridden does nothing, but that failures are logged.
+    """Override what you need. By default handlers do nothing, except that failures are logged.
 
     The driver calls these methods one after the other, in the order of the events, in a thread of its own. A task that
     takes time needs a thread or process of its own, for ``kill`` comes only after ``launch`` has returned. What a

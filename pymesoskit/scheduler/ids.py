@@ -1,4 +1,4 @@
-"""Ids as people have them: a message of Mesos's, what carries one (an offer, a task, a status), or plain text."""
+"""Ids in any form: a message of Mesos, a message that carries one (an offer, a task, a status), or plain text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Where the framework's id is kept, so that a scheduler that is started again is the same framework.
 
-A seam: anything with these three methods serves. The id is stored before anybody is told of it
+A seam: anything with these three methods serves. The id is stored before any handler gets it
 (docs/reference/scheduler-api.md 3: an empty id on SUBSCRIBE makes a second framework, while the first holds its offers
 and tasks until its failover timeout).
 """

@@ -110,13 +110,13 @@ class SubscriptionClient(ABC, Generic[E]):
 
     @abstractmethod
     def _now_subscribed(self) -> None:
-        """In the reactor's turn, before anybody is told of SUBSCRIBED."""
+        """Called in the reactor's turn, before SUBSCRIBED reaches a handler."""
 
     def _after_read(self) -> None:
         """In the reactor's turn, after the session has seen what was read."""
 
     def _happened(self, notice: Notice) -> None:
-        """In the reactor's turn, before anybody is told of this."""
+        """Called in the reactor's turn, before the notice reaches a handler."""
 
     # Its life.
 

@@ -48,7 +48,7 @@ class Handlers(Protocol):
         """The subscription is over."""
 
     def call_failed(self, driver: Any, call: str, error: MesosError) -> None:
-        """A call was refused, or nobody knows."""
+        """The call was refused, or its outcome is unknown."""
 
     def stopped(self, driver: Any, error: MesosError | None) -> None:
         """The driver has ended."""

@@ -80,7 +80,7 @@ def parser(codec: Codec, kind: type[M]) -> Callable[[bytes], M]:
 
 
 def unreadable(what: str, data: bytes, error: Exception) -> ProtocolError:
-    """What is told of bytes that cannot be read as what they should be."""
+    """Returns the error for bytes that cannot be decoded."""
     return ProtocolError(f"{what} that cannot be read: {error}: {data[:64]!r}")
 
 

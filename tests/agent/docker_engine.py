@@ -106,7 +106,7 @@ class Answer:
 
 
 class FakeEngine:
-    """See the module's text."""
+    """A program that behaves like the ``docker`` command line."""
 
     def __init__(self, directory: Path) -> None:
         self.socket = directory / "docker.sock"

@@ -147,7 +147,7 @@ def until(condition: Callable[[], object], what: str = "the condition", patience
     deadline = time.monotonic() + patience
     never = threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         never.wait(0.005)  # others are to have the processor meanwhile
 
 

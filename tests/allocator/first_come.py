@@ -56,7 +56,7 @@ class Agent:
 
 
 class FirstCome:
-    """See the module's text."""
+    """An allocation policy that offers everything to the framework that came first."""
 
     def __init__(self, clock: Clock, rng: Random, listener: Listener, options: AllocatorOptions) -> None:
         del rng  # nothing is left to chance

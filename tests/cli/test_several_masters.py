@@ -55,7 +55,7 @@ def wait(condition) -> None:
     """Asks again and again; each question is a request, which takes its time."""
     deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
 
 
 def test_the_others_point_to_the_one_that_is_named(cluster, masters) -> None:

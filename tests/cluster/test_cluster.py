@@ -427,7 +427,7 @@ class TestEnd:
 
 
 class Nothing:
-    """An authorizer that allows nothing but that agents come in."""
+    """An authorizer that allows only the registration of agents."""
 
     def approver(self, subject, action):
         return lambda thing: action is Action.REGISTER_AGENT

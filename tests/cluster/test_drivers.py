@@ -1,4 +1,4 @@
-"""A driver in this process that dies is in the cluster's story, and nobody waits for it in vain."""
+"""A driver in this process that dies is in the cluster's story, and ends all waiting."""
 
 from __future__ import annotations
 

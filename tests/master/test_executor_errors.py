@@ -63,7 +63,7 @@ def default(framework, amount):
 
 @pytest.fixture
 def launch(world, framework, agent, task):
-    """What the framework is told of a task with that executor."""
+    """The status that the framework gets for a task with that executor."""
 
     def launch(executor, offered=OFFERED, **fields):
         offer = world.offer(framework, agent, offered)
@@ -82,7 +82,7 @@ def launch(world, framework, agent, task):
 
 @pytest.fixture
 def launch_group(world, framework, agent, task):
-    """What the framework is told of each task of a group: the same."""
+    """The statuses that the framework gets for the tasks of a group: all the same."""
 
     def launch(executor, *changes, offered=OFFERED):
         offer = world.offer(framework, agent, offered)

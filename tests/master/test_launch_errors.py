@@ -23,7 +23,7 @@ def agent(world):
 
 @pytest.fixture
 def said(world, framework, agent, task):
-    """What the framework is told of a task with these fields."""
+    """The status that the framework gets for a task with these fields."""
 
     def launch(offered="cpus:4;mem:4096;disk:1000;ports:[31000-32000];gpus:2", **changes):
         offer = world.offer(framework, agent, offered)

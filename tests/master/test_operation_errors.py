@@ -432,7 +432,7 @@ def test_disks_of_providers_need_an_agent_that_has_them(world, framework):
 
 
 def test_each_operation_finds_what_those_before_it_left(world, framework, agent):
-    """A long chain: reserve, create, destroy, unreserve, and each a second time in vain."""
+    """A long chain: reserve, create, destroy, unreserve, and each a second time, which fails."""
     chain = [reserve(disk()), create(volume()), destroy(volume()), unreserve(disk())]
     suffix = ON_AGENT.format(id=agent.id)
     assert carry_out(world, framework, agent, *chain, *chain[1:]) == [

@@ -302,7 +302,7 @@ def test_wrong_acknowledgements_of_operations_are_dropped(world, amount, changes
 
 @pytest.mark.parametrize("told", [True, False])
 def test_the_master_acknowledges_for_frameworks_that_are_no_more(world, amount, told):
-    """Whether the framework was told of the end or not: the agent repeats it until somebody acknowledges it."""
+    """Whether the framework got the terminal update or not: the agent repeats it until somebody acknowledges it."""
     framework, agent = world.framework(), world.agent()
     (uuid,) = reserve(world, framework, agent, amount, "o")
     if told:

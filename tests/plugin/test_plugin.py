@@ -49,7 +49,7 @@ def test_there_can_be_several_masters(mesos_cluster: BaseCluster) -> None:
 
 
 class Nothing:
-    """An authorizer that allows nothing but that agents come in."""
+    """An authorizer that allows only the registration of agents."""
 
     def approver(self, subject, action):
         return lambda thing: action.name == "REGISTER_AGENT"

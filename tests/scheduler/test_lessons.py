@@ -412,7 +412,7 @@ def test_11_data_is_bytes_and_ids_are_typed_or_text():
         driver.message("executor", "agent", "text")
 
 
-# 13. A launch of which nobody knows whether the master got it.
+# 13. A launch whose outcome is unknown.
 
 
 def test_13_refused_and_unknown_are_different_errors():

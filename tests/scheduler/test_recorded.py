@@ -21,7 +21,7 @@ SIZES = [1, 2, 3, 5, 17, 64, 100, 1000, 4096, 65536, 10**9]
 
 
 def play(data: bytes, codec, size: int) -> tuple[Storyteller, list[bytes]]:
-    """What a scheduler is told of a recorded stream, in pieces of that size, and the calls it made."""
+    """What a scheduler gets from a recorded stream, in pieces of that size, and the calls it made."""
     actor = SimulatedActor()
     streams: list[Stream] = []
     bodies: list[bytes] = []

@@ -128,7 +128,7 @@ class Served:
     def wait_for(self, condition: Callable[[], object], timeout: float = 10) -> None:
         deadline = time.monotonic() + timeout
         while not self.actor.wait_for(lambda: bool(condition()), 0.05):
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
 
     def stop(self) -> None:
         for client in self.clients:

@@ -69,7 +69,7 @@ class Quotas:
         return minus(self.available, self.required)
 
     def consume(self, role: Role, units: Units) -> None:
-        """The role, and thereby those above it, consume more."""
+        """The role, and with it the roles above it, consumes more."""
         current: Role | None = role
         while current is not None:
             consumed = self.consumed.get(current.path)
@@ -100,7 +100,7 @@ class Run:
             self._rng.shuffle(agents)
         held_back = self._share_rest(agents)
         if ledger.version == version:
-            # Nothing was offered, so the next run would find the very same, until some quota or holding changes.
+            # Nothing was offered, so the next run would find the same, until some quota or holding changes.
             for agent in held_back:
                 ledger.fertile.pop(agent, None)
                 ledger.held_back[agent] = None

@@ -86,7 +86,7 @@ class Checking:
 
     def __init__(self, journal: Journal, checks: tuple[Check, ...]) -> None:
         self._journal = journal
-        self.checks = tuple(copy.deepcopy(check) for check in checks)
+        self.checks: tuple[Check, ...] = tuple(copy.deepcopy(check) for check in checks)
         self._unwatch = journal.watch(self._see)
 
     def _see(self, entry: Entry) -> None:

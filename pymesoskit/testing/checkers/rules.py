@@ -163,7 +163,7 @@ class _NoTaskLost(Check):
 
 
 def no_task_lost() -> Check:
-    """The framework is told of the end of each task that it launched, before the run is over.
+    """The framework hears of the end of each task that it launched, before the run is over.
 
     It is meant for work that ends; services that run for ever break it.
     """

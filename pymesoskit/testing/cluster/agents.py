@@ -42,9 +42,9 @@ class AgentMember(Member):
         leadership: Leadership,
     ) -> None:
         super().__init__(stage, f"agent {index}", flags, ip, port)
-        self.index = index
-        self.spec = spec
-        self.flags = flags
+        self.index: int = index
+        self.spec: AgentSpec = spec
+        self.flags: AgentFlags = flags
         self.process: Agent | None = None  # of this life
         self._ports = own_ports(index) if spec.finds_ports else None
         self._resources = spec.total(flags, stage.work_dir, self._ports)
@@ -76,7 +76,7 @@ class AgentMember(Member):
             return
         server = self.new_server(self.stage.loop)
         server.reserve(self.ip, self.port)
-        self.server = server
+        self.server: HttpServer | None = server
         if self.handler is not None:
             server.open(self.handler)
         if self.process is not None and self.process.lifeline.frozen:
@@ -206,7 +206,8 @@ class AgentMember(Member):
         if spec.finds_ports and self._ports is None:
             self._ports = own_ports(self.index)
         self._resources, self._attributes = spec.total(flags, ports=self._ports), spec.labels()
-        self.spec, self.flags = spec, flags
+        self.spec = spec
+        self.flags = flags
 
     def shut_down(self) -> None:
         """Begins to shut down, as by SIGUSR1."""

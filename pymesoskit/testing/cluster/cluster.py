@@ -74,8 +74,8 @@ class BaseCluster(ABC):
     def __init__(
         self, actor: Actor, options: Options, *, loop: ThreadActor | None, bind: str, port: int, patience: float
     ) -> None:
-        self.seed = options.seed
-        self.history = History(actor.clock.time)
+        self.seed: int = options.seed
+        self.history: History = History(actor.clock.time)
         self._actor = actor
         self._patience = patience
         self._dead_drivers = DeadDrivers(actor, self.history)
@@ -115,9 +115,9 @@ class BaseCluster(ABC):
             )
             for index, spec in enumerate(options.specs)
         ]
-        self.masters = [ClusterMaster(self, member) for member in self._master_members]
-        self.agents = [ClusterAgent(self, member) for member in self._agent_members]
-        self.faults = Faults(self.history.journal, self, registry.storage, self._reset_connections)
+        self.masters: list[ClusterMaster] = [ClusterMaster(self, member) for member in self._master_members]
+        self.agents: list[ClusterAgent] = [ClusterAgent(self, member) for member in self._agent_members]
+        self.faults: Faults = Faults(self.history.journal, self, registry.storage, self._reset_connections)
         self._transports: list[InProcessTransport] = []  # the first is for clients without one of their own
 
     def __repr__(self) -> str:
@@ -569,7 +569,7 @@ class SimulatedCluster(BaseCluster):
             authorizers=authorizers,
             simulated={} if simulated is None else simulated,
         )
-        self.actor = SimulatedActor(_of_type("clock", clock, (VirtualClock, type(None))))
+        self.actor: SimulatedActor = SimulatedActor(_of_type("clock", clock, (VirtualClock, type(None))))
         self._started = False
         port = _one_port(0, options.master_flags)
         super().__init__(self.actor, options, loop=None, bind="127.0.0.1", port=port, patience=VIRTUAL_PATIENCE)

@@ -44,7 +44,7 @@ class Watchers:
 
 
 class Election:
-    """See the module's text. ``session_timeout`` in seconds."""
+    """Elects one of the candidates as leader, as ZooKeeper does. ``session_timeout`` is in seconds."""
 
     def __init__(self, actor: Actor, session_timeout: float) -> None:
         self._actor = actor
@@ -159,7 +159,7 @@ class Session:
             self.silence("ended")
 
     def drop(self) -> None:
-        """It is over, without a word to anybody."""
+        """Ends the session at once; nobody is notified."""
         self._ended = True
         self._stop_timer()
         self._election.forget(self)

@@ -106,8 +106,8 @@ class ActorReactor:
         self._handler_time = handler_time
         self._handlers = Line(actor.clock)  # what is to be handled
         self._frozen: list[tuple[Callable[..., object], tuple[Any, ...]]] | None = None
-        self.number = next(self._numbers)  # in the order in which they were made
-        self.threaded = not isinstance(actor, SimulatedActor)
+        self.number: int = next(self._numbers)  # in the order in which they were made
+        self.threaded: bool = not isinstance(actor, SimulatedActor)
         self._actor = actor
         self._resolve = resolve
         self._died = died
@@ -179,7 +179,7 @@ class ActorReactor:
         self._stop("the cluster has ended")
 
     def kill(self) -> None:
-        """Ends without a word: nothing is called back any more, and its connections break."""
+        """Ends at once: nothing is called back any more, and its connections break."""
         self._stopped = True
         self._handlers.drop()
         if isinstance(self._actor, ThreadActor):

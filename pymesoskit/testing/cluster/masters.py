@@ -45,10 +45,10 @@ class MasterMember(Member):
         self.flags = flags
         self.quorum = quorum
         self.process: Master | None = None  # of this life
-        self.reason = ""  # why the last life ended, if it did so by itself
+        self.reason: str = ""  # why the last life ended, if it did so by itself
         self._session: Session | None = None  # with the election, if there is one
         self._log: LogFile | None = None  # of this life
-        self.lives = 0  # that have begun
+        self.lives: int = 0  # that have begun
 
     @property
     def hostname(self) -> str:

@@ -85,8 +85,8 @@ class Member:
         self.stage = stage
         self.name = name
         self.ip = ip  # where it listens
-        self.host = advertised(ip)  # where others reach it
-        self.port = flags.port or port  # the same for all its lives
+        self.host: str = advertised(ip)  # where others reach it
+        self.port: int = flags.port or port  # the same for all its lives
         self.server: HttpServer | None = None
         self.handler: Handler | None = None  # None: nothing answers requests now
         self._advertised_ip = check_ip(flags.advertise_ip, "the flag 'advertise_ip'") if flags.advertise_ip else None

@@ -37,7 +37,7 @@ _CUT = Fate("cut")
 
 
 class Traffic:
-    """Stands in front of a handler; see the module's text. It is a ``Handler`` itself."""
+    """Records the requests and answers of one member, and carries out their fates. It is a ``Handler``."""
 
     def __init__(self, member: str, handler: Handler, journal: Journal, clock: Clock) -> None:
         self._member = member

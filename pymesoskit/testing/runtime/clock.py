@@ -48,8 +48,8 @@ class VirtualTimer:
     def __init__(
         self, due: float, callback: Callable[..., object], args: tuple[Any, ...], *, at_once: bool = False
     ) -> None:
-        self.due = due
-        self.at_once = at_once  # whether it was due when it was set
+        self.due: float = due
+        self.at_once: bool = at_once  # whether it was due when it was set
         self.callback: Callable[..., object] | None = callback
         self.args: tuple[()] = args
 

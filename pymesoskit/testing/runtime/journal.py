@@ -137,7 +137,7 @@ class Entry:
 
 
 class Journal:
-    """Records what passes; see the module's text."""
+    """Records what passes between parties, and decides its fate."""
 
     def __init__(self, now: Callable[[], float], limit: int = LIMIT) -> None:
         self._now = now

@@ -20,7 +20,7 @@ class Gate:
     """Holds the items of any lines back until it opens."""
 
     def __init__(self) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self._waiting: dict[Line, None] = {}
 
     def open(self) -> None:

@@ -57,7 +57,7 @@ def system_model() -> dict[str, float]:
 
 
 def detected(told: Container[str], work_dir: Path | None) -> str:
-    """The resources of this machine as text, but for those that the agent was told of: all but a little of memory and
+    """The resources of this machine as text, except for those that the agent was given: all but a little of memory and
     of the disk that holds ``work_dir``, or half where there is not much.
     """
     memory = int(_memory()[0]) // _MEGABYTE

@@ -1,4 +1,4 @@
-"""The operators' event stream: the snapshot, heartbeats, its bound, and what is told of each change."""
+"""The operators' event stream: the snapshot, heartbeats, its bound, and the events for each change."""
 
 from __future__ import annotations
 

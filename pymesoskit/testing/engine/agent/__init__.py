@@ -13,7 +13,7 @@ Who makes what (all in the actor's turn):
     =====================  ===================================================================================
     ``agent.start()``      recovers what the host's work directory holds, then registers
     ``agent.http``         the ``Handler`` behind its endpoint (``agent.handle_executor_socket``: the unix socket)
-    ``agent.terminate()``  SIGKILL and SIGTERM: gone without a word; executors and tasks live on
+    ``agent.terminate()``  SIGKILL and SIGTERM: ends at once; executors and tasks live on
     ``agent.shutdown()``   SIGUSR1: unregisters, shuts its executors down, ends
     ``agent.freeze()``     SIGSTOP: neither reads, sends nor acts until ``agent.thaw()``
     ``on_end(reason)``     is called once when the process has ended: None after ``terminate``, else why

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class ContainerApi:
-    """See the module's text."""
+    """Answers the calls of the agent's v1 API that concern containers."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

@@ -69,7 +69,7 @@ class HostLine:
 
 
 class Host:
-    """See the module's text.
+    """What an agent runs on: its machine, disk and services, which outlive the agent's process.
 
     ``work_dir`` None: nothing is kept on disk (for simulated launchers). ``environment`` is the agent's own: the docker
     command runs in it, and executors' programs are looked up on its PATH. Executors and tasks do not inherit it.
@@ -386,7 +386,7 @@ class Host:
         self._boot_id = None
 
     def close(self) -> None:
-        """Ends all that is on the machine, without a word to any agent."""
+        """Ends everything on the machine; no agent is notified."""
         self._agent = None
         self._end_all()
         for owned in self._own:

@@ -43,7 +43,7 @@ def amounts(messages: Iterable[mesos.Resource]) -> Resources:
 
 
 class Legacy:
-    """See the module's text; ``routes`` gives the endpoints by path."""
+    """Answers the older HTTP endpoints of an agent; ``routes`` gives the endpoints by path."""
 
     def __init__(self, core: Core, access: Access) -> None:
         self._core = core

@@ -36,7 +36,7 @@ class Stream(Generic[U]):
 
 
 class UpdateStreams(Generic[K, U]):
-    """All streams of an agent; see the module's text. ``forward`` sends one update."""
+    """The streams of updates of an agent that wait for acknowledgements. ``forward`` sends one update."""
 
     def __init__(self, clock: Clock, forward: Callable[[K, U], None]) -> None:
         self._clock = clock

@@ -262,7 +262,7 @@ class _Decision:
 
 
 class LocalAuthorizer:
-    """The ``Authorizer`` that ``--authorizers=local`` means; see the module's text."""
+    """The ``Authorizer`` of ``--authorizers=local``: it decides by the access control lists of ``--acls``."""
 
     def __init__(self, acls: Acls) -> None:
         self._permissive = acls.permissive

@@ -38,7 +38,7 @@ def forbidden() -> Refused:
 
 
 class Permissions:
-    """See the module's text. ``report`` is told of what an authorizer raises; that counts as a refusal."""
+    """What one subject may see and do. ``report`` gets what an authorizer raises, which counts as a refusal."""
 
     __slots__ = ("_approvers", "_authorizer", "_report", "subject")
 

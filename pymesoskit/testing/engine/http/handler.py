@@ -117,7 +117,7 @@ class Stream(Protocol):
         """Ends the answer in good order."""
 
     def abort(self) -> None:
-        """Breaks the connection without a word."""
+        """Breaks the connection at once."""
 
     @property
     def closed(self) -> bool:

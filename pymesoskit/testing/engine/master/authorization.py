@@ -1,7 +1,7 @@
 """What frameworks and agents ask leave for: registration, tasks, operations; and the words in which it is refused.
 
 Each is a list of requests (an action, and what it is done to) that must all be granted. Operators ask for the same when
-they reserve or make volumes. Whether they are granted is the authorizer's affair. Source: docs/authorization.md,
+they reserve or make volumes. The authorizer decides whether they are granted. Source: docs/authorization.md,
 docs/reference/scheduler-api.md 3 and 4.
 """
 

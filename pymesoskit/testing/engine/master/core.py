@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Core:
-    """See the module's text."""
+    """The state and the services that the functions of the master share."""
 
     def __init__(
         self,

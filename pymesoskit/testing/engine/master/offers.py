@@ -117,7 +117,7 @@ def _url(agent: Agent) -> mesos.URL:
 
 
 def take(core: Core, offer: Offer) -> None:
-    """The offer is outstanding no longer; what becomes of its resources is the caller's affair."""
+    """Makes the offer no longer outstanding. The caller decides what happens to its resources."""
     if offer.timer is not None:
         offer.timer.cancel()
     core.state.forget_offer(offer)
@@ -248,7 +248,7 @@ def rescind_of_framework(core: Core, framework: Framework) -> None:
 
 
 def discard_of_framework(core: Core, framework: Framework) -> None:
-    """Takes back all offers and inverse offers of a framework without a word: it has failed over, or is removed."""
+    """Takes back all offers of a framework that has failed over or is removed; it is not notified."""
     for offer in list(framework.offers.values()):
         give_back(core, offer)
     for inverse in list(framework.inverse_offers.values()):

@@ -1,4 +1,4 @@
-"""What the allocator is told of frameworks and agents, out of their messages. Source: docs/reference/allocator.md 1."""
+"""What the allocator knows of frameworks and agents, from their messages. Source: docs/reference/allocator.md 1."""
 
 from __future__ import annotations
 

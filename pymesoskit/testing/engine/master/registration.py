@@ -320,7 +320,7 @@ def _reconcile(core: Core, agent: Agent, message: ReregisterAgent) -> None:
     """Compares what the agent has with what the master has of it, and answers.
 
     Of tasks that the agent does not know it is told: it reports them as lost itself. Executors that it does not know
-    have ended without a word. It hears again what it may have missed: kills, and the end of frameworks whose tasks it
+    have ended unheard. It hears again what it may have missed: kills, and the end of frameworks whose tasks it
     still has. What only the agent knows stays unknown: the master has told its framework that it is lost.
     """
     reported = dict.fromkeys((task.framework_id.value, task.task_id.value) for task in message.tasks)

@@ -76,7 +76,7 @@ class Storage:
 
 @define
 class Registry:
-    """See the module's text. Agents are keyed by id."""
+    """What a master stores so that the next leader knows it. Agents are keyed by id."""
 
     admitted: dict[str, AgentRecord] = field(factory=dict)  # registered, or to be expected back after a failover
     unreachable: dict[str, Unreachable] = field(factory=dict)  # oldest first

@@ -32,7 +32,7 @@ class Party(Protocol):
 
 
 class Network:
-    """Delivers messages between parties in the actor's turn; see the module's text.
+    """Delivers messages between parties in the actor's turn.
 
     Each message is recorded in the journal, which decides its fate. What one party sends another keeps its order.
     """
@@ -69,7 +69,7 @@ class Network:
             self._actor.post(self._deliver, to, watcher, self._parties.get(watcher), None)
 
     def send(self, sender: Address, to: Address, message: Message) -> None:
-        """Sends a message; it is lost without a word if nobody is at the address when it arrives."""
+        """Sends a message; it is lost silently if nobody is at the address when it arrives."""
         party = self._parties.get(to)
         if party is None:
             return

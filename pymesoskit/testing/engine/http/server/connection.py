@@ -84,7 +84,7 @@ class Site:
 
 
 class ServerConnection(asyncio.Protocol):
-    """See the module's text."""
+    """One connection of a client: parses requests, hands them to the handler, sends the answers in order."""
 
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop, life: int | None = None) -> None:
         self._site = site

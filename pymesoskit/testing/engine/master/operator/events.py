@@ -1,7 +1,7 @@
 """The event stream of the operator API: SUBSCRIBE, and what its subscribers are told from then on.
 
 It is one of the core's listeners (``master/events.py``); without subscribers that costs nothing. The snapshot that each
-subscriber gets first is GET_STATE of ``queries``. With an authorizer each subscriber is told of what it may see: no
+subscriber gets first is GET_STATE of ``queries``. With an authorizer each subscriber gets what it may see: no
 event of a framework or task that is hidden from it, and no resources of hidden roles. Source:
 docs/reference/operator-api.md 2.5.
 """

@@ -71,7 +71,7 @@ def _take_back(core: Core, agent: Agent, operation: mesos.Offer.Operation, requi
             continue  # it holds nothing of what is needed
         recovered += offered
         required = missing
-        # With a filter, so that the framework is not offered the very same again before the operation is through.
+        # With a filter, so that the framework is not offered the same again before the operation is carried out.
         offers.rescind(core, offer, Filters())
         try:
             recovered.apply(operation)

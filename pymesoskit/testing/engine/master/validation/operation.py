@@ -1,6 +1,6 @@
 """Offer operations on reservations, volumes and disks, by frameworks and by operators.
 
-``framework`` is None for an operator's operation; ``principal`` is who is behind the operation, None if nobody knows.
+``framework`` is None for an operator's operation; ``principal`` is who is behind the operation, None if unknown.
 Source: docs/reference/scheduler-api.md 4.2 and 4.6, operator-api.md 2.2.
 """
 

@@ -40,7 +40,9 @@ def flags(core: Core, request: Request, _: Permissions) -> Response:
 
 
 def redirect(core: Core, request: Request) -> Response:
-    """``/redirect``: to the leader, even on the leader itself. Nothing below it, lest a browser go in circles."""
+    """``/redirect``: to the leader, even on the leader itself. Paths below it are not redirected:
+    a browser would go in circles.
+    """
     if request.path.startswith(("/redirect/", "/master/redirect/")):
         return Response.text(404, "404 Not Found.")
     where = leadership.location(core)
