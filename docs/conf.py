@@ -74,6 +74,7 @@ NAVIGATION = {
     "The cluster": [
         "docs/cluster",
         "docs/pytest-plugin",
+        "docs/simulation",
         "docs/command-line",
         "docs/agents",
         "docs/tasks",
@@ -94,6 +95,8 @@ NAVIGATION = {
         "docs/api/errors",
         "docs/api/testing",
         "docs/api/testing-allocator",
+        "docs/api/testing-checkers",
+        "docs/api/testing-simulation",
         "docs/api/wire",
     ],
     "How Mesos 1.11 behaves": ["docs/reference/*"],

@@ -29,6 +29,8 @@ PUBLIC_MODULES = {
     "pymesoskit.wire": "Encodings and records: [wire.md](wire.md).",
     "pymesoskit.wire.v1": "The messages of Mesos 1.11, a module for each `.proto` file.",
     "pymesoskit.testing": "The cluster for tests: [cluster.md](cluster.md).",
+    "pymesoskit.testing.checkers": "Rules that a framework must keep: [simulation.md](simulation.md).",
+    "pymesoskit.testing.simulation": "Simulation by seed: [simulation.md](simulation.md).",
     "pymesoskit.testing.allocator": "Allocation policies: [allocator.md](allocator.md).",
 }
 
@@ -52,6 +54,7 @@ LINES = {
     "pymesoskit.testing.INSTANT": "The pace at which nothing takes time.",
     "pymesoskit.testing.Approver": "A function from an `Object` or None to whether it is allowed.",
     "pymesoskit.testing.Agents": "How agents are given: how many, or the resources of each as text or `AgentSpec`.",
+    "pymesoskit.testing.checkers.Verdict": "`Valid`, `Invalid` or `Unknown`.",
     "pymesoskit.testing.Outcomes": "A function from a task to its `Outcome`, or a table by task id or name.",
     "pymesoskit.testing.Subject": "Who wants to do something: the name of a principal, or `Claims`.",
     "pymesoskit.testing.MESOS": "The pace of a real cluster.",

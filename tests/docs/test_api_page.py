@@ -25,6 +25,8 @@ PUBLIC = (
     "pymesoskit.scheduler",
     "pymesoskit.testing",
     "pymesoskit.testing.allocator",
+    "pymesoskit.testing.checkers",
+    "pymesoskit.testing.simulation",
     "pymesoskit.wire",
     "pymesoskit.wire.v1",
 )

@@ -71,6 +71,8 @@ class _EachOnce(Check):
         super().__init__()
         self._work = work
         self._alive: dict[str, dict[str, Entry]] = defaultdict(dict)  # work -> task id -> its launch
+        self._accepts: dict[str, int] = {}  # task id -> number of the entry of its ACCEPT
+        self._finished: dict[bytes, str] = {}  # by the uuid of the update, until it is acknowledged
         self._done: dict[str, Entry] = {}
         self._work_of: dict[str, str] = {}
 
@@ -80,9 +82,15 @@ class _EachOnce(Check):
                 for task in _tasks_of(entry.message):
                     self._launch(entry, task)
             return
+        for task in launched(entry):
+            self._accepts[task.task_id.value] = entry.number
         status = _update(entry)
         if status is not None and status.state in _MAY_RUN_AGAIN and arrives(entry):
-            self._told(entry, status)
+            self._told(status)
+        elif entry.way is Way.CALL and entry.kind == "ACKNOWLEDGE" and isinstance(entry.message, scheduler.Call):
+            work = self._finished.pop(entry.message.acknowledge.uuid, None)
+            if work is not None:
+                self._done.setdefault(work, entry)
 
     def _launch(self, entry: Entry, task: mesos.TaskInfo) -> None:
         work = self._work(task)
@@ -91,20 +99,21 @@ class _EachOnce(Check):
         alive = self._alive[work]
         if task_id in alive:
             return
-        if work in self._done:
-            self.break_rule(f"{work} was launched again, as {task_id}, after it had finished", self._done[work], entry)
+        done = self._done.get(work)
+        if done is not None and done.number < self._accepts.get(task_id, entry.number):
+            self.break_rule(f"{work} was launched again, as {task_id}, after it had finished", done, entry)
         elif alive:
             others = ", ".join(alive)
             self.break_rule(f"{work} was launched as {task_id} while {others} was alive", *alive.values(), entry)
         alive[task_id] = entry
 
-    def _told(self, entry: Entry, status: mesos.TaskStatus) -> None:
+    def _told(self, status: mesos.TaskStatus) -> None:
         task_id = status.task_id.value
         work = self._work_of.get(task_id)
         if work is not None:
             self._alive[work].pop(task_id, None)
-            if status.state == mesos.TASK_FINISHED:
-                self._done.setdefault(work, entry)
+            if status.state == mesos.TASK_FINISHED and status.uuid:
+                self._finished[status.uuid] = work
 
 
 def _tasks_of(message: Any) -> tuple[mesos.TaskInfo, ...]:
@@ -117,7 +126,8 @@ def each_once(work: str | Callable[[mesos.TaskInfo], str] = "name") -> Check:
 
     ``work`` says which piece of work a task does: "name" (the task's name), "id" (its id), or a function of the task.
     What agents are told to run counts: a launch that does not reach an agent does no work. Work may be launched again
-    once the framework was told that its task has ended other than by TASK_FINISHED, or is unreachable.
+    once the framework was told that its task has ended or is unreachable, but not after it has acknowledged
+    TASK_FINISHED.
     """
     if work == "name":
         function: Callable[[mesos.TaskInfo], str] = _name
@@ -228,18 +238,16 @@ class _OneFrameworkId(Check):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ids: dict[str, tuple[str, Entry]] = {}
+        self._ids: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
 
     def see(self, entry: Entry) -> None:
         if entry.way is not Way.EVENT or entry.kind != "SUBSCRIBED" or not isinstance(entry.message, scheduler.Event):
             return
         given = entry.message.subscribed.framework_id.value
-        known = self._ids.get(entry.to)
-        if known is None:
-            if arrives(entry):  # the framework knows it
-                self._ids[entry.to] = (given, entry)
-        elif known[0] != given:
-            self.break_rule(f"{entry.to} was {known[0]} and subscribed as {given} later", known[1], entry)
+        for known, event in self._ids[entry.to]:
+            if known != given and event.arrived:  # the framework knew its id
+                self.break_rule(f"{entry.to} was {known} and subscribed as {given} later", event, entry)
+        self._ids[entry.to].append((given, entry))
 
 
 def one_framework_id() -> Check:

@@ -65,8 +65,7 @@ class Traffic:
         fate = entry.fate
         match fate.name:
             case "cut":
-                link.cut()
-                responder.abort()
+                link.inward.carry(fate.delay, fate.gates, link.break_by, responder)
             case "drop":
                 link.silence()
             case _:
@@ -144,6 +143,11 @@ class _Link:
         self.inward.drop()
         self.outward.drop()
 
+    def break_by(self, side: Responder | Stream) -> None:
+        """It breaks once what was sent before on this side has arrived."""
+        self.cut()
+        side.abort()
+
     def silence(self) -> None:
         """Nothing passes any more."""
         self.state = "silent"
@@ -172,12 +176,11 @@ class _Answer:
             case "drop":
                 link.silence()
             case "cut-within":
-                self._send_half(response)
+                link.outward.carry(fate.delay, fate.gates, self._send_half, response)
             case "silent":
                 return
             case _:
-                link.cut()
-                self._inner.abort()
+                link.outward.carry(fate.delay, fate.gates, link.break_by, self._inner)
 
     def _fate(self, status: int) -> Fate:
         decided = self._call.fate.name in {"lose-reply", "cut-within"}
@@ -253,19 +256,20 @@ class _Events:
         fate = entry.fate
         match fate.name:
             case "cut" | "lose-reply":
-                link.cut()
-                self.abort()
+                link.outward.carry(fate.delay, fate.gates, self.abort)
             case "cut-within":
-                link.outward.drop()
-                self._inner.write(data[: len(data) // 2])
-                link.cut()
-                self.abort()
+                link.outward.carry(fate.delay, fate.gates, self._inner.write, data[: len(data) // 2])
+                link.outward.carry(0.0, (), self.abort)
             case "drop":
                 link.silence()
             case name:
-                link.outward.carry(fate.delay, fate.gates, self._inner.write, data)
+                link.outward.carry(fate.delay, fate.gates, self._arrive, entry, data)
                 if name == "duplicate" and entry.kind == "UPDATE":
-                    link.outward.carry(fate.delay, fate.gates, self._inner.write, data)
+                    link.outward.carry(fate.delay, fate.gates, self._arrive, entry, data)
+
+    def _arrive(self, entry: Entry, data: bytes) -> None:
+        entry.arrived = True
+        self._inner.write(data)
 
     def end(self) -> None:
         self._over()

@@ -84,7 +84,20 @@ DELIVER = Fate()
 class Entry:
     """One thing that passes, with its fate. The message is decoded when it is first read."""
 
-    __slots__ = ("_kind", "_message", "_read", "about", "fate", "number", "sender", "size", "time", "to", "way")
+    __slots__ = (
+        "_kind",
+        "_message",
+        "_read",
+        "about",
+        "arrived",
+        "fate",
+        "number",
+        "sender",
+        "size",
+        "time",
+        "to",
+        "way",
+    )
 
     def __init__(
         self,
@@ -106,6 +119,7 @@ class Entry:
         self.about: Entry | None = about  # of a reply: the call
         self.size: int = size
         self.fate: Fate = DELIVER
+        self.arrived: bool = False  # of an event: whether it has left for the client
         self._kind: str | None = kind
         self._read: Callable[[], tuple[str, Any]] | None = read
         self._message: Any = None

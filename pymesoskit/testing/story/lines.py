@@ -159,8 +159,7 @@ _EVENTS: dict[str, Callable[[Names, Any], str]] = {
 
 def _network(names: Names, message: Any) -> str:
     """What a message between master and agent is about, as far as its fields say."""
-    update = getattr(message, "update", None)
-    status = getattr(update, "status", None)
+    status = getattr(message, "status", None)
     if isinstance(status, mesos.TaskStatus):
         return _status(names, status)
     task = getattr(message, "task", None)
