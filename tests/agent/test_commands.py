@@ -287,7 +287,7 @@ def test_an_unknown_user_is_named_in_the_failure(world: RealWorld) -> None:
 
 
 def test_sigterm_reaches_all_processes_of_a_command_task(world: RealWorld) -> None:
-    world.run(task(command="trap 'exit 7' TERM; touch ready; sleep 1000"))
+    world.run(task(command="trap 'exit 7' TERM; sh -c 'touch ready; exec sleep 1000'; true"))
     world.until_state("t1", "TASK_RUNNING", 20)
     world.actor.run_until((world.sandbox() / "ready").exists)
     world.kill("t1")
