@@ -86,7 +86,7 @@ class Batch(Scheduler):
                     piece["task"] = ""
 
 
-def world_of(pieces: int = 6, *faults: str) -> Any:
+def world_of(pieces: int = 6, *faults: str, masters: int = 1) -> Any:
     """Returns a function that builds a world with this framework."""
 
     def build(world: World) -> None:
@@ -101,7 +101,7 @@ def world_of(pieces: int = 6, *faults: str) -> Any:
                 acknowledgement=Acknowledgement.AUTOMATIC,
             )
 
-        world.start_cluster(3, simulated=world.draw({"finishes": 8, "fails": 2}, after=(0, 60)))
+        world.start_cluster(3, masters=masters, simulated=world.draw({"finishes": 8, "fails": 2}, after=(0, 60)))
         world.framework("batch", make)
 
     return build

@@ -15,7 +15,6 @@ from pymesoskit.testing.checkers.rules import (
     no_task_lost,
     one_framework_id,
     reconciled_after_subscription,
-    resources_conserved,
     sometimes,
 )
 
@@ -33,6 +32,5 @@ __all__ = [
     "no_task_lost",
     "one_framework_id",
     "reconciled_after_subscription",
-    "resources_conserved",
     "sometimes",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from pymesoskit.testing.checkers.base import Check, Invalid, Unknown, Valid
+from pymesoskit.testing.checkers.base import Check, Unknown, Valid
 from pymesoskit.testing.runtime.journal import Way
 from pymesoskit.wire.v1 import mesos, scheduler
 
@@ -349,26 +349,3 @@ def sometimes(what: str, happens: Callable[[Entry], bool]) -> Check:
     ``simulate`` fails if no run has seen it.
     """
     return _Sometimes(what, happens)
-
-
-class _ResourcesConserved(Check):
-    """What is offered, used and free adds up to what there is."""
-
-    name = "resources_conserved"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.books: Callable[[], str | None] = lambda: None
-
-    def end(self, now: float) -> None:
-        del now
-        problem = self.books()
-        if problem is not None and not isinstance(self.verdict, Invalid):
-            self.break_rule(problem)
-
-
-def resources_conserved() -> Check:
-    """At the end of a run nothing is lost: on each agent, what the master counts as used and offered is what its tasks
-    and offers have, and no framework that is gone holds anything.
-    """
-    return _ResourcesConserved()
