@@ -77,29 +77,28 @@ class Traffic:
             self._handler(request, answer)
 
     def _record(self, request: Request) -> tuple[str, Entry]:
-        path = request.path
-        size = len(request.body)
-        kind = None if request.method == "POST" and request.body else f"{request.method} {path}"
-        if path.endswith("/api/v1/scheduler") and kind is None:
-            stream_id = request.header("mesos-stream-id")
-            if stream_id is not None:
-                party = self._frameworks.get(stream_id, CLIENT)
-                read = _reader(request, scheduler.Call)
-            else:
-                decoded = _reader(request, scheduler.Call)()
-                call = decoded[1]
-                party = (call.subscribe.framework_info.name if call is not None else "") or CLIENT
-                read = _already(decoded)
-        elif path.endswith("/api/v1/executor") and kind is None:
-            decoded = _reader(request, executor.Call)()
-            call = decoded[1]
-            party = f"executor {call.executor_id.value}" if call is not None else CLIENT
-            read = _already(decoded)
+        path, body = request.path, request.body
+        size = len(body)
+        if request.method != "POST" or not body:
+            call_type = None
         else:
-            party = CLIENT
-            operator = kind is None and path.endswith("/api/v1")
-            read = _reader(request, self._operator_call) if operator else _already((kind or f"POST {path}", None))
-        return party, self._journal.record(Way.CALL, party, self._member, kind, read, size=size)
+            call_type = _CALLS.get(path[path.rfind("/api/v1") :] if "/api/v1" in path else "")
+            if call_type is None and path.endswith("/api/v1"):
+                call_type = self._operator_call
+        journal = self._journal
+        if call_type is None:
+            return CLIENT, journal.record(Way.CALL, CLIENT, self._member, f"{request.method} {path}", size=size)
+        decode = _decoder(call_type, request.header("content-type") or "", "call")
+        if call_type is scheduler.Call:
+            stream_id = request.header("mesos-stream-id")
+            party = self._frameworks.get(stream_id) if stream_id is not None else None
+            if party is not None:
+                return party, journal.record(Way.CALL, party, self._member, raw=body, decode=decode, size=size)
+        elif call_type is not executor.Call:
+            return CLIENT, journal.record(Way.CALL, CLIENT, self._member, raw=body, decode=decode, size=size)
+        kind, call = decode(body)
+        party = _party(call)
+        return party, journal.record(Way.CALL, party, self._member, kind, call, size=size)
 
     def subscribed(self, headers: Headers, party: str) -> Callable[[], None]:
         """A framework has got a stream. Returns what is to be called when the stream is over."""
@@ -115,16 +114,12 @@ class Traffic:
 
     def record_reply(self, call: Entry, party: str, status: int, fate: Fate | None = None) -> Fate:
         """Records the answer to a call. Returns its fate, which is ``fate`` if that is given already."""
-        kind = str(status)
-        return self._journal.record(
-            Way.REPLY, self._member, party, kind, lambda: (kind, None), about=call, fate=fate
-        ).fate
+        return self._journal.record(Way.REPLY, self._member, party, str(status), about=call, fate=fate).fate
 
-    def record_event(self, path: str, party: str, content_type: str, data: bytes) -> Entry:
-        """Records an event."""
-        event = _EVENTS.get(path)
-        read = _event_reader(data, event, content_type)
-        return self._journal.record(Way.EVENT, self._member, party, None, read, size=len(data))
+    def record_event(self, party: str, decode: Callable[[bytes], tuple[str, Any]] | None, data: bytes) -> Entry:
+        """Records an event, which ``decode`` can read (None: nothing can)."""
+        kind = "data" if decode is None else None
+        return self._journal.record(Way.EVENT, self._member, party, kind, raw=data, decode=decode, size=len(data))
 
 
 class _Link:
@@ -226,7 +221,7 @@ class _Answer:
 class _Events:
     """The ``Stream`` that the handler gets; each ``write`` is one event."""
 
-    __slots__ = ("_content_type", "_inner", "_link", "_over", "_party", "_path", "_traffic")
+    __slots__ = ("_decode", "_inner", "_link", "_over", "_party", "_traffic")
 
     def __init__(
         self,
@@ -241,8 +236,9 @@ class _Events:
         self._traffic = traffic
         self._link = link
         self._party = party
-        self._path = type(call.message).__module__.rpartition(".")[2] if call.message is not None else ""
-        self._content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+        event_type = _EVENTS.get(type(call.message))
+        content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+        self._decode = None if event_type is None else _decoder(event_type, content_type, "event")
         self._inner = inner
         self._over = over
 
@@ -252,7 +248,7 @@ class _Events:
             return
         if not isinstance(data, bytes):
             data = b"".join(data)
-        entry = self._traffic.record_event(self._path, self._party, self._content_type, data)
+        entry = self._traffic.record_event(self._party, self._decode, data)
         fate = entry.fate
         match fate.name:
             case "cut" | "lose-reply":
@@ -289,34 +285,48 @@ class _Events:
 
 # Reading what passes, when somebody wants to know
 
-_EVENTS: dict[str, type[Message]] = {
-    "scheduler_pb2": scheduler.Event,
-    "executor_pb2": executor.Event,
-    "master_pb2": master.Event,
+_CALLS: dict[str, type[Message]] = {"/api/v1/scheduler": scheduler.Call, "/api/v1/executor": executor.Call}
+
+_EVENTS: dict[type[Message], type[Message]] = {
+    scheduler.Call: scheduler.Event,
+    executor.Call: executor.Event,
+    master.Call: master.Event,
 }
 
 
-def _already(decoded: tuple[str, Any]) -> Callable[[], tuple[str, Any]]:
-    return lambda: decoded
+def _party(call: Any) -> str:
+    """Returns who makes a call that has no stream yet."""
+    if isinstance(call, executor.Call):
+        return f"executor {call.executor_id.value}"
+    if isinstance(call, scheduler.Call):
+        return call.subscribe.framework_info.name or CLIENT
+    return CLIENT
 
 
-def _reader(request: Request, message_type: type[Message]) -> Callable[[], tuple[str, Any]]:
-    body, content_type = request.body, request.header("content-type") or ""
-    return lambda: _decode(body, message_type, content_type, "call")
+_DECODERS: dict[tuple[str, bool, str], Callable[[bytes], tuple[str, Any]]] = {}
 
 
-def _event_reader(data: bytes, message_type: type[Message] | None, content_type: str) -> Callable[[], tuple[str, Any]]:
-    if message_type is None:
-        return lambda: ("data", None)
-    return lambda: _decode(data[data.find(b"\n") + 1 :], message_type, content_type, "event")
+def _decoder(message_type: type[Message], content_type: str, what: str) -> Callable[[bytes], tuple[str, Any]]:
+    """Returns a function that decodes a call, or an event with the length in front of it."""
+    key = (message_type.DESCRIPTOR.full_name, content_type == _JSON, what)
+    decoder = _DECODERS.get(key)
+    if decoder is None:
+        decoder = _DECODERS[key] = _new_decoder(message_type, what, is_json=content_type == _JSON)
+    return decoder
 
 
-def _decode(data: bytes, message_type: type[Message], content_type: str, what: str) -> tuple[str, Any]:
-    """Returns the type of the call or event, and the message; a placeholder and None if it cannot be decoded."""
-    try:
-        message = from_json(data, message_type) if content_type == _JSON else message_type.FromString(data)
-    except (ConversionError, DecodeError, JsonSyntaxError, UnicodeDecodeError):
-        return f"unreadable {what}", None
-    number: int = message.type  # type: ignore[attr-defined]  # all of these messages have one
-    descriptor = message_type.DESCRIPTOR.enum_types_by_name["Type"].values_by_number.get(number)
-    return (descriptor.name if descriptor is not None else "UNKNOWN"), message
+def _new_decoder(message_type: type[Message], what: str, *, is_json: bool) -> Callable[[bytes], tuple[str, Any]]:
+    names = message_type.DESCRIPTOR.enum_types_by_name["Type"].values_by_number
+
+    def decode(data: bytes) -> tuple[str, Any]:
+        """Returns the type and the message; a placeholder and None if it cannot be decoded."""
+        if what == "event":
+            data = data[data.find(b"\n") + 1 :]
+        try:
+            message = from_json(data, message_type) if is_json else message_type.FromString(data)
+        except (ConversionError, DecodeError, JsonSyntaxError, UnicodeDecodeError):
+            return f"unreadable {what}", None
+        descriptor = names.get(message.type)  # type: ignore[attr-defined]  # all of these messages have one
+        return (descriptor.name if descriptor is not None else "UNKNOWN"), message
+
+    return decode

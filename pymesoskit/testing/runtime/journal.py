@@ -85,9 +85,10 @@ class Entry:
     """One thing that passes, with its fate. The message is decoded when it is first read."""
 
     __slots__ = (
+        "_decode",
         "_kind",
         "_message",
-        "_read",
+        "_raw",
         "about",
         "arrived",
         "fate",
@@ -107,7 +108,9 @@ class Entry:
         sender: str,
         to: str,
         kind: str | None,
-        read: Callable[[], tuple[str, Any]] | None,
+        message: Any,
+        raw: bytes | None,
+        decode: Callable[[bytes], tuple[str, Any]] | None,
         about: Entry | None,
         size: int,
     ) -> None:
@@ -121,27 +124,28 @@ class Entry:
         self.fate: Fate = DELIVER
         self.arrived: bool = False  # of an event: whether it has left for the client
         self._kind: str | None = kind
-        self._read: Callable[[], tuple[str, Any]] | None = read
-        self._message: Any = None
+        self._message: Any = message
+        self._raw: bytes | None = raw
+        self._decode: Callable[[bytes], tuple[str, Any]] | None = decode
 
-    def _decode(self) -> None:
-        read, self._read = self._read, None
-        if read is not None:
-            kind, self._message = read()
-            self._kind = kind if self._kind is None else self._kind
+    def _read(self) -> None:
+        decode, self._decode = self._decode, None
+        raw, self._raw = self._raw, None
+        if decode is not None and raw is not None:
+            self._kind, self._message = decode(raw)
 
     @property
     def kind(self) -> str:
         """Type of the call (``ACCEPT``), event (``UPDATE``) or message (``RunTask``); status and call of a reply."""
         if self._kind is None:
-            self._decode()
+            self._read()
         return self._kind or ""
 
     @property
     def message(self) -> Any:
         """The message, or None if it has none that can be decoded. The text of a note."""
-        if self._read is not None:
-            self._decode()
+        if self._decode is not None:
+            self._read()
         return self._message
 
     def __repr__(self) -> str:
@@ -170,14 +174,31 @@ class Journal:
         sender: str,
         to: str,
         kind: str | None = None,
-        read: Callable[[], tuple[str, Any]] | None = None,
+        message: Any = None,
+        raw: bytes | None = None,
+        decode: Callable[[bytes], tuple[str, Any]] | None = None,
         about: Entry | None = None,
         size: int = 0,
         fate: Fate | None = None,
         time: float | None = None,
     ) -> Entry:
-        """Adds an entry and decides its fate, unless ``fate`` says it. ``read()`` returns kind and message."""
-        entry = Entry(self.recorded, self._now() if time is None else time, way, sender, to, kind, read, about, size)
+        """Adds an entry and decides its fate, unless ``fate`` says it.
+
+        If ``kind`` and ``message`` are not known yet, ``decode(raw)`` returns them when somebody asks.
+        """
+        entry = Entry(
+            self.recorded,
+            self._now() if time is None else time,
+            way,
+            sender,
+            to,
+            kind,
+            message,
+            raw,
+            decode,
+            about,
+            size,
+        )
         self.recorded += 1
         if fate is not None:
             entry.fate = fate
@@ -201,7 +222,7 @@ class Journal:
 
     def note(self, source: str, text: str, time: float | None = None) -> None:
         """Adds what somebody says. Any thread may call."""
-        self.record(Way.NOTE, source, "", "", lambda: ("", text), size=len(text), time=time)
+        self.record(Way.NOTE, source, "", "", text, size=len(text), time=time)
 
     def now(self) -> float:
         """Returns the seconds since the Unix epoch. Any thread may call."""

@@ -74,9 +74,8 @@ class Network:
         if party is None:
             return
         journal = self._journal
-        kind = type(message).__name__
         fate = journal.record(
-            Way.MESSAGE, journal.name_of(sender), journal.name_of(to), kind, lambda: (kind, message)
+            Way.MESSAGE, journal.name_of(sender), journal.name_of(to), type(message).__name__, message
         ).fate
         match fate.name:
             case "drop" | "cut" | "cut-within":
