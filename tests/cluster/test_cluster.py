@@ -292,7 +292,9 @@ class TestTasks:
             cluster.wait_for_task("t", "TASK_FINISHED")
             task = cluster.wait_for_task("t", "TASK_RUNNING")
             assert task.states[-1] == "TASK_FINISHED"
-            assert cluster.task("t") == task
+            again = cluster.task("t")
+            assert again is not None
+            assert (again.id, again.states) == (task.id, task.states)
             assert cluster.agent_of("t") is cluster.agents[0]
             assert [one.name for one in cluster.frameworks()] == ["one"]
 
