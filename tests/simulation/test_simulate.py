@@ -100,6 +100,24 @@ def test_a_world_without_a_cluster_is_refused() -> None:
         simulate(build, seeds=1)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "kind", "said"),
+    [
+        ({"faults": [crash_framework]}, TypeError, "faults must be faults such as lost_reply"),
+        ({"faults": [crash_framework(), crash_framework()]}, ValueError, "'crash framework' is given more than once"),
+        ({"checks": [each_once]}, TypeError, "checks must be checks such as each_once"),
+    ],
+)
+def test_what_is_no_fault_and_no_check_is_refused(wrong: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        simulate(world_of(1), seeds=1, **wrong)
+
+
+def test_a_range_has_the_smaller_number_first() -> None:
+    with pytest.raises(ValueError, match="latency must be two numbers of seconds, the smaller first"):
+        simulate(lambda world: world.start_cluster(1, latency=(1, 0)), seeds=1)
+
+
 def test_a_probability_is_between_0_and_1() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         lost_reply(2)

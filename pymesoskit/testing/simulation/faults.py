@@ -51,7 +51,8 @@ def _probability(value: float) -> float:
     return value
 
 
-def _range(name: str, value: tuple[float, float]) -> tuple[float, float]:
+def check_range(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Returns the value. Raises ``ValueError`` unless it is two numbers of seconds, the smaller first."""
     low, high = value
     if not 0 <= low <= high:
         raise ValueError(f"{name} must be two numbers of seconds, the smaller first, not {value!r}")
@@ -115,7 +116,9 @@ def crash_framework(every: tuple[float, float] = (20, 120), down: tuple[float, f
         framework.crash()
         return framework.restart
 
-    return TimedFault("crash framework", _range("every", every), _range("down", down), _running_frameworks, begin)
+    return TimedFault(
+        "crash framework", check_range("every", every), check_range("down", down), _running_frameworks, begin
+    )
 
 
 def pause_framework(every: tuple[float, float] = (20, 120), lasts: tuple[float, float] = (1, 90)) -> TimedFault:
@@ -126,7 +129,9 @@ def pause_framework(every: tuple[float, float] = (20, 120), lasts: tuple[float, 
         life.transport.pause()
         return life.transport.resume
 
-    return TimedFault("pause framework", _range("every", every), _range("lasts", lasts), _running_frameworks, begin)
+    return TimedFault(
+        "pause framework", check_range("every", every), check_range("lasts", lasts), _running_frameworks, begin
+    )
 
 
 def _running_frameworks(world: World) -> list[str]:
@@ -153,7 +158,7 @@ def partition(every: tuple[float, float] = (20, 120), lasts: tuple[float, float]
 
         return heal
 
-    return TimedFault("partition", _range("every", every), _range("lasts", lasts), _agents, begin)
+    return TimedFault("partition", check_range("every", every), check_range("lasts", lasts), _agents, begin)
 
 
 def slow_agent(every: tuple[float, float] = (20, 120), lasts: tuple[float, float] = (5, 60)) -> TimedFault:
@@ -162,7 +167,7 @@ def slow_agent(every: tuple[float, float] = (20, 120), lasts: tuple[float, float
     def begin(world: World, target: str) -> Callable[[], None]:
         return world.in_turn_fault(lambda: world.cluster.faults.slow(world.agent(target), 2.0))
 
-    return TimedFault("slow agent", _range("every", every), _range("lasts", lasts), _agents, begin)
+    return TimedFault("slow agent", check_range("every", every), check_range("lasts", lasts), _agents, begin)
 
 
 def crash_agent(every: tuple[float, float] = (30, 200), down: tuple[float, float] = (1, 100)) -> TimedFault:
@@ -173,7 +178,7 @@ def crash_agent(every: tuple[float, float] = (30, 200), down: tuple[float, float
         member.end()
         return lambda: member.begin(None)
 
-    return TimedFault("crash agent", _range("every", every), _range("down", down), _agents, begin)
+    return TimedFault("crash agent", check_range("every", every), check_range("down", down), _agents, begin)
 
 
 def freeze_agent(every: tuple[float, float] = (30, 200), lasts: tuple[float, float] = (1, 60)) -> TimedFault:
@@ -184,7 +189,7 @@ def freeze_agent(every: tuple[float, float] = (30, 200), lasts: tuple[float, flo
         member.pause()
         return member.resume
 
-    return TimedFault("freeze agent", _range("every", every), _range("lasts", lasts), _agents, begin)
+    return TimedFault("freeze agent", check_range("every", every), check_range("lasts", lasts), _agents, begin)
 
 
 def failover(every: tuple[float, float] = (60, 300), down: tuple[float, float] = (1, 60)) -> TimedFault:
@@ -198,7 +203,7 @@ def failover(every: tuple[float, float] = (60, 300), down: tuple[float, float] =
     def leaders(world: World) -> list[str]:
         return [master.name for master in world.cluster.masters if master.leads and not master.frozen]
 
-    return TimedFault("failover", _range("every", every), _range("down", down), leaders, begin)
+    return TimedFault("failover", check_range("every", every), check_range("down", down), leaders, begin)
 
 
 #: All of them, with their default chances.

@@ -9,13 +9,13 @@ from attrs import field, frozen
 
 from pymesoskit.testing.checkers.base import Check, Checking, Invalid, Unknown, Valid
 from pymesoskit.testing.runtime.actor import Deadlock, Livelock
+from pymesoskit.testing.simulation.faults import MessageFault, TimedFault
 from pymesoskit.testing.simulation.plan import parse_plan, plan_text
 from pymesoskit.testing.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pymesoskit.testing.simulation.faults import MessageFault, TimedFault
 
 #: How many runs shrinking may take.
 SHRINK_RUNS = 200
@@ -126,6 +126,16 @@ class _Simulation:
         limit: float,
         quiet: float,
     ) -> None:
+        for fault in faults:
+            if not isinstance(fault, (MessageFault, TimedFault)):
+                raise TypeError(f"faults must be faults such as lost_reply(0.05), not {fault!r}")
+        names = [fault.name for fault in faults if isinstance(fault, TimedFault)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the fault {name!r} is given more than once")
+        for check in checks:
+            if not isinstance(check, Check):
+                raise TypeError(f"checks must be checks such as each_once('name'), not {check!r}")
         self._build = build
         self._faults = faults
         self._checks = tuple(checks)

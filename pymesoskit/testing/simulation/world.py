@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pymesoskit.testing.cluster.cluster import SimulatedCluster
 from pymesoskit.testing.engine.machine.simulated import Outcome
 from pymesoskit.testing.runtime.journal import Entry, Fate, Way
-from pymesoskit.testing.simulation.faults import MessageFault, TimedFault
+from pymesoskit.testing.simulation.faults import MessageFault, TimedFault, check_range
 from pymesoskit.testing.simulation.plan import PlanError, between, chance
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class World:
         """
         if self._cluster is not None:
             raise WorldError("the cluster has been started before")
-        self._latency, self._handler_time = latency, handler_time
+        self._latency = check_range("latency", latency)
+        self._handler_time = check_range("handler_time", handler_time)
         cluster = self._cluster = SimulatedCluster(agents, seed=self.seed, **options)
         cluster.start()
         cluster.call(cluster.journal.judge, self._judge)
